@@ -1,1 +1,5 @@
-//! Mailgrant
+//! Mailgrant.
+pub mod clock;
+pub mod model;
+pub mod random;
+pub mod secret;

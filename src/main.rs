@@ -1,1 +1,2 @@
+//! The command `mailgrant`.
 fn main() {}

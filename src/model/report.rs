@@ -1,0 +1,215 @@
+//! The report of a test: its steps, outcome, facts and diagnosis. Serialised as `interfaces.md` has it.
+
+use super::{Name, words};
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+words!(
+    /// Which side of a mailbox is tested.
+    Direction {
+        /// Reading mail.
+        Incoming = "incoming",
+        /// Sending mail.
+        Outgoing = "outgoing",
+    }
+);
+
+words!(
+    /// How a test or step ended.
+    Outcome {
+        /// As it should be.
+        Passed = "passed",
+        /// Works, and something about it needs attention.
+        Warning = "warning",
+        /// Not as it should be; the test stops here.
+        Failed = "failed",
+        /// Not tried.
+        Skipped = "skipped",
+    }
+);
+
+words!(
+    /// The steps of all tests.
+    Stage {
+        /// A valid access token.
+        Token = "token",
+        /// Name to addresses.
+        Dns = "dns",
+        /// Connection.
+        Tcp = "tcp",
+        /// Encryption.
+        Tls = "tls",
+        /// The server's first line.
+        Greeting = "greeting",
+        /// IMAP capabilities.
+        Capability = "capability",
+        /// SMTP capabilities.
+        Ehlo = "ehlo",
+        /// Switch to encryption.
+        Starttls = "starttls",
+        /// Sign-in.
+        Auth = "auth",
+        /// Open the folder, read-only.
+        Select = "select",
+        /// Count unread.
+        Unread = "unread",
+        /// Read the newest, look for oversized messages.
+        Newest = "newest",
+        /// Count junk.
+        Junk = "junk",
+        /// Sender accepted.
+        MailFrom = "mail_from",
+        /// Recipient accepted.
+        RcptTo = "rcpt_to",
+        /// Message accepted.
+        Data = "data",
+        /// Found again in the incoming side.
+        Arrived = "arrived",
+    }
+);
+
+impl Stage {
+    /// The title on the page (`ux.md`, 6.5).
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Token => "Fresh access token",
+            Self::Dns => "Find the server",
+            Self::Tcp => "Connect",
+            Self::Tls => "Encrypt",
+            Self::Greeting => "Greeting",
+            Self::Capability | Self::Ehlo => "Capabilities",
+            Self::Starttls => "Switch to encryption",
+            Self::Auth => "Sign in",
+            Self::Select => "Open the inbox",
+            Self::Unread => "Count unread",
+            Self::Newest => "Read the newest, look for oversized messages",
+            Self::Junk => "Count junk",
+            Self::MailFrom => "Sender accepted",
+            Self::RcptTo => "Recipient accepted",
+            Self::Data => "Message accepted",
+            Self::Arrived => "Arrived",
+        }
+    }
+}
+
+/// One line of the conversation with a server, secrets removed before it got here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// `C` for ours, `S` for the server's.
+    pub from: char,
+    /// The line without its end.
+    pub text: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which.
+    pub step: Stage,
+    /// How it ended. While a test runs, steps that have not been reached are not listed.
+    pub outcome: Outcome,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// One line of evidence.
+    pub detail: String,
+    /// What was measured, by name.
+    #[serde(default)]
+    pub facts: Map<String, Value>,
+    /// The conversation during this step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transcript: Vec<Line>,
+}
+
+words!(
+    /// Who can fix what a diagnosis names.
+    FixWhere {
+        /// Entra or Google admin.
+        Portal = "portal",
+        /// Exchange admin.
+        Exchange = "exchange",
+        /// Here.
+        Console = "console",
+        /// Whoever runs the network.
+        Network = "network",
+        /// The mailbox's user.
+        User = "user",
+    }
+);
+
+/// What a failure means and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Entry of the catalogue; ids of our own findings start with `console-`.
+    pub id: String,
+    /// The verdict in a few words.
+    pub title: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to do, most likely first.
+    pub remedy: Vec<String>,
+    /// Who can.
+    pub fix_where: FixWhere,
+    /// Whether trying again may help without a change.
+    pub retryable: bool,
+    /// Where the provider explains it.
+    pub url: String,
+}
+
+/// A message as the `newest` and `oversized` facts list it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSummary {
+    /// Sender.
+    pub from: String,
+    /// Subject, decoded.
+    pub subject: String,
+    /// When it was received, RFC 3339.
+    pub date: String,
+    /// Octets.
+    pub size: u64,
+}
+
+/// The report of a test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The mailbox.
+    pub mailbox: Name,
+    /// Which side.
+    pub direction: Direction,
+    /// `imap` or `smtp`.
+    pub protocol: String,
+    /// Passed or failed.
+    pub outcome: Outcome,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What was found, by name: `unread`, `messages`, `junk`, `junk_unread`, `newest`, `oversized`.
+    pub facts: Map<String, Value>,
+    /// What is wrong; none if all passed.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+impl Report {
+    /// An empty report that starts now.
+    pub fn start(mailbox: Name, direction: Direction, protocol: &str, now: Timestamp) -> Self {
+        Self {
+            mailbox,
+            direction,
+            protocol: protocol.to_owned(),
+            outcome: Outcome::Passed,
+            started_at: now.to_rfc3339(),
+            duration_ms: 0,
+            steps: Vec::new(),
+            facts: Map::new(),
+            diagnosis: None,
+        }
+    }
+
+    /// The step that failed.
+    pub fn failed_step(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.outcome == Outcome::Failed)
+    }
+}
