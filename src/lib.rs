@@ -1,5 +1,6 @@
 //! Mailgrant.
 pub mod clock;
+pub mod gate;
 pub mod model;
 pub mod random;
 pub mod secret;
