@@ -1,0 +1,105 @@
+//! The table of what is known: which texts and codes stand for which cause, what it means, what to do.
+//!
+//! It is data (`catalogue.json`), part of the program. The order of its entries counts: special ones stand before general ones.
+
+use super::signal::{Needle, Signals};
+use crate::model::report::{Diagnosis, FixWhere};
+use serde::Deserialize;
+use std::{collections::HashMap, sync::OnceLock};
+
+const FILE: &str = include_str!("catalogue.json");
+
+/// One cause.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its id, as reports show it.
+    pub id: String,
+    /// Whose words it recognises: `entra`, `google`, `imap`, `smtp`, `graph`, `oauth`, `network`, `tls`; `console` for our own findings.
+    pub source: String,
+    /// Texts and codes that stand for it; none for findings that are known by their id alone.
+    #[serde(rename = "match")]
+    pub matches: Vec<String>,
+    /// What a server really says; empty where there is no text to recognise.
+    pub example: String,
+    /// The verdict in a few words.
+    pub title: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to do, most likely first.
+    pub remedy: Vec<String>,
+    /// Who can.
+    pub fix_where: FixWhere,
+    /// Whether trying again may help without a change.
+    pub retryable: bool,
+    /// Where the provider explains it; empty for our own findings.
+    pub url: String,
+}
+
+impl Entry {
+    /// The entry as a report carries it.
+    pub fn diagnosis(&self) -> Diagnosis {
+        Diagnosis {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            meaning: self.meaning.clone(),
+            remedy: self.remedy.clone(),
+            fix_where: self.fix_where,
+            retryable: self.retryable,
+            url: self.url.clone(),
+        }
+    }
+}
+
+/// The table with what is needed to search it quickly.
+struct Catalogue {
+    entries: Vec<Entry>,
+    needles: Vec<Vec<Needle>>,
+    by_id: HashMap<String, usize>,
+}
+
+/// The table, read once. A file that can't be read gives an empty table; a test keeps that from happening.
+fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
+    CATALOGUE.get_or_init(|| {
+        let entries: Vec<Entry> = serde_json::from_str(FILE).unwrap_or_default();
+        let needles = entries
+            .iter()
+            .map(|entry| entry.matches.iter().map(|text| Needle::new(text)).collect())
+            .collect();
+        let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
+        Catalogue { entries, needles, by_id }
+    })
+}
+
+/// Every entry, in the order of the file.
+pub fn entries() -> &'static [Entry] {
+    &catalogue().entries
+}
+
+/// The entry of an id.
+pub fn entry(id: &str) -> Option<&'static Entry> {
+    let catalogue = catalogue();
+    catalogue.by_id.get(id).and_then(|at| catalogue.entries.get(*at))
+}
+
+/// The first entry that something in the text stands for.
+pub fn recognise(signals: &Signals) -> Option<&'static Entry> {
+    let catalogue = catalogue();
+    let hit = catalogue
+        .needles
+        .iter()
+        .position(|needles| needles.iter().any(|needle| signals.has(needle)))?;
+    catalogue.entries.get(hit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_can_be_read() {
+        let read: Result<Vec<Entry>, _> = serde_json::from_str(FILE);
+        assert!(read.is_ok_and(|entries| entries.len() > 214));
+    }
+}

@@ -1,0 +1,84 @@
+//! Ids of our own findings: failures the console notices itself, without a server's text to recognise.
+//!
+//! Whoever finds one passes its id on as [`Evidence::own_id`](super::Evidence::own_id); the catalogue holds the words for it.
+
+/// Names the ids and lists them, so that a test can look each of them up.
+macro_rules! own {
+    ($($(#[$doc:meta])* $name:ident = $id:literal),+ $(,)?) => {
+        $($(#[$doc])* pub const $name: &str = $id;)+
+
+        /// Every id of this list.
+        pub const ALL: &[&str] = &[$($id),+];
+    };
+}
+
+own!(
+    /// Nobody has signed in for the token yet.
+    NOT_AUTHORIZED = "console-not-authorized",
+    /// The provider ended the sign-in; a person has to sign in again.
+    NEEDS_SIGN_IN = "console-needs-sign-in",
+    /// Sign-in by password, and none is stored.
+    PASSWORD_MISSING = "console-password-missing",
+    /// The provider needs a client secret, and none is stored.
+    SECRET_MISSING = "console-secret-missing",
+    /// A sealed value can't be opened.
+    DAMAGED = "console-damaged",
+    /// The server a secret goes to was changed after the secret was entered.
+    DESTINATION_CHANGED = "console-destination-changed",
+    /// The return from a provider belongs to no sign-in that is open.
+    STATE_MISMATCH = "console-state-mismatch",
+    /// The provider gave an access token only.
+    NO_REFRESH_TOKEN = "console-no-refresh-token",
+    /// Another account signed in than the token names.
+    DIFFERENT_ACCOUNT = "console-different-account",
+    /// The account that signed in belongs to another tenant.
+    DIFFERENT_TENANT = "console-different-tenant",
+    /// Nothing in the answer says who signed in.
+    NO_IDENTITY = "console-no-identity",
+    /// The ID token failed one of its checks.
+    ID_TOKEN = "console-id-token",
+    /// The answer names another issuer than the provider's.
+    ISSUER_MISMATCH = "console-issuer-mismatch",
+    /// Signed in, with a permission missing.
+    SCOPE_MISSING = "console-scope-missing",
+    /// The mailbox is turned off.
+    MAILBOX_OFF = "console-mailbox-off",
+    /// The address is in a network that is not allowed.
+    DESTINATION_REFUSED = "console-destination-refused",
+    /// The port is not one that is allowed.
+    PORT_REFUSED = "console-port-refused",
+    /// The first line is not the protocol's greeting.
+    NOT_A_MAIL_SERVER = "console-not-a-mail-server",
+    /// The server offers no mechanism that fits.
+    MECHANISM_NOT_OFFERED = "console-mechanism-not-offered",
+    /// The server offers no STARTTLS where it is required.
+    STARTTLS_MISSING = "console-starttls-missing",
+    /// A reply that the protocol doesn't allow.
+    PROTOCOL_ERROR = "console-protocol-error",
+    /// The time for the whole conversation is used up.
+    DEADLINE = "console-deadline",
+    /// A line or reply beyond the limit.
+    TOO_MUCH_DATA = "console-too-much-data",
+    /// The folder to read isn't there.
+    FOLDER_MISSING = "console-folder-missing",
+    /// Sent, and not found in the incoming side within the waiting time.
+    NOT_ARRIVED = "console-not-arrived",
+    /// The connection broke between the message and its answer.
+    SEND_UNKNOWN = "console-send-unknown",
+    /// No connection to the token endpoint.
+    PROVIDER_UNREACHABLE = "console-provider-unreachable",
+    /// The token endpoint answered with HTML.
+    PROVIDER_HTML = "console-provider-html",
+    /// The token endpoint answered with nothing.
+    PROVIDER_EMPTY = "console-provider-empty",
+    /// The token endpoint answered with a redirect.
+    PROVIDER_REDIRECT = "console-provider-redirect",
+    /// The token endpoint's answer is not a token response.
+    PROVIDER_MALFORMED = "console-provider-malformed",
+    /// Too many tests wait already.
+    QUEUE_FULL = "console-queue-full",
+    /// The database can't be written because the disk is full.
+    DISK_FULL = "console-disk-full",
+    /// Nothing in the catalogue fits.
+    UNKNOWN = "console-unknown",
+);
