@@ -1,9 +1,11 @@
 //! Plain data every part may use: what providers, tokens, mailboxes, runs and people are. No I/O here.
 
 pub mod audit;
+pub mod lint;
 pub mod mailbox;
 pub mod provider;
 pub mod report;
+pub mod scopes;
 pub mod template;
 pub mod token;
 pub mod user;

@@ -1,6 +1,18 @@
-//! The provider templates as data: endpoints, defaults and the quirks of Microsoft, Google, Yahoo, Zoho and Fastmail.
+//! The provider templates as data: endpoints, defaults, permissions, mail servers and the quirks of Microsoft, Google, Yahoo, Zoho
+//! and Fastmail. Everything a form fills in, and everything the OAuth client has to know about a provider, is a line in a table here.
 
-use super::provider::{Cloud, Endpoints};
+mod endpoints;
+mod help;
+mod purposes;
+mod servers;
+
+pub use endpoints::{CONSUMERS_TENANT, at_home, endpoints};
+pub use help::{HelpStep, portal, steps};
+pub use purposes::{Purpose, purposes, scopes_of, ticked};
+pub use servers::{MailServers, ZOHO_DATA_CENTRES, mail_servers};
+
+use super::provider::ClientAuth;
+use super::token::Prompt;
 use super::words;
 
 words!(
@@ -21,7 +33,203 @@ words!(
     }
 );
 
-/// The template's endpoints for a cloud and tenant; `authority` replaces the host where the template has one.
-pub fn endpoints(_kind: TemplateKind, _cloud: Cloud, _tenant: Option<&str>, _authority: Option<&str>) -> Endpoints {
-    Endpoints::default()
+/// What a provider does with a refresh token once a newer one was handed out (`security.md`, section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// The old one stays good: it may be tried once when the new one is refused.
+    Keep,
+    /// There is no newer one: the same refresh token stays.
+    None,
+    /// Not known, so treated as strict: an old one is never sent again, because that looks like theft.
+    Unknown,
+}
+
+/// How refreshing works at a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshProfile {
+    /// What becomes of the old refresh token.
+    pub rotation: Rotation,
+    /// After how many days without use a refresh token lapses; none: not known, or never.
+    pub idle_days: Option<u32>,
+}
+
+impl RefreshProfile {
+    /// Whether the previous refresh token may be tried once after `invalid_grant` for one that never worked.
+    pub const fn may_try_previous(self) -> bool {
+        matches!(self.rotation, Rotation::Keep)
+    }
+}
+
+/// What a template brings along besides its endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Template {
+    /// Which one.
+    pub kind: TemplateKind,
+    /// Name in headings and lists: "Microsoft 365".
+    pub label: &'static str,
+    /// Name inside sentences: "Continue to Microsoft".
+    pub short: &'static str,
+    /// What new providers use for [`Provider::prompt`](super::provider::Provider::prompt).
+    pub prompt: Prompt,
+    /// How the client proves itself.
+    pub client_auth: ClientAuth,
+    /// Extra parameters of the authorization request.
+    pub extra_authorize_params: &'static [(&'static str, &'static str)],
+    /// What stands between scopes on the wire.
+    pub scope_separator: char,
+    /// Scopes every token asks for, besides `openid`, `email` and `profile`.
+    pub always: &'static [&'static str],
+    /// How refreshing works.
+    pub refresh: RefreshProfile,
+    /// Whether accounts belong to a tenant that has to be the provider's.
+    pub checks_tenant: bool,
+    /// Where a person takes a sign-in back by hand; empty where the console can do it or no page is known.
+    pub revoke_page: &'static str,
+}
+
+impl TemplateKind {
+    /// The template's data.
+    pub const fn template(self) -> &'static Template {
+        match self {
+            Self::Microsoft => &MICROSOFT,
+            Self::Google => &GOOGLE,
+            Self::Yahoo => &YAHOO,
+            Self::Zoho => &ZOHO,
+            Self::Fastmail => &FASTMAIL,
+            Self::Custom => &CUSTOM,
+        }
+    }
+
+    /// Name in headings and lists.
+    pub const fn label(self) -> &'static str {
+        self.template().label
+    }
+
+    /// Name inside sentences.
+    pub const fn short_name(self) -> &'static str {
+        self.template().short
+    }
+}
+
+const UNKNOWN: RefreshProfile = RefreshProfile {
+    rotation: Rotation::Unknown,
+    idle_days: None,
+};
+
+const MICROSOFT: Template = Template {
+    kind: TemplateKind::Microsoft,
+    label: "Microsoft 365",
+    short: "Microsoft",
+    // Whoever runs the console is often signed in to the browser as themselves.
+    prompt: Prompt::SelectAccount,
+    client_auth: ClientAuth::SecretPost,
+    extra_authorize_params: &[],
+    scope_separator: ' ',
+    always: &["offline_access"],
+    // learn.microsoft.com/entra/identity-platform/refresh-tokens: replaced at every use, the old one is not revoked; 90 days.
+    refresh: RefreshProfile {
+        rotation: Rotation::Keep,
+        idle_days: Some(90),
+    },
+    checks_tenant: true,
+    revoke_page: "https://myapps.microsoft.com",
+};
+
+const GOOGLE: Template = Template {
+    kind: TemplateKind::Google,
+    label: "Google",
+    short: "Google",
+    // Google hands out a refresh token only together with a consent.
+    prompt: Prompt::Consent,
+    client_auth: ClientAuth::SecretPost,
+    extra_authorize_params: &[("access_type", "offline")],
+    scope_separator: ' ',
+    always: &[],
+    // developers.google.com/identity/protocols/oauth2#expiration: no rotation; six months without use.
+    refresh: RefreshProfile {
+        rotation: Rotation::None,
+        idle_days: Some(180),
+    },
+    checks_tenant: false,
+    revoke_page: "https://myaccount.google.com/connections",
+};
+
+const YAHOO: Template = Template {
+    kind: TemplateKind::Yahoo,
+    label: "Yahoo",
+    short: "Yahoo",
+    prompt: Prompt::Unsent,
+    client_auth: ClientAuth::SecretPost,
+    extra_authorize_params: &[],
+    scope_separator: ' ',
+    always: &[],
+    refresh: UNKNOWN,
+    checks_tenant: false,
+    revoke_page: "https://login.yahoo.com/account/security",
+};
+
+const ZOHO: Template = Template {
+    kind: TemplateKind::Zoho,
+    label: "Zoho",
+    short: "Zoho",
+    prompt: Prompt::Consent,
+    client_auth: ClientAuth::SecretPost,
+    extra_authorize_params: &[("access_type", "offline")],
+    scope_separator: ',',
+    always: &[],
+    refresh: UNKNOWN,
+    checks_tenant: false,
+    revoke_page: "",
+};
+
+const FASTMAIL: Template = Template {
+    kind: TemplateKind::Fastmail,
+    label: "Fastmail",
+    short: "Fastmail",
+    prompt: Prompt::Unsent,
+    client_auth: ClientAuth::None,
+    extra_authorize_params: &[],
+    scope_separator: ' ',
+    always: &["offline_access"],
+    refresh: UNKNOWN,
+    checks_tenant: false,
+    revoke_page: "",
+};
+
+const CUSTOM: Template = Template {
+    kind: TemplateKind::Custom,
+    label: "Other OAuth provider",
+    short: "the provider",
+    // OpenID Connect Core, 11: offline_access counts only together with prompt=consent.
+    prompt: Prompt::Consent,
+    // RFC 6749, 2.3.1: the one way every server has to support.
+    client_auth: ClientAuth::SecretBasic,
+    extra_authorize_params: &[],
+    scope_separator: ' ',
+    always: &["offline_access"],
+    refresh: UNKNOWN,
+    checks_tenant: false,
+    revoke_page: "",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_finds_its_own_row() {
+        for kind in TemplateKind::ALL {
+            assert_eq!(kind.template().kind, *kind);
+            assert!(!kind.label().is_empty() && !kind.short_name().is_empty());
+        }
+    }
+
+    #[test]
+    fn only_microsoft_lets_an_old_refresh_token_be_tried_again() {
+        let lenient: Vec<_> = TemplateKind::ALL
+            .iter()
+            .filter(|k| k.template().refresh.may_try_previous())
+            .collect();
+        assert_eq!(lenient, [&TemplateKind::Microsoft]);
+    }
 }
