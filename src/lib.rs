@@ -1,7 +1,11 @@
 //! Mailgrant.
+pub mod app;
 pub mod clock;
-pub mod gate;
+pub mod config;
 pub mod diagnosis;
+pub mod gate;
 pub mod model;
 pub mod random;
 pub mod secret;
+pub mod store;
+pub mod vault;

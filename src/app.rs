@@ -1,0 +1,57 @@
+//! The parts every command and request shares: built once, cheap to clone.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gate::Gate;
+use crate::random::{Random, hex};
+use crate::store::{Store, StoreError};
+use crate::vault::Vault;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Settings, store, vault, clock, randomness and the outbound gate.
+#[derive(Clone)]
+pub struct App {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// Database.
+    pub store: Store,
+    /// Secrets at rest.
+    pub vault: Vault,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Where connections may go.
+    pub gate: Gate,
+    /// Set when the process is asked to stop.
+    pub stopping: CancellationToken,
+    /// Work that has to be finished before it stops: renewals, tests.
+    pub tasks: TaskTracker,
+}
+
+impl App {
+    /// Opens the data directory and puts the parts together. Errors as [`Store::open`].
+    pub async fn open(config: Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, StoreError> {
+        let (store, vault) = Store::open(&config, Arc::clone(&random), clock.now()).await?;
+        let gate = Gate::new(config.allow_networks.clone(), config.allow_ports.clone());
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            vault,
+            clock,
+            random,
+            gate,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// A new row id that sorts by time: 12 hexadecimal digits of the second, 20 random ones.
+    pub fn new_id(&self) -> String {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        format!("{:012x}{}", self.clock.now().0, hex(&random))
+    }
+}

@@ -1,0 +1,436 @@
+//! Typed settings from the file, the environment and flags (later ones win), checked before anything starts.
+
+use crate::gate::AllowNetwork;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use url::Url;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the master key comes from.
+#[derive(Clone)]
+pub enum MasterKeySource {
+    /// `MAILGRANT_MASTER_KEY`.
+    Value(crate::secret::Password),
+    /// A file named by a setting.
+    File(PathBuf),
+    /// `<data-dir>/master.key`, made at first start.
+    DataDir,
+}
+
+/// The checked settings.
+#[derive(Clone)]
+pub struct Config {
+    /// Data directory.
+    pub data_dir: PathBuf,
+    /// Database URL; none: SQLite in the data directory.
+    pub database_url: Option<crate::secret::Password>,
+    /// Listen address.
+    pub listen: SocketAddr,
+    /// Public address, without a slash at the end.
+    pub base_url: Url,
+    /// Whether the public address was set from outside; then pages show it read-only.
+    pub base_url_set: bool,
+    /// Master key source.
+    pub master_key: MasterKeySource,
+    /// PEM file of further trusted CAs.
+    pub extra_ca_file: Option<PathBuf>,
+    /// Destinations beyond public addresses.
+    pub allow_networks: Vec<AllowNetwork>,
+    /// Ports beyond the mail ports and 443.
+    pub allow_ports: Vec<u16>,
+    /// Peers whose forwarded headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Plain http on a public address is accepted.
+    pub insecure_http: bool,
+    /// Log format.
+    pub log_format: LogFormat,
+}
+
+/// A setting that cannot be used: says which, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// One line.
+    pub message: String,
+    /// What to do, one line each.
+    pub help: Vec<String>,
+}
+
+impl ConfigError {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: vec![help.into()],
+        }
+    }
+}
+
+/// Settings as flags give them; the file and the environment have the same.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// Settings file (TOML)
+    #[arg(long, global = true, env = "MAILGRANT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Listen address
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Accept plain http on a public address that is not loopback
+    #[arg(long, global = true)]
+    pub insecure_http: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    listen: Option<String>,
+    base_url: Option<String>,
+    master_key: Option<String>,
+    master_key_file: Option<PathBuf>,
+    extra_ca_file: Option<PathBuf>,
+    allow_networks: Option<Vec<String>>,
+    allow_ports: Option<Vec<u16>>,
+    trusted_proxies: Option<Vec<String>>,
+    insecure_http: Option<bool>,
+    log_format: Option<String>,
+}
+
+/// Keys of the settings file, for suggestions.
+const KEYS: &[&str] = &[
+    "data_dir",
+    "database_url",
+    "listen",
+    "base_url",
+    "master_key",
+    "master_key_file",
+    "extra_ca_file",
+    "allow_networks",
+    "allow_ports",
+    "trusted_proxies",
+    "insecure_http",
+    "log_format",
+];
+
+impl Config {
+    /// Puts flags, environment and file together and checks them. `env` looks a variable up.
+    pub fn load(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let env = |name: &str| env(&format!("MAILGRANT_{name}")).filter(|value| !value.is_empty());
+        let file = match &flags.config {
+            Some(path) => read_file(path)?,
+            None => File::default(),
+        };
+        let list = |text: String| {
+            text.split(',')
+                .map(|item| item.trim().to_owned())
+                .filter(|item| !item.is_empty())
+                .collect::<Vec<_>>()
+        };
+
+        let data_dir = flags
+            .data_dir
+            .clone()
+            .or_else(|| env("DATA_DIR").map(PathBuf::from))
+            .or(file.data_dir);
+        let data_dir = data_dir.unwrap_or_else(|| PathBuf::from("./mailgrant-data"));
+        let database_url = env("DATABASE_URL").or(file.database_url);
+        if let Some(url) = &database_url
+            && !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme))
+        {
+            return Err(ConfigError::new(
+                "database_url must start with sqlite:// or postgres://",
+                "leave it out to use SQLite in the data directory",
+            ));
+        }
+        let listen = flags
+            .listen
+            .clone()
+            .or_else(|| env("LISTEN"))
+            .or(file.listen)
+            .unwrap_or_else(|| "127.0.0.1:8080".into());
+        let listen: SocketAddr = listen.replace("localhost", "127.0.0.1").parse().map_err(|_| {
+            ConfigError::new(
+                format!("listen address \"{listen}\" is not ADDRESS:PORT"),
+                "write it like 127.0.0.1:8080 or [::]:8080",
+            )
+        })?;
+        let insecure_http = flags.insecure_http
+            || flag(env("INSECURE_HTTP"), "MAILGRANT_INSECURE_HTTP")?
+                .or(file.insecure_http)
+                .unwrap_or(false);
+        let base_url = env("BASE_URL").or(file.base_url);
+        let base_url_set = base_url.is_some();
+        let base_url = check_base_url(base_url.unwrap_or_else(|| default_base_url(listen)), insecure_http)?;
+        let master_key = match (
+            env("MASTER_KEY").or(file.master_key),
+            env("MASTER_KEY_FILE").map(PathBuf::from).or(file.master_key_file),
+        ) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new("both master_key and master_key_file are set", "keep one of them"));
+            }
+            (Some(value), None) => MasterKeySource::Value(crate::secret::Password::new(value)),
+            (None, Some(path)) => MasterKeySource::File(path),
+            (None, None) => MasterKeySource::DataDir,
+        };
+        let allow_networks = env("ALLOW_NETWORKS").map(list).or(file.allow_networks).unwrap_or_default();
+        let allow_networks = each(
+            &allow_networks,
+            "allow_networks",
+            "loopback, private, a network like 10.1.0.0/16, or a host name",
+        )?;
+        let allow_ports = match env("ALLOW_PORTS").map(list) {
+            Some(ports) => each(&ports, "allow_ports", "port numbers from 1 to 65535")?,
+            None => file.allow_ports.unwrap_or_default(),
+        };
+        let trusted_proxies = env("TRUSTED_PROXIES").map(list).or(file.trusted_proxies).unwrap_or_default();
+        let trusted_proxies = trusted_proxies
+            .iter()
+            .map(|text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)))
+            .collect::<Result<_, _>>();
+        let trusted_proxies = trusted_proxies.map_err(|_| {
+            ConfigError::new(
+                "trusted_proxies holds something that is no network",
+                "write networks like 10.0.0.0/8",
+            )
+        })?;
+        let log_format = match env("LOG_FORMAT").or(file.log_format).as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => return Err(ConfigError::new(format!("log_format \"{other}\" is not known"), "use text or json")),
+        };
+        Ok(Self {
+            data_dir,
+            database_url: database_url.map(crate::secret::Password::new),
+            listen,
+            base_url,
+            base_url_set,
+            master_key,
+            extra_ca_file: env("EXTRA_CA_FILE").map(PathBuf::from).or(file.extra_ca_file),
+            allow_networks,
+            allow_ports,
+            trusted_proxies,
+            insecure_http,
+            log_format,
+        })
+    }
+
+    /// An address below the public one: `path` starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url.as_str().trim_end_matches('/'))
+    }
+
+    /// Whether browsers reach the console by https.
+    pub fn is_https(&self) -> bool {
+        self.base_url.scheme() == "https"
+    }
+}
+
+fn flag(value: Option<String>, name: &str) -> Result<Option<bool>, ConfigError> {
+    match value.as_deref() {
+        None => Ok(None),
+        Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+        Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+        Some(_) => Err(ConfigError::new(
+            format!("{name} must be true or false"),
+            "set it to 1, or leave it out",
+        )),
+    }
+}
+
+fn each<T: FromStr>(items: &[String], key: &str, known: &str) -> Result<Vec<T>, ConfigError> {
+    items
+        .iter()
+        .map(|item| {
+            item.parse()
+                .map_err(|_| ConfigError::new(format!("{key} has \"{item}\", which can't be used"), format!("use {known}")))
+        })
+        .collect()
+}
+
+fn default_base_url(listen: SocketAddr) -> String {
+    match listen.ip() {
+        ip if ip.is_unspecified() => format!("http://localhost:{}", listen.port()),
+        _ => format!("http://{listen}"),
+    }
+}
+
+/// Checks a public address: `https`, or `http` where that stays on this machine or is asked for by name (TLS-5).
+pub fn check_base_url(text: String, insecure_http: bool) -> Result<Url, ConfigError> {
+    let bad = |why: &str| {
+        ConfigError::new(
+            format!("base_url \"{text}\" {why}"),
+            "write it like https://mail-console.example.com",
+        )
+    };
+    let url = Url::parse(&text).map_err(|_| bad("is not an address"))?;
+    if url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("must be a host, without user or password"));
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("must not have a path"));
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip: Ipv4Addr| ip.is_loopback()),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback || insecure_http => Ok(url),
+        "http" => Err(ConfigError::new(
+            format!("base_url \"{text}\" is plain http on an address that is not this machine"),
+            "put https in front, or start with --insecure-http if you accept that passwords and tokens' pages travel in clear text",
+        )),
+        _ => Err(bad("must start with https://")),
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::new(
+            format!("settings file {shown} can't be read: {error}"),
+            "check --config or MAILGRANT_CONFIG",
+        )
+    })?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let unknown = message
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split('`').next())
+            .map(str::to_owned);
+        match unknown {
+            Some(key) => ConfigError::new(
+                format!("{shown}:{line}: unknown key \"{key}\""),
+                nearest(&key, KEYS).map_or_else(
+                    || format!("known keys: {}", KEYS.join(", ")),
+                    |known| format!("did you mean \"{known}\"?"),
+                ),
+            ),
+            None => ConfigError::new(format!("{shown}:{line}: {message}"), "the settings file is TOML"),
+        }
+    })
+}
+
+/// The known word nearest to a mistyped one, if any is near enough to be meant.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |a: &str, b: &str| {
+        let b: Vec<char> = b.chars().collect();
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.chars().enumerate() {
+            let mut diagonal = row[0];
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+                diagonal = row[j + 1];
+                row[j + 1] = next;
+            }
+        }
+        row[b.len()]
+    };
+    known
+        .iter()
+        .map(|candidate| (distance(word, candidate), *candidate))
+        .min()
+        .filter(|(d, candidate)| *d <= 2.max(candidate.len() / 3))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::load(&Flags::default(), |name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn defaults_stay_on_this_machine() {
+        let config = load(&[]).unwrap();
+        assert_eq!(
+            (config.listen.to_string().as_str(), config.base_url.as_str()),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/")
+        );
+        assert_eq!(
+            load(&[("MAILGRANT_LISTEN", "0.0.0.0:9000")]).unwrap().url("/x"),
+            "http://localhost:9000/x"
+        );
+    }
+
+    #[test]
+    fn plain_http_on_a_public_address_wants_to_be_asked_for() {
+        let error = load(&[("MAILGRANT_BASE_URL", "http://console.example.com")]).err().unwrap();
+        assert!(error.help[0].contains("--insecure-http"));
+        assert!(
+            load(&[
+                ("MAILGRANT_BASE_URL", "http://console.example.com"),
+                ("MAILGRANT_INSECURE_HTTP", "1")
+            ])
+            .is_ok()
+        );
+        assert!(
+            load(&[
+                ("MAILGRANT_BASE_URL", "https://console.example.com"),
+                ("MAILGRANT_LISTEN", "0.0.0.0:80")
+            ])
+            .is_ok()
+        );
+        for bad in ["ftp://x", "https://u:p@x", "https://x/path", "x"] {
+            assert!(load(&[("MAILGRANT_BASE_URL", bad)]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_line_and_the_nearest_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "listen = \"127.0.0.1:1\"\nallow_network = []\n").unwrap();
+        let flags = Flags {
+            config: Some(file.path().into()),
+            ..Flags::default()
+        };
+        let error = Config::load(&flags, |_| None).err().unwrap();
+        assert!(error.message.ends_with(":2: unknown key \"allow_network\""), "{error}");
+        assert_eq!(error.help, ["did you mean \"allow_networks\"?"]);
+    }
+
+    #[test]
+    fn flags_beat_the_environment_and_the_environment_beats_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "listen = \"127.0.0.1:1\"\ndata_dir = \"/a\"\nlog_format = \"json\"\n").unwrap();
+        let flags = Flags {
+            config: Some(file.path().into()),
+            listen: Some("127.0.0.1:3".into()),
+            ..Flags::default()
+        };
+        let env = |name: &str| match name {
+            "MAILGRANT_LISTEN" => Some("127.0.0.1:2".to_owned()),
+            "MAILGRANT_DATA_DIR" => Some("/b".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&flags, env).unwrap();
+        assert_eq!(
+            (config.listen.port(), config.data_dir.to_str().unwrap(), config.log_format),
+            (3, "/b", LogFormat::Json)
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Audit entries: append only, gapless, each bound to the one before by an HMAC (AUD-1 to AUD-3).
+
+use super::{Columns, Engine, Store, StoreError, StoreResult, Tx};
+use crate::clock::Timestamp;
+use crate::model::audit::{Actor, AuditEntry, AuditRow};
+use crate::random::hex;
+use aws_lc_rs::hmac;
+use sqlx::any::AnyRow;
+
+/// Characters of a detail that are kept.
+const DETAIL_LIMIT: usize = 1000;
+
+impl Tx {
+    /// Appends an entry; it lasts when the transaction does.
+    pub async fn audit(&mut self, now: Timestamp, actor: &Actor, entry: AuditEntry) -> StoreResult<()> {
+        let key = self
+            .audit_key
+            .clone()
+            .ok_or_else(|| StoreError::Unusable("the audit key is not loaded".into()))?;
+        // The update takes the head's row lock, so that two writers cannot take one number (PostgreSQL).
+        let head = sqlx::query("UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, hash")
+            .fetch_one(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        let mut row = AuditRow {
+            sequence: head.int("sequence")?,
+            at: now,
+            actor: actor.id.clone(),
+            action: entry.action.to_owned(),
+            target: entry.target,
+            detail: entry.detail.chars().take(DETAIL_LIMIT).collect(),
+            outcome: entry.outcome.to_owned(),
+            address: actor.address.clone(),
+            request_id: actor.request_id.clone(),
+            hash: String::new(),
+        };
+        row.hash = link(&key, &head.text("hash")?, &row);
+        sqlx::query(
+            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(row.sequence)
+        .bind(row.at.0)
+        .bind(&row.actor)
+        .bind(&row.action)
+        .bind(&row.target)
+        .bind(&row.detail)
+        .bind(&row.outcome)
+        .bind(&row.address)
+        .bind(&row.request_id)
+        .bind(&row.hash)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        sqlx::query("UPDATE audit_head SET hash = $1 WHERE id = 1")
+            .bind(&row.hash)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Appends an entry by itself: for refusals and for what is handed out without any other change.
+    pub async fn audit(&self, now: Timestamp, actor: &Actor, entry: AuditEntry) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        tx.audit(now, actor, entry).await?;
+        tx.commit().await
+    }
+
+    /// The newest entries, newest first.
+    pub async fn audit_rows(&self, limit: i64) -> StoreResult<Vec<AuditRow>> {
+        let rows = sqlx::query(
+            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash FROM audit ORDER BY sequence DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(audit_row).collect()
+    }
+
+    /// Walks the whole chain. `Ok(n)`: n entries, all intact. `Err` holds the number of the first bad one.
+    pub async fn verify_audit(&self) -> StoreResult<Result<i64, i64>> {
+        let key = self
+            .audit_key
+            .get()
+            .cloned()
+            .ok_or_else(|| StoreError::Unusable("the audit key is not loaded".into()))?;
+        let (mut expected, mut previous) = (1, String::new());
+        loop {
+            let rows = sqlx::query(
+                "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash
+                 FROM audit WHERE sequence >= $1 ORDER BY sequence LIMIT 1000",
+            )
+            .bind(expected)
+            .fetch_all(self.pool())
+            .await?;
+            for row in &rows {
+                let row = audit_row(row)?;
+                if row.sequence != expected || row.hash != link(&key, &previous, &row) {
+                    return Ok(Err(expected));
+                }
+                previous = row.hash;
+                expected += 1;
+            }
+            if rows.is_empty() {
+                break;
+            }
+        }
+        let head = sqlx::query("SELECT sequence, hash FROM audit_head WHERE id = 1")
+            .fetch_one(self.pool())
+            .await?;
+        if head.int("sequence")? != expected - 1 || head.text("hash")? != previous {
+            return Ok(Err(expected));
+        }
+        Ok(Ok(expected - 1))
+    }
+
+    /// Makes the engine refuse changes of audit rows. Not a migration, because the text differs by engine.
+    pub(super) async fn protect_audit(&self) -> StoreResult<()> {
+        let statements: &[&'static str] = match self.engine {
+            Engine::Sqlite => &[
+                "CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries are append only'); END",
+                "CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries are append only'); END",
+            ],
+            Engine::Postgres => &[
+                "CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''audit entries are append only''; END'",
+                "CREATE OR REPLACE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_append_only()",
+            ],
+        };
+        for statement in statements {
+            sqlx::query(*statement).execute(self.pool()).await.map_err(StoreError::from_write)?;
+        }
+        Ok(())
+    }
+}
+
+fn link(key: &hmac::Key, previous: &str, row: &AuditRow) -> String {
+    let (sequence, at) = (row.sequence.to_string(), row.at.0.to_string());
+    let mut context = hmac::Context::with_key(key);
+    let parts = [
+        previous,
+        &sequence,
+        &at,
+        &row.actor,
+        &row.action,
+        &row.target,
+        &row.detail,
+        &row.outcome,
+        &row.address,
+        &row.request_id,
+    ];
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    hex(context.sign().as_ref())
+}
+
+fn audit_row(row: &AnyRow) -> StoreResult<AuditRow> {
+    Ok(AuditRow {
+        sequence: row.int("sequence")?,
+        at: row.time("at")?,
+        actor: row.text("actor")?,
+        action: row.text("action")?,
+        target: row.text("target")?,
+        detail: row.text("detail")?,
+        outcome: row.text("outcome")?,
+        address: row.text("address")?,
+        request_id: row.text("request_id")?,
+        hash: row.text("hash")?,
+    })
+}

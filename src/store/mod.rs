@@ -1,0 +1,223 @@
+//! The only SQL: whole statements in plain strings, one text for SQLite and PostgreSQL. Columns are TEXT and BIGINT; times are Unix
+//! seconds, flags 0 or 1, lists JSON. Lookups return `Option`; changes happen in a [`Tx`] together with their audit entry.
+
+pub mod audit;
+pub mod mailboxes;
+pub mod open;
+pub mod providers;
+pub mod reports;
+pub mod settings;
+pub mod tokens;
+
+use aws_lc_rs::hmac;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row, Transaction};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
+
+/// Which database this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite in the data directory.
+    Sqlite,
+    /// PostgreSQL by URL.
+    Postgres,
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    engine: Engine,
+    /// SQLite has one writer; waiting here is fair, where its own lock would be polled for.
+    writer: Arc<tokio::sync::Mutex<()>>,
+    audit_key: Arc<OnceLock<hmac::Key>>,
+}
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine said no, or did not answer.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A name, address or other unique value is taken.
+    #[error("there is one with this name already")]
+    Taken,
+    /// Something else still refers to the row.
+    #[error("something else still uses it")]
+    InUse,
+    /// Somebody changed the row since it was read.
+    #[error("somebody else changed it meanwhile")]
+    Stale,
+    /// A row holds what this version can't read.
+    #[error("a stored {0} can't be read: {1}")]
+    Row(&'static str, String),
+    /// The database is locked or full, or the disk refuses writes: try again later.
+    #[error("the database can't be written now: {0}")]
+    Busy(String),
+    /// The database cannot be used at all; the text says why and what to do.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl StoreError {
+    /// Sorts an engine's error by what a caller can do about it.
+    pub(crate) fn from_write(error: sqlx::Error) -> Self {
+        if let Some(database) = error.as_database_error() {
+            if database.is_unique_violation() {
+                return Self::Taken;
+            }
+            if database.is_foreign_key_violation() {
+                return Self::InUse;
+            }
+            let text = database.message();
+            let known = [
+                "database is locked",
+                "disk is full",
+                "attempt to write a readonly",
+                "disk I/O error",
+                "No space left",
+            ];
+            if known.iter().any(|known| text.contains(known)) {
+                return Self::Busy(text.to_owned());
+            }
+        }
+        Self::Database(error)
+    }
+}
+
+/// A result of this part.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+impl Store {
+    /// Which engine.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The pool, for this module's own files and for tests.
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// The pool, for tests that look at rows directly.
+    #[doc(hidden)]
+    pub fn raw_pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Begins a transaction that may write: `BEGIN IMMEDIATE` on SQLite, so that reading first cannot end in "database is locked".
+    pub async fn begin(&self) -> StoreResult<Tx> {
+        let guard = match self.engine {
+            Engine::Sqlite => Some(Arc::clone(&self.writer).lock_owned().await),
+            Engine::Postgres => None,
+        };
+        let inner = match self.engine {
+            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Engine::Postgres => self.pool.begin().await,
+        }
+        .map_err(StoreError::from_write)?;
+        Ok(Tx {
+            inner,
+            audit_key: self.audit_key.get().cloned(),
+            _guard: guard,
+        })
+    }
+
+    /// Whether the database answers at all.
+    pub async fn ping(&self) -> StoreResult<()> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Lets the database finish: checkpoint, then close.
+    pub async fn close(&self) {
+        if self.engine == Engine::Sqlite {
+            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        }
+        self.pool.close().await;
+    }
+}
+
+/// A transaction that may write. Dropped without [`Tx::commit`] it changes nothing.
+pub struct Tx {
+    inner: Transaction<'static, Any>,
+    audit_key: Option<hmac::Key>,
+    _guard: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Tx {
+    /// Makes it last.
+    pub async fn commit(self) -> StoreResult<()> {
+        self.inner.commit().await.map_err(StoreError::from_write)
+    }
+}
+
+impl Deref for Tx {
+    type Target = Transaction<'static, Any>;
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
+
+/// Typed access to columns by name, with the name in the error.
+pub(crate) trait Columns {
+    /// TEXT NOT NULL.
+    fn text(&self, column: &'static str) -> StoreResult<String>;
+    /// TEXT.
+    fn maybe_text(&self, column: &'static str) -> StoreResult<Option<String>>;
+    /// BIGINT NOT NULL.
+    fn int(&self, column: &'static str) -> StoreResult<i64>;
+    /// BIGINT.
+    fn maybe_int(&self, column: &'static str) -> StoreResult<Option<i64>>;
+    /// BIGINT NOT NULL, as a flag.
+    fn flag(&self, column: &'static str) -> StoreResult<bool> {
+        Ok(self.int(column)? != 0)
+    }
+    /// TEXT NOT NULL with JSON inside.
+    fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> StoreResult<T> {
+        serde_json::from_str(&self.text(column)?).map_err(|error| StoreError::Row(column, error.to_string()))
+    }
+    /// TEXT NOT NULL with one of the words of an enum.
+    fn word<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> StoreResult<T> {
+        let text = self.text(column)?;
+        parse(&text).ok_or_else(|| StoreError::Row(column, format!("unknown word \"{text}\"")))
+    }
+    /// BIGINT, as a moment.
+    fn maybe_time(&self, column: &'static str) -> StoreResult<Option<crate::clock::Timestamp>> {
+        Ok(self.maybe_int(column)?.map(crate::clock::Timestamp))
+    }
+    /// BIGINT NOT NULL, as a moment.
+    fn time(&self, column: &'static str) -> StoreResult<crate::clock::Timestamp> {
+        Ok(crate::clock::Timestamp(self.int(column)?))
+    }
+}
+
+impl Columns for AnyRow {
+    fn text(&self, column: &'static str) -> StoreResult<String> {
+        Ok(self.try_get(column)?)
+    }
+    fn maybe_text(&self, column: &'static str) -> StoreResult<Option<String>> {
+        Ok(self.try_get(column)?)
+    }
+    fn int(&self, column: &'static str) -> StoreResult<i64> {
+        Ok(self.try_get(column)?)
+    }
+    fn maybe_int(&self, column: &'static str) -> StoreResult<Option<i64>> {
+        Ok(self.try_get(column)?)
+    }
+}
+
+pub(crate) fn name(row: &AnyRow, column: &'static str) -> StoreResult<crate::model::Name> {
+    crate::model::Name::parse(&row.text(column)?).map_err(|error| StoreError::Row(column, error.to_string()))
+}
+
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+}

@@ -1,0 +1,335 @@
+//! Opening the database: file modes, one key for one database, migrations, and refusing what is damaged, newer or elsewhere.
+
+use super::{Engine, Store, StoreError, StoreResult};
+use crate::clock::Timestamp;
+use crate::config::{Config, MasterKeySource};
+use crate::random::Random;
+use crate::vault::keyring::Keyring;
+use crate::vault::{MasterKey, MasterKeyError, Vault};
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::{MigrateError, Migrator};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Setting that holds the check value of the master key.
+const KEY_CHECK: &str = "vault.master_key_check";
+
+impl Store {
+    /// Opens (at first start: makes) the data directory, master key and database, and the vault over them.
+    ///
+    /// Refuses, and leaves everything untouched, when the key is wrong, missing, readable by others or malformed (SEC-4), when the
+    /// database is missing beside an existing key (DUR-5), made by a newer version (UPG-1), or damaged.
+    pub async fn open(config: &Config, random: Arc<dyn Random>, now: Timestamp) -> StoreResult<(Self, Vault)> {
+        let directory = &config.data_dir;
+        prepare_directory(directory)?;
+        let lock = open_private(&directory.join("init.lock"))?;
+        lock.lock()
+            .map_err(|error| unusable(format!("the data directory can't be locked: {error}")))?;
+
+        let file = directory.join("mailgrant.db");
+        let url = config.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+        let engine = if url.as_deref().is_some_and(|url| url.starts_with("postgres")) {
+            Engine::Postgres
+        } else {
+            Engine::Sqlite
+        };
+        let file = match (&url, engine) {
+            (Some(url), Engine::Sqlite) => sqlite_path(url),
+            _ => file,
+        };
+        let key_file = directory.join("master.key");
+        let fresh_file = engine == Engine::Sqlite && !file.exists();
+        let master = match &config.master_key {
+            MasterKeySource::Value(text) => Some(MasterKey::from_base64(text.expose_secret(), "MAILGRANT_MASTER_KEY")),
+            MasterKeySource::File(path) => Some(MasterKey::from_file(path)),
+            MasterKeySource::DataDir if key_file.exists() => Some(MasterKey::from_file(&key_file)),
+            MasterKeySource::DataDir => None,
+        }
+        .transpose()
+        .map_err(|error| key_error(&error))?;
+        if fresh_file && matches!(config.master_key, MasterKeySource::DataDir) && master.is_some() {
+            return Err(unusable(format!(
+                "the database {} is missing, though its master key is here; nothing was made\nhelp: restore the database from a backup, or move {} away to start anew",
+                file.display(),
+                key_file.display()
+            )));
+        }
+
+        let url = match engine {
+            Engine::Postgres => url.unwrap_or_default(),
+            Engine::Sqlite => {
+                if !fresh_file {
+                    check_mode(&file)?;
+                    if std::fs::metadata(&file).map(|meta| meta.len()).unwrap_or(0) > 0 && master.is_none() {
+                        return Err(unusable(format!(
+                            "master key file {} is missing; without it nothing stored can be read\nhelp: put the key file back, or set MAILGRANT_MASTER_KEY_FILE",
+                            key_file.display()
+                        )));
+                    }
+                }
+                // Made here, so that the file and those beside it get the mode.
+                drop(open_private(&file)?);
+                format!("sqlite://{}", percent_path(&file))
+            }
+        };
+        let store = Self::connect(&url, engine).await?;
+        let has_tables = store.has_tables().await?;
+        if has_tables {
+            let master = master.as_ref().ok_or_else(|| unusable("the master key is missing, though the database has one\nhelp: set MAILGRANT_MASTER_KEY_FILE to the key of this database".into()))?;
+            // Compared before anything is written, so that a wrong key leaves the database as it was.
+            let check = store.setting(KEY_CHECK).await.ok().flatten();
+            if check.is_some_and(|check| check != master.check_value()) {
+                store.pool.close().await;
+                return Err(key_error(&MasterKeyError::Wrong));
+            }
+        }
+        store.migrate(has_tables, directory).await?;
+        let vault = store.open_vault(master, config, &key_file, random, now).await?;
+        store.protect_audit().await?;
+        let _ = store.audit_key.set(vault.derived("audit"));
+        Ok((store, vault))
+    }
+
+    /// A pool with the settings of DUR-1.
+    async fn connect(url: &str, engine: Engine) -> StoreResult<Self> {
+        sqlx::any::install_default_drivers();
+        let pool = AnyPoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    let statements: &[&'static str] = match engine {
+                        Engine::Sqlite => &[
+                            "PRAGMA busy_timeout = 5000",
+                            "PRAGMA journal_mode = WAL",
+                            "PRAGMA synchronous = FULL",
+                            "PRAGMA foreign_keys = ON",
+                            "PRAGMA secure_delete = ON",
+                            "PRAGMA journal_size_limit = 67108864",
+                        ],
+                        Engine::Postgres => &["SET synchronous_commit = on"],
+                    };
+                    for statement in statements {
+                        sqlx::query(*statement).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(url)
+            .await
+            .map_err(|error| match engine {
+                Engine::Sqlite => unusable(format!(
+                    "the database can't be opened: {error}\nhelp: if the file is damaged, restore it from a backup; nothing was changed"
+                )),
+                Engine::Postgres => unusable(format!("PostgreSQL can't be reached: {error}\nhelp: check MAILGRANT_DATABASE_URL")),
+            })?;
+        Ok(Self {
+            pool,
+            engine,
+            writer: Arc::new(tokio::sync::Mutex::new(())),
+            audit_key: Arc::new(OnceLock::new()),
+        })
+    }
+
+    async fn has_tables(&self) -> StoreResult<bool> {
+        let sql = match self.engine {
+            Engine::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'",
+            Engine::Postgres => {
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = '_sqlx_migrations' AND table_schema = current_schema()"
+            }
+        };
+        let count: i64 = sqlx::query_scalar(sql).fetch_one(&self.pool).await.map_err(|error| {
+            unusable(format!(
+                "the database can't be read: {error}\nhelp: restore it from a backup; nothing was changed"
+            ))
+        })?;
+        Ok(count > 0)
+    }
+
+    async fn migrate(&self, has_tables: bool, directory: &Path) -> StoreResult<()> {
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let applied: i64 = if has_tables {
+            sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations")
+                .fetch_one(&self.pool)
+                .await?
+        } else {
+            0
+        };
+        if applied > newest {
+            return Err(unusable(format!(
+                "the database was made by a newer version of Mailgrant (schema {applied}, this one knows {newest})\nhelp: start the newer version again"
+            )));
+        }
+        if has_tables && applied < newest && self.engine == Engine::Sqlite {
+            let copy = directory.join(format!("before-upgrade-from-{applied}.db"));
+            let _ = std::fs::remove_file(&copy);
+            sqlx::query("VACUUM INTO $1")
+                .bind(copy.display().to_string())
+                .execute(&self.pool)
+                .await
+                .map_err(StoreError::from_write)?;
+            let _ = std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600));
+        }
+        match MIGRATIONS.run(&self.pool).await {
+            Ok(()) => Ok(()),
+            Err(MigrateError::VersionMissing(version)) => Err(unusable(format!(
+                "the database has schema {version}, which this version of Mailgrant does not know\nhelp: start the newer version again"
+            ))),
+            Err(error) => Err(unusable(format!("the database can't be brought up to date: {error}"))),
+        }
+    }
+
+    async fn open_vault(
+        &self,
+        master: Option<MasterKey>,
+        config: &Config,
+        key_file: &Path,
+        random: Arc<dyn Random>,
+        now: Timestamp,
+    ) -> StoreResult<Vault> {
+        let rows = self.key_rows().await?;
+        if !rows.is_empty() {
+            let master = master.ok_or_else(|| unusable("the master key is missing, though the database has one".into()))?;
+            let keyring = Keyring::open(&master, &rows).map_err(|error| key_error(&error))?;
+            return Ok(Vault::new(keyring, random));
+        }
+        let made_here = master.is_none();
+        let master = master.unwrap_or_else(|| MasterKey::generate(&*random));
+        let rows = Keyring::first_rows(&master, &*random);
+        let keyring = Keyring::open(&master, &rows).map_err(|error| key_error(&error))?;
+        let mut tx = self.begin().await?;
+        for row in &rows {
+            tx.insert_key(row, now).await?;
+        }
+        tx.put_setting(KEY_CHECK, &master.check_value()).await?;
+        if made_here {
+            // Before the commit: a database whose key was lost must not exist. A key without a database says what happened.
+            debug_assert!(matches!(config.master_key, MasterKeySource::DataDir));
+            master.write_new(key_file).map_err(|error| key_error(&error))?;
+        }
+        tx.commit().await?;
+        Ok(Vault::new(keyring, random))
+    }
+
+    /// Looks for damage (SQLite's `quick_check`); `Err` says how to restore.
+    pub async fn check_integrity(&self) -> StoreResult<()> {
+        if self.engine == Engine::Sqlite {
+            let answer: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+                .fetch_one(&self.pool)
+                .await
+                .unwrap_or_else(|error| error.to_string());
+            if answer != "ok" {
+                return Err(unusable(format!(
+                    "the database is damaged: {answer}\nhelp: stop here and restore mailgrant.db from a backup; nothing was changed"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unusable(text: String) -> StoreError {
+    StoreError::Unusable(text)
+}
+
+fn key_error(error: &MasterKeyError) -> StoreError {
+    let help = match error {
+        MasterKeyError::Missing(_) => "put the key file back, or correct MAILGRANT_MASTER_KEY_FILE",
+        MasterKeyError::Exposed(..) => "chmod 600 the file; if others could read it, change the secrets it protects",
+        MasterKeyError::Malformed(_) => "a key is 32 random bytes in base64, like the one a first start makes",
+        MasterKeyError::Wrong => "use the key this database was made with; nothing was changed",
+        MasterKeyError::Damaged(_) => "restore the database from a backup; nothing was changed",
+        MasterKeyError::Io(..) => "check the file and who may read it",
+    };
+    unusable(format!("{error}\nhelp: {help}"))
+}
+
+/// Makes the data directory with mode 0700, or refuses one that others can enter (SEC-9).
+fn prepare_directory(directory: &Path) -> StoreResult<()> {
+    let shown = directory.display();
+    match std::fs::metadata(directory) {
+        Ok(meta) if !meta.is_dir() => {
+            return Err(unusable(format!(
+                "data directory {shown} is not a directory\nhelp: choose another with --data-dir"
+            )));
+        }
+        Ok(meta) if meta.mode() & 0o077 != 0 => {
+            // An empty directory was prepared by somebody (a volume, a service manager): take it over.
+            let empty = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
+            if !empty || std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).is_err() {
+                return Err(unusable(format!(
+                    "data directory {shown} can be entered by others (mode {:o})\nhelp: chmod 700 {shown}",
+                    meta.mode() & 0o7777
+                )));
+            }
+        }
+        Ok(_) => {}
+        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+            unusable(format!(
+                "data directory {shown} can't be made: {error}\nhelp: choose another with --data-dir"
+            ))
+        })?,
+    }
+    refuse_network_file_system(directory)
+}
+
+/// SQLite's write-ahead log needs memory that processes share: no network file systems (MULTI-2).
+fn refuse_network_file_system(directory: &Path) -> StoreResult<()> {
+    const NETWORK: [(i64, &str); 4] = [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2")];
+    let Ok(status) = rustix::fs::statfs(directory) else { return Ok(()) };
+    #[allow(clippy::unnecessary_cast, reason = "the width of the field differs by platform")]
+    let kind = status.f_type as i64;
+    match NETWORK.iter().find(|(magic, _)| *magic == kind) {
+        Some((_, name)) => Err(unusable(format!(
+            "data directory {} is on a network file system ({name}), where SQLite is not safe\nhelp: choose a local one with --data-dir, or use PostgreSQL",
+            directory.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn open_private(path: &Path) -> StoreResult<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| {
+            unusable(format!(
+                "{} can't be opened: {error}\nhelp: check who owns the data directory",
+                path.display()
+            ))
+        })
+}
+
+fn check_mode(path: &Path) -> StoreResult<()> {
+    let mode = std::fs::metadata(path).map(|meta| meta.mode() & 0o7777).unwrap_or(0o600);
+    if mode & 0o077 != 0 {
+        return Err(unusable(format!(
+            "{} can be read by others (mode {mode:o})\nhelp: chmod 600 {}",
+            path.display(),
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn sqlite_path(url: &str) -> std::path::PathBuf {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    path.split('?').next().unwrap_or_default().into()
+}
+
+fn percent_path(path: &Path) -> String {
+    path.display()
+        .to_string()
+        .replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+}

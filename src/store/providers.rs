@@ -1,0 +1,200 @@
+//! Providers.
+
+use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
+use crate::clock::Timestamp;
+use crate::model::provider::{ClientAuth, Cloud, ConsentScreen, Provider, StoredSecret};
+use crate::model::template::TemplateKind;
+use crate::model::token::{GrantType, Prompt};
+use crate::model::{Date, Name, ProviderId, Sealed};
+use sqlx::any::AnyRow;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, template, tenant, cloud, client_id, client_auth, client_secret, client_secret_version, client_secret_hint, ",
+            "client_secret_set_at, client_secret_set_by, client_secret_expires, consent_screen, grant_type, scopes, prompt, login_hint, pkce, ",
+            "endpoints, extra_authorize_params, problem, problem_since, version, created_at, updated_at FROM providers ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// A provider by its name.
+    pub async fn provider(&self, name: &Name) -> StoreResult<Option<Provider>> {
+        let row = sqlx::query(select!("WHERE name = $1"))
+            .bind(name.as_str())
+            .fetch_optional(self.pool())
+            .await?;
+        row.as_ref().map(provider).transpose()
+    }
+
+    /// A provider by its id.
+    pub async fn provider_by_id(&self, id: &ProviderId) -> StoreResult<Option<Provider>> {
+        let row = sqlx::query(select!("WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(self.pool())
+            .await?;
+        row.as_ref().map(provider).transpose()
+    }
+
+    /// Every provider, by name.
+    pub async fn providers(&self) -> StoreResult<Vec<Provider>> {
+        let rows = sqlx::query(select!("ORDER BY name")).fetch_all(self.pool()).await?;
+        rows.iter().map(provider).collect()
+    }
+
+    /// Numbers of tokens and mailboxes that hang on each provider: (provider id, tokens, mailboxes).
+    pub async fn provider_usage(&self) -> StoreResult<Vec<(ProviderId, i64, i64)>> {
+        let rows = sqlx::query(
+            "SELECT p.id AS id, (SELECT COUNT(*) FROM tokens t WHERE t.provider_id = p.id) AS tokens,
+                    (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)
+                                                         OR m.outgoing_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)) AS mailboxes
+             FROM providers p",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((ProviderId(row.text("id")?), row.int("tokens")?, row.int("mailboxes")?)))
+            .collect()
+    }
+}
+
+impl Tx {
+    /// Adds a provider. [`StoreError::Taken`] when the name is.
+    pub async fn insert_provider(&mut self, provider: &Provider) -> StoreResult<()> {
+        let query = sqlx::query(
+            "INSERT INTO providers (id, name, version, created_at, template, tenant, cloud, client_id, client_auth, client_secret, client_secret_version,
+             client_secret_hint, client_secret_set_at, client_secret_set_by, client_secret_expires, consent_screen, grant_type, scopes, prompt,
+             login_hint, pkce, endpoints, extra_authorize_params, problem, problem_since, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
+        );
+        let query = query
+            .bind(provider.id.as_str())
+            .bind(provider.name.as_str())
+            .bind(provider.version)
+            .bind(provider.created_at.0);
+        bind(query, provider).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Saves a provider that was read at `provider.version`; [`StoreError::Stale`] if somebody saved it since. The stored version
+    /// becomes one higher.
+    pub async fn update_provider(&mut self, provider: &Provider) -> StoreResult<()> {
+        let query = sqlx::query(
+            "UPDATE providers SET name = $2, version = $3 + 1, created_at = $4, template = $5, tenant = $6, cloud = $7, client_id = $8, client_auth = $9,
+             client_secret = $10, client_secret_version = $11, client_secret_hint = $12, client_secret_set_at = $13, client_secret_set_by = $14,
+             client_secret_expires = $15, consent_screen = $16, grant_type = $17, scopes = $18, prompt = $19, login_hint = $20, pkce = $21,
+             endpoints = $22, extra_authorize_params = $23, problem = $24, problem_since = $25, updated_at = $26
+             WHERE id = $1 AND version = $3",
+        );
+        let query = query
+            .bind(provider.id.as_str())
+            .bind(provider.name.as_str())
+            .bind(provider.version)
+            .bind(provider.created_at.0);
+        let done = bind(query, provider).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        if done.rows_affected() == 0 {
+            Err(StoreError::Stale)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sets or clears the problem of the app itself; says whether that changed anything.
+    pub async fn set_provider_problem(&mut self, id: &ProviderId, problem: Option<&str>, now: Timestamp) -> StoreResult<bool> {
+        let done = match problem {
+            Some(problem) => {
+                sqlx::query("UPDATE providers SET problem = $2, problem_since = COALESCE(problem_since, $3) WHERE id = $1 AND (problem IS NULL OR problem <> $2)")
+                    .bind(id.as_str())
+                    .bind(problem)
+                    .bind(now.0)
+                    .execute(&mut ***self)
+                    .await
+            }
+            None => {
+                sqlx::query("UPDATE providers SET problem = NULL, problem_since = NULL WHERE id = $1 AND problem IS NOT NULL")
+                    .bind(id.as_str())
+                    .execute(&mut ***self)
+                    .await
+            }
+        };
+        Ok(done.map_err(StoreError::from_write)?.rows_affected() > 0)
+    }
+
+    /// Deletes a provider; [`StoreError::InUse`] while tokens hang on it.
+    pub async fn delete_provider(&mut self, id: &ProviderId) -> StoreResult<()> {
+        sqlx::query("DELETE FROM providers WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn bind<'q>(query: Query<'q>, provider: &'q Provider) -> Query<'q> {
+    let secret = provider.client_secret.as_ref();
+    query
+        .bind(provider.template.as_str())
+        .bind(provider.tenant.as_deref())
+        .bind(provider.cloud.as_str())
+        .bind(provider.client_id.as_str())
+        .bind(provider.client_auth.as_str())
+        .bind(secret.map(|secret| secret.sealed.0.as_str()))
+        .bind(secret.map_or(0, |secret| secret.version))
+        .bind(secret.map(|secret| secret.hint.as_str()))
+        .bind(secret.map(|secret| secret.set_at.0))
+        .bind(secret.map(|secret| secret.set_by.as_str()))
+        .bind(provider.client_secret_expires.map(|date| date.to_string()))
+        .bind(provider.consent_screen.map(ConsentScreen::as_str))
+        .bind(provider.grant.as_str())
+        .bind(to_json(&provider.scopes))
+        .bind(provider.prompt.as_str())
+        .bind(i64::from(provider.login_hint))
+        .bind(i64::from(provider.pkce))
+        .bind(to_json(&provider.overrides))
+        .bind(to_json(&provider.extra_authorize_params))
+        .bind(provider.problem.as_deref())
+        .bind(provider.problem_since.map(|at| at.0))
+        .bind(provider.updated_at.0)
+}
+
+fn provider(row: &AnyRow) -> StoreResult<Provider> {
+    let client_secret = match (row.maybe_text("client_secret")?, row.maybe_time("client_secret_set_at")?) {
+        (Some(sealed), Some(set_at)) => Some(StoredSecret {
+            sealed: Sealed(sealed),
+            version: row.int("client_secret_version")?,
+            set_at,
+            set_by: row.maybe_text("client_secret_set_by")?.unwrap_or_default(),
+            hint: row.maybe_text("client_secret_hint")?.unwrap_or_default(),
+        }),
+        _ => None,
+    };
+    Ok(Provider {
+        id: ProviderId(row.text("id")?),
+        name: name(row, "name")?,
+        template: row.word("template", TemplateKind::parse)?,
+        tenant: row.maybe_text("tenant")?,
+        cloud: row.word("cloud", Cloud::parse)?,
+        client_id: row.text("client_id")?,
+        client_auth: row.word("client_auth", ClientAuth::parse)?,
+        client_secret,
+        client_secret_expires: row.maybe_text("client_secret_expires")?.as_deref().and_then(Date::parse),
+        consent_screen: row.maybe_text("consent_screen")?.as_deref().and_then(ConsentScreen::parse),
+        grant: row.word("grant_type", GrantType::parse)?,
+        scopes: row.json("scopes")?,
+        prompt: row.word("prompt", Prompt::parse)?,
+        login_hint: row.flag("login_hint")?,
+        pkce: row.flag("pkce")?,
+        overrides: row.json("endpoints")?,
+        extra_authorize_params: row.json("extra_authorize_params")?,
+        problem: row.maybe_text("problem")?,
+        problem_since: row.maybe_time("problem_since")?,
+        version: row.int("version")?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
