@@ -5,6 +5,7 @@ pub mod config;
 pub mod diagnosis;
 pub mod gate;
 pub mod model;
+pub mod oauth;
 pub mod random;
 pub mod secret;
 pub mod store;
