@@ -49,6 +49,12 @@ own!(
     PORT_REFUSED = "console-port-refused",
     /// The first line is not the protocol's greeting.
     NOT_A_MAIL_SERVER = "console-not-a-mail-server",
+    /// The server took the connection and said nothing.
+    NO_GREETING = "console-no-greeting",
+    /// No encryption, and not on this machine.
+    PLAIN_REFUSED = "console-plain-refused",
+    /// A text that can't stand in a command.
+    UNSENDABLE = "console-unsendable",
     /// The server offers no mechanism that fits.
     MECHANISM_NOT_OFFERED = "console-mechanism-not-offered",
     /// The server offers no STARTTLS where it is required.

@@ -194,9 +194,7 @@ fn url_decode(text: &str) -> String {
 fn join_replies(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut open: Option<Reply<'_>> = None;
-    for line in text.lines() {
-        // transcripts put a mark before each line
-        let line = ["S: ", "< "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
+    for line in text.lines().flat_map(reply_lines) {
         match (open, Reply::parse(line)) {
             (Some(first), Some(next)) if first.code == next.code => {
                 out.push(' ');
@@ -214,6 +212,20 @@ fn join_replies(text: &str) -> String {
         }
     }
     out
+}
+
+/// A line without the mark of a transcript; taken apart where it holds a reply's lines one after the other.
+fn reply_lines(line: &str) -> impl Iterator<Item = &str> {
+    let line = ["S: ", "< "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
+    let mut cuts = vec![0];
+    if let Some(first) = Reply::parse(line).filter(|reply| reply.more) {
+        cuts.extend(line.match_indices(first.code).map(|(at, _)| at).filter(|at| {
+            let before = line[..*at].ends_with(' ');
+            before && line[at + first.code.len()..].starts_with(['-', ' '])
+        }));
+    }
+    cuts.push(line.len());
+    (1..cuts.len()).filter_map(move |at| Some(line.get(*cuts.get(at - 1)?..*cuts.get(at)?)?.trim_end()))
 }
 
 /// One line of an SMTP reply.
