@@ -28,7 +28,10 @@ impl Store {
         let directory = &config.data_dir;
         prepare_directory(directory)?;
         let lock = open_private(&directory.join("init.lock"))?;
-        lock.lock()
+        // Another process may be opening the same directory: wait for it off the async threads. Held until this returns.
+        let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+            .await
+            .map_err(|error| unusable(error.to_string()))?
             .map_err(|error| unusable(format!("the data directory can't be locked: {error}")))?;
 
         let file = directory.join("mailgrant.db");

@@ -1,0 +1,6 @@
+//! Every store method on both engines, and opening a database in all the ways that go wrong.
+
+mod audit;
+mod mailboxes;
+mod open;
+mod records;
