@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnosis;
 pub mod gate;
+pub mod mail;
 pub mod model;
 pub mod oauth;
 pub mod random;

@@ -1,0 +1,230 @@
+//! What tests read of messages: sender, subject, date and size from the envelope, and what the receiver found out about a sender
+//! (RFC 8601). Nothing here marks a message as seen.
+
+use super::error::MailError;
+use super::imap::Imap;
+use super::record::printable;
+use crate::model::report::MessageSummary;
+use imap_proto::{Address, AttributeValue, Envelope};
+use mail_parser::MessageParser;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+const ITEMS: &str = "(UID ENVELOPE RFC822.SIZE INTERNALDATE)";
+/// How many characters of a sender or subject are kept?
+const KEPT: usize = 300;
+
+impl Imap {
+    /// The newest messages of the opened folder, which has so many, newest first.
+    pub async fn newest(&mut self, messages: u64, count: u64) -> Result<Vec<MessageSummary>, MailError> {
+        if messages == 0 || count == 0 {
+            return Ok(Vec::new());
+        }
+        let first = messages.saturating_sub(count) + 1;
+        self.summaries(&format!("FETCH {first}:{messages} {ITEMS}")).await
+    }
+
+    /// The messages with these UIDs, newest first.
+    pub async fn by_uid(&mut self, uids: &[u32]) -> Result<Vec<MessageSummary>, MailError> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let set = uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        self.summaries(&format!("UID FETCH {set} {ITEMS}")).await
+    }
+
+    async fn summaries(&mut self, command: &str) -> Result<Vec<MessageSummary>, MailError> {
+        let mut found = Vec::new();
+        self.fetch(command, |attributes| {
+            // A change of flags by somebody else comes as FETCH too.
+            if attributes.iter().any(|a| matches!(a, AttributeValue::Envelope(_))) {
+                found.push(summary(attributes));
+            }
+        })
+        .await?;
+        found.sort_by(|a: &MessageSummary, b| b.date.cmp(&a.date));
+        Ok(found)
+    }
+
+    /// What the receiver found out about the sender of a message.
+    pub async fn verdicts(&mut self, uid: u32) -> Result<Verdicts, MailError> {
+        let mut verdicts = Verdicts::default();
+        let command = format!("UID FETCH {uid} (BODY.PEEK[HEADER.FIELDS (AUTHENTICATION-RESULTS RECEIVED-SPF)])");
+        self.fetch(&command, |attributes| {
+            for attribute in attributes {
+                if let AttributeValue::BodySection { data: Some(data), .. } = attribute {
+                    verdicts = Verdicts::read(&String::from_utf8_lossy(data));
+                }
+            }
+        })
+        .await?;
+        Ok(verdicts)
+    }
+}
+
+fn summary(attributes: &[AttributeValue<'_>]) -> MessageSummary {
+    let mut summary = MessageSummary {
+        from: String::new(),
+        subject: String::new(),
+        date: String::new(),
+        size: 0,
+    };
+    for attribute in attributes {
+        match attribute {
+            AttributeValue::Rfc822Size(size) => summary.size = u64::from(*size),
+            AttributeValue::InternalDate(date) => summary.date = internal_date(date).unwrap_or_default(),
+            AttributeValue::Envelope(envelope) => {
+                summary.subject = subject(envelope);
+                summary.from = envelope.from.iter().flatten().next().map(sender).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    summary
+}
+
+/// `17-Jul-2026 02:44:25 -0700` as RFC 3339 in UTC.
+fn internal_date(text: &str) -> Option<String> {
+    let format = format_description!(
+        "[day padding:none]-[month repr:short case_sensitive:false]-[year] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
+    );
+    let date = OffsetDateTime::parse(text.trim(), format).ok()?;
+    date.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()
+}
+
+fn subject(envelope: &Envelope<'_>) -> String {
+    let raw = unescape(envelope.subject.as_deref().unwrap_or_default());
+    kept(&decoded(&raw))
+}
+
+fn sender(address: &Address<'_>) -> String {
+    let part = |part: &Option<std::borrow::Cow<'_, [u8]>>| unescape(part.as_deref().unwrap_or_default());
+    let name = decoded(&part(&address.name));
+    let address = format!("{}@{}", part(&address.mailbox), part(&address.host));
+    kept(&if name.is_empty() { address } else { format!("{name} <{address}>") })
+}
+
+/// The parser leaves the backslashes of quoted strings in.
+fn unescape(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            '\\' => chars.next().unwrap_or('\\'),
+            c => c,
+        });
+    }
+    out
+}
+
+/// Encoded words (RFC 2047) as text.
+fn decoded(raw: &str) -> String {
+    if !raw.contains("=?") {
+        return raw.to_owned();
+    }
+    let line: String = raw.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let header = format!("Subject: {line}\r\n\r\n");
+    let message = MessageParser::default().parse_headers(&header);
+    message.and_then(|m| m.subject().map(str::to_owned)).unwrap_or(line)
+}
+
+fn kept(text: &str) -> String {
+    text.chars().take(KEPT).map(printable).collect()
+}
+
+/// SPF, DKIM and DMARC of a message, as the receiver saw them: `pass`, `fail`, `none`…
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// May the sending server send for the domain?
+    pub spf: Option<String>,
+    /// Is the message signed?
+    pub dkim: Option<String>,
+    /// Do both belong to the sender that is shown?
+    pub dmarc: Option<String>,
+}
+
+impl Verdicts {
+    /// Reads the header fields. The receiver puts its own on top; what stands below may be the sender's invention.
+    fn read(header: &str) -> Self {
+        let unfolded = header.replace("\r\n ", " ").replace("\r\n\t", " ");
+        let mut verdicts = Self::default();
+        for line in unfolded.lines() {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            if name.eq_ignore_ascii_case("Received-SPF") {
+                verdicts.spf = verdicts.spf.or_else(|| word(value));
+            } else if name.eq_ignore_ascii_case("Authentication-Results") {
+                for part in value.split(';').map(str::trim) {
+                    let lower = part.to_ascii_lowercase();
+                    for (method, slot) in [
+                        ("spf=", &mut verdicts.spf),
+                        ("dkim=", &mut verdicts.dkim),
+                        ("dmarc=", &mut verdicts.dmarc),
+                    ] {
+                        if slot.is_none() {
+                            *slot = lower.strip_prefix(method).and_then(word);
+                        }
+                    }
+                }
+            }
+        }
+        verdicts
+    }
+
+    /// In a few words; nothing if the receiver says nothing.
+    pub fn text(&self) -> String {
+        [("SPF", &self.spf), ("DKIM", &self.dkim), ("DMARC", &self.dmarc)]
+            .iter()
+            .filter_map(|(name, verdict)| verdict.as_ref().map(|verdict| format!("{name} {verdict}")))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+fn word(text: &str) -> Option<String> {
+    let word: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).take(20).collect();
+    (!word.is_empty()).then(|| word.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    #[test]
+    fn dates_become_utc() {
+        assert_eq!(internal_date("17-Jul-2026 02:44:25 -0700").as_deref(), Some("2026-07-17T09:44:25Z"));
+        assert_eq!(internal_date(" 7-jul-2026 02:44:25 +0000").as_deref(), Some("2026-07-07T02:44:25Z"));
+        assert_eq!(internal_date("yesterday"), None);
+    }
+
+    #[test]
+    fn senders_and_subjects_are_read_as_people_wrote_them() {
+        assert_eq!(
+            decoded("=?utf-8?Q?Gr=C3=BC=C3=9Fe?= aus =?iso-8859-1?B?S/ZsbmA=?="),
+            "Grüße aus Köln`"
+        );
+        assert_eq!(decoded("50 % = ?"), "50 % = ?");
+        let address = Address {
+            name: Some(Cow::Borrowed(b"=?utf-8?Q?J=C3=B6rg_\\\"J\\\"?=")),
+            adl: None,
+            mailbox: Some(Cow::Borrowed(b"joerg")),
+            host: Some(Cow::Borrowed(b"x.test")),
+        };
+        assert!(sender(&address).ends_with(" <joerg@x.test>"));
+        assert_eq!(unescape(br#"say \"hi\" \\ "#), r#"say "hi" \ "#);
+    }
+
+    #[test]
+    fn the_receivers_verdicts_count_and_not_the_senders() {
+        let header = "Authentication-Results: mx.rig.test;\r\n dkim=pass header.i=@x.test;\r\n\tspf=softfail (x) smtp.mailfrom=a@x.test;\r\n dmarc=fail\r\n\
+                      Authentication-Results: forged; spf=pass; dmarc=pass\r\nReceived-SPF: pass\r\n\r\n";
+        let verdicts = Verdicts::read(header);
+        assert_eq!(verdicts.text(), "SPF softfail, DKIM pass, DMARC fail");
+        assert_eq!(Verdicts::read("Received-SPF: Neutral (x)\r\n").text(), "SPF neutral");
+        assert_eq!(Verdicts::read("").text(), "");
+    }
+}

@@ -1,0 +1,639 @@
+//! What is kept of a conversation with a mail server, and what of it may reach the parsers.
+//!
+//! Servers are strangers: what they send is counted against limits, cut into lines, freed of secrets and control characters, and
+//! only then kept for the transcript. The parsers behind get whole lines, of the kinds we asked for, without the shapes that are
+//! known to hurt them. POP3 and SMTP (RFC 5321) have lines only; IMAP (RFC 3501) has lines with literals.
+
+use super::mask::Masks;
+use crate::model::report::Line;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a server may send before we are signed in: all in all, in a line, and in lines of one reply.
+const BEFORE: Limits = Limits {
+    total: 64 * 1024,
+    line: 8 * 1024,
+    lines: 100,
+};
+/// And after: lists of folders and messages may be long.
+const AFTER: Limits = Limits {
+    total: 2 * 1024 * 1024,
+    line: 512 * 1024,
+    lines: 20_000,
+};
+/// How deep may a reply nest? Parsers recurse.
+const DEPTH: usize = 50;
+/// How many lines of a step are shown, and how many characters of each?
+const KEPT_LINES: usize = 150;
+const KEPT_CHARS: usize = 1000;
+/// How many lines of one reply count as what the server said?
+const REPLY_LINES: usize = 30;
+
+struct Limits {
+    total: usize,
+    line: usize,
+    lines: usize,
+}
+
+/// Which rules the lines follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 3501.
+    Imap,
+    /// RFC 5321.
+    Smtp,
+}
+
+impl Protocol {
+    /// The name people know.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imap => "IMAP",
+            Self::Smtp => "SMTP",
+        }
+    }
+}
+
+/// Why reading was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// More than the limits allow; the text says which.
+    TooMuch(&'static str),
+    /// A shape no server needs.
+    Malformed(&'static str),
+}
+
+impl Violation {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::TooMuch(text) | Self::Malformed(text) => text,
+        }
+    }
+}
+
+/// What the current reply of an IMAP server is, and so what happens to its continuation after a literal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    /// Text for people: passed on without anything but ASCII.
+    Text,
+    /// Data in parentheses, maybe with literals: passed on.
+    Data,
+    /// Data of messages: passed on, and not kept.
+    Message,
+    /// Nothing we asked for: kept, and not passed on.
+    Unasked,
+}
+
+struct State {
+    protocol: Protocol,
+    masks: Masks,
+    /// The steps' conversation; shown only once the server has greeted.
+    transcript: Vec<Line>,
+    greeted: bool,
+    signed_in: bool,
+    /// What the server said since our last line.
+    reply: Vec<String>,
+    reply_lines: usize,
+    total: usize,
+    violation: Option<Violation>,
+    /// Incoming: the line so far, and where in a reply it stands.
+    line: Vec<u8>,
+    current: Reply,
+    depth: usize,
+    literal_left: usize,
+    continued: bool,
+    messages_wanted: bool,
+    authenticating: bool,
+    /// Outgoing: the line so far, what is shown instead of it, and whether it is the body of a message.
+    ours: Vec<u8>,
+    instead: Option<String>,
+    body: bool,
+    handed_over: bool,
+}
+
+/// Keeps a conversation. Clones share it: the stream writes, the steps read.
+#[derive(Clone)]
+pub struct Recorder(Arc<Mutex<State>>);
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    /// Nothing kept yet.
+    pub fn new(protocol: Protocol) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            protocol,
+            masks: Masks::default(),
+            transcript: Vec::new(),
+            greeted: false,
+            signed_in: false,
+            reply: Vec::new(),
+            reply_lines: 0,
+            total: 0,
+            violation: None,
+            line: Vec::new(),
+            current: Reply::Text,
+            depth: 0,
+            literal_left: 0,
+            continued: false,
+            messages_wanted: false,
+            authenticating: false,
+            ours: Vec::new(),
+            instead: None,
+            body: false,
+            handed_over: false,
+        })))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Which rules the lines follow.
+    pub fn protocol(&self) -> Protocol {
+        self.with(|state| state.protocol)
+    }
+
+    /// Looks out for this secret in all that is kept from now on.
+    pub fn hide(&self, secret: &str) {
+        self.with(|state| state.masks.add(secret));
+    }
+
+    /// Shows this text in place of the next line we send.
+    pub fn instead(&self, text: String) {
+        self.with(|state| state.instead = Some(text));
+    }
+
+    /// From here on the conversation is shown: the greeting was one of the protocol (SSRF-4).
+    pub fn greeted(&self) {
+        self.with(|state| state.greeted = true);
+    }
+
+    /// From here on the server may send more.
+    pub fn signed_in(&self) {
+        self.with(|state| {
+            state.signed_in = true;
+            state.total = 0;
+        });
+    }
+
+    /// Whether data of messages is expected; nobody else's mail is kept or read otherwise.
+    pub fn want_messages(&self, wanted: bool) {
+        self.with(|state| state.messages_wanted = wanted);
+    }
+
+    /// During AUTHENTICATE the parser takes untagged lines for the end of it and questions for base64, so it sees neither.
+    pub fn authenticating(&self, on: bool) {
+        self.with(|state| state.authenticating = on);
+    }
+
+    /// What follows is the body of a message: counted and not kept, and its final dot is noticed.
+    pub fn body(&self, text: String) {
+        self.with(|state| {
+            state.begin_ours();
+            state.keep('C', text);
+            state.body = true;
+        });
+    }
+
+    /// What follows is commands again.
+    pub fn body_ended(&self) {
+        self.with(|state| state.body = false);
+    }
+
+    /// Whether a message was handed over completely: its fate is the server's from then on.
+    pub fn handed_over(&self) -> bool {
+        self.with(|state| state.handed_over)
+    }
+
+    /// What the server said since our last line, secrets removed.
+    pub fn reply(&self) -> Vec<String> {
+        self.with(|state| state.reply.clone())
+    }
+
+    /// Why reading was given up.
+    pub fn violation(&self) -> Option<Violation> {
+        self.with(|state| state.violation)
+    }
+
+    /// The conversation since the last call.
+    pub fn take(&self) -> Vec<Line> {
+        self.with(|state| {
+            let lines = std::mem::take(&mut state.transcript);
+            if state.greeted { lines } else { Vec::new() }
+        })
+    }
+
+    /// Takes bytes of the server and adds to `out` what may be parsed.
+    pub(super) fn received(&self, bytes: &[u8], out: &mut VecDeque<u8>) -> Result<(), Violation> {
+        self.with(|state| {
+            let result = state.received(bytes, out);
+            if let Err(violation) = result {
+                state.violation = Some(violation);
+                state.line = Vec::new();
+            }
+            result
+        })
+    }
+
+    /// Takes bytes that were sent.
+    pub(super) fn sent(&self, bytes: &[u8]) {
+        self.with(|state| state.sent(bytes));
+    }
+
+    /// Takes bytes that are about to be sent: once the end of a message may be on its way, it is too late to take it back.
+    pub(super) fn sending(&self, bytes: &[u8]) {
+        self.with(|state| state.handed_over |= state.body && bytes.ends_with(b"\r\n.\r\n"));
+    }
+
+    /// Whether the server has begun a line that it did not finish.
+    pub(super) fn in_line(&self) -> bool {
+        self.with(|state| !state.line.is_empty())
+    }
+}
+
+impl State {
+    fn limits(&self) -> &'static Limits {
+        if self.signed_in { &AFTER } else { &BEFORE }
+    }
+
+    /// The line as it may be kept: bounded, without secrets, and without characters that do something instead of showing.
+    fn clean(&self, text: &str) -> String {
+        // A secret at the end of what is kept is recognised by what follows it.
+        let text: String = text.chars().take(2 * KEPT_CHARS).collect();
+        shown(&self.masks.apply(&text))
+    }
+
+    fn keep(&mut self, from: char, text: String) {
+        if self.transcript.len() < KEPT_LINES {
+            self.transcript.push(Line { from, text });
+        } else if self.transcript.len() == KEPT_LINES {
+            let text = "(more lines, not kept)".to_owned();
+            self.transcript.push(Line { from, text });
+        }
+    }
+
+    /// A new line of ours: what the server says next is its reply.
+    fn begin_ours(&mut self) {
+        self.reply.clear();
+        self.reply_lines = 0;
+    }
+
+    fn sent(&mut self, bytes: &[u8]) {
+        if self.body {
+            return;
+        }
+        for byte in bytes {
+            match byte {
+                b'\n' => {
+                    let line = std::mem::take(&mut self.ours);
+                    let text = self
+                        .instead
+                        .take()
+                        .unwrap_or_else(|| self.clean(String::from_utf8_lossy(&line).trim_end()));
+                    self.begin_ours();
+                    self.keep('C', text);
+                }
+                _ => self.ours.push(*byte),
+            }
+        }
+    }
+
+    fn received(&mut self, mut bytes: &[u8], out: &mut VecDeque<u8>) -> Result<(), Violation> {
+        self.total += bytes.len();
+        if self.total > self.limits().total {
+            return Err(Violation::TooMuch("the server sent more than is read of one conversation"));
+        }
+        while !bytes.is_empty() {
+            if self.literal_left > 0 {
+                let (part, rest) = bytes.split_at(self.literal_left.min(bytes.len()));
+                if self.current != Reply::Unasked {
+                    out.extend(part);
+                }
+                self.literal_left -= part.len();
+                bytes = rest;
+                continue;
+            }
+            let end = bytes.iter().position(|b| *b == b'\n');
+            let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+            self.line.extend_from_slice(part);
+            bytes = rest;
+            if self.line.len() > self.limits().line {
+                return Err(Violation::TooMuch("the server sent a line that is too long"));
+            }
+            if end.is_some() {
+                self.line(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the finished line apart.
+    fn line(&mut self, out: &mut VecDeque<u8>) -> Result<(), Violation> {
+        self.reply_lines += 1;
+        if self.reply_lines > self.limits().lines {
+            return Err(Violation::TooMuch("the server sent a reply with too many lines"));
+        }
+        let bytes = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        match self.protocol {
+            Protocol::Smtp => {
+                self.said(text);
+                out.extend(text.as_bytes());
+                if text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()) {
+                    out.push_back(b' ');
+                }
+                out.extend(b"\r\n");
+                Ok(())
+            }
+            Protocol::Imap => self.imap_line(text, out),
+        }
+    }
+
+    fn said(&mut self, text: &str) {
+        let text = self.clean(text);
+        if self.reply.len() < REPLY_LINES {
+            self.reply.push(text.clone());
+        }
+        self.keep('S', text);
+    }
+
+    fn imap_line(&mut self, text: &str, out: &mut VecDeque<u8>) -> Result<(), Violation> {
+        let begins = !self.continued;
+        if begins {
+            self.depth = 0;
+            self.current = match kind_of(text, self.messages_wanted) {
+                _ if self.authenticating && text.starts_with("* ") => Reply::Unasked,
+                kind => kind,
+            };
+        }
+        match (self.current, begins) {
+            (Reply::Message, true) => self.keep('S', format!("{} (message data, not kept)", fetch_head(text))),
+            (Reply::Message, false) => {}
+            _ => self.said(text),
+        }
+        if self.current == Reply::Text {
+            // An IMAP text is for people; the parser counts bytes of its first character, which must then be one byte long.
+            let ascii = text.replace(|c: char| !c.is_ascii() || c == '\0', "?");
+            let question = ascii == "+" || self.authenticating && ascii.starts_with('+');
+            out.extend(if question { b"+ " } else { ascii.as_bytes() });
+            out.extend(b"\r\n");
+            return Ok(());
+        }
+        let bare = without_quoted(text);
+        for c in bare.chars() {
+            match c {
+                '(' => self.depth += 1,
+                ')' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            if self.depth > DEPTH {
+                return Err(Violation::Malformed("the server sent data that is nested too deeply"));
+            }
+        }
+        let wanted = self.current != Reply::Unasked;
+        if wanted && bare.to_ascii_uppercase().contains("INTERNALDATE NIL") {
+            return Err(Violation::Malformed("the server sent a message without a date"));
+        }
+        self.continued = false;
+        if let Some(size) = literal(&bare) {
+            self.literal_left = size
+                .ok()
+                .filter(|size| *size <= self.limits().line)
+                .ok_or(Violation::TooMuch("the server announced a literal that is too long"))?;
+            self.continued = true;
+        }
+        if wanted {
+            out.extend(text.trim_end_matches(' ').as_bytes());
+            out.extend(b"\r\n");
+        }
+        Ok(())
+    }
+}
+
+/// What the first line of a reply begins.
+fn kind_of(text: &str, messages_wanted: bool) -> Reply {
+    let Some(rest) = text.strip_prefix("* ") else {
+        return Reply::Text;
+    };
+    let mut words = rest.split(' ').map(str::to_ascii_uppercase);
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let numbered = !first.is_empty() && first.bytes().all(|b| b.is_ascii_digit());
+    match (first.as_str(), second.as_str()) {
+        ("OK" | "NO" | "BAD" | "BYE" | "PREAUTH", _) => Reply::Text,
+        ("CAPABILITY" | "SEARCH" | "LIST" | "STATUS", _) => Reply::Data,
+        (_, "EXISTS") if numbered => Reply::Data,
+        (_, "FETCH") if numbered && messages_wanted => Reply::Message,
+        _ => Reply::Unasked,
+    }
+}
+
+fn fetch_head(text: &str) -> &str {
+    text.match_indices(' ').nth(2).map_or(text, |(at, _)| &text[..at])
+}
+
+/// The size a line announces at its end, `{42}`; an error if that is no number.
+fn literal(bare: &str) -> Option<Result<usize, std::num::ParseIntError>> {
+    let (_, number) = bare.strip_suffix('}')?.rsplit_once('{')?;
+    Some(number.trim_end_matches('+').parse())
+}
+
+/// The line without what stands between quotes.
+fn without_quoted(text: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    text.chars()
+        .filter(|c| match (quoted, escaped, c) {
+            (true, true, _) => {
+                escaped = false;
+                false
+            }
+            (true, false, '\\') => {
+                escaped = true;
+                false
+            }
+            (_, _, '"') => {
+                quoted = !quoted;
+                false
+            }
+            _ => !quoted,
+        })
+        .collect()
+}
+
+/// The line as pages, logs and terminals can take it.
+fn shown(text: &str) -> String {
+    let mut out: String = text.chars().take(KEPT_CHARS).map(printable).collect();
+    if text.chars().nth(KEPT_CHARS).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// Control characters and those that turn the direction of text around become a visible mark.
+pub(super) fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(recorder: &Recorder, bytes: &[u8]) -> Result<String, Violation> {
+        let mut out = VecDeque::new();
+        recorder.received(bytes, &mut out)?;
+        Ok(String::from_utf8_lossy(out.make_contiguous()).into_owned())
+    }
+
+    fn imap() -> Recorder {
+        let recorder = Recorder::new(Protocol::Imap);
+        recorder.greeted();
+        recorder
+    }
+
+    fn transcript(recorder: &Recorder) -> Vec<String> {
+        recorder
+            .take()
+            .into_iter()
+            .map(|line| format!("{}: {}", line.from, line.text))
+            .collect()
+    }
+
+    #[test]
+    fn parsers_get_whole_lines_of_the_kinds_we_asked_for() {
+        let recorder = imap();
+        assert_eq!(feed(&recorder, b"* OK re").unwrap(), "");
+        assert_eq!(feed(&recorder, b"ady\r\n* XNEW {3}\r\n((( x\r\n").unwrap(), "* OK ready\r\n");
+        assert_eq!(feed(&recorder, b"* 3 FETCH (BODYSTRUCTURE (((\r\n").unwrap(), "");
+        assert_eq!(feed(&recorder, b"* FLAGS (\\Seen)\r\n* 4 EXISTS\r\n").unwrap(), "* 4 EXISTS\r\n");
+        assert_eq!(feed(&recorder, b"+\r\nA1 OK\n").unwrap(), "+ \r\nA1 OK\r\n");
+        assert_eq!(
+            feed(&recorder, b"* CAPABILITY IMAP4rev1 \r\n").unwrap(),
+            "* CAPABILITY IMAP4rev1\r\n"
+        );
+        let literal = b"* LIST () \"/\" {5}\r\na\nb\"(\r\nA2 OK x\r\n";
+        assert_eq!(feed(&recorder, literal).unwrap().as_bytes(), literal);
+    }
+
+    #[test]
+    fn shapes_that_hurt_parsers_are_refused_or_smoothed() {
+        assert_eq!(
+            feed(&imap(), "* OK [ALERT]\u{fc}ber\r\n".as_bytes()).unwrap(),
+            "* OK [ALERT]?ber\r\n"
+        );
+        let nested = format!("* LIST {}\r\n", "(".repeat(60));
+        assert!(matches!(feed(&imap(), nested.as_bytes()), Err(Violation::Malformed(_))));
+        let recorder = imap();
+        recorder.want_messages(true);
+        assert!(matches!(
+            feed(&recorder, b"* 1 FETCH (UID 1 internaldate nil)\r\n"),
+            Err(Violation::Malformed(_))
+        ));
+        assert!(feed(&imap(), b"* LIST () \"/\" \"INTERNALDATE NIL ((((\"\r\n").is_ok());
+        assert!(feed(&imap(), b"* LIST () \"/\" {99999999999}\r\n").is_err());
+        assert!(feed(&imap(), b"* LIST () \"/\" {9000}\r\n").is_err());
+    }
+
+    #[test]
+    fn limits_hold_before_sign_in_and_are_wider_after() {
+        let long = vec![b'x'; 9000];
+        assert!(matches!(feed(&imap(), &long), Err(Violation::TooMuch(_))));
+        let recorder = imap();
+        recorder.signed_in();
+        assert!(feed(&recorder, &long).is_ok());
+
+        let flood = b"* OK x\r\n".repeat(101);
+        assert!(feed(&imap(), &flood).is_err());
+
+        let recorder = imap();
+        let mut total = 0;
+        let result = loop {
+            recorder.sent(b"A1 NOOP\r\n");
+            total += 4000;
+            match feed(&recorder, &[vec![b'x'; 3998], b"\r\n".to_vec()].concat()) {
+                Ok(_) if total < 1_000_000 => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(result, Err(Violation::TooMuch(_))));
+        assert!(total <= 68_000, "{total}");
+    }
+
+    #[test]
+    fn nothing_is_shown_before_the_greeting_and_no_mail_after_it() {
+        let recorder = Recorder::new(Protocol::Imap);
+        feed(&recorder, b"secret service, go away\r\n").unwrap();
+        assert!(recorder.take().is_empty());
+        recorder.greeted();
+        recorder.want_messages(true);
+        recorder.sent(b"A1 UID FETCH 1 (ENVELOPE)\r\n");
+        feed(&recorder, b"* 12 FETCH (ENVELOPE (\"d\" {7}\r\nprivate NIL))\r\nA1 OK done\r\n").unwrap();
+        assert_eq!(
+            transcript(&recorder),
+            [
+                "C: A1 UID FETCH 1 (ENVELOPE)",
+                "S: * 12 FETCH (message data, not kept)",
+                "S: A1 OK done"
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_and_tricks_of_terminals_are_not_kept() {
+        let recorder = Recorder::new(Protocol::Smtp);
+        recorder.greeted();
+        recorder.hide("canary-token-canary-token");
+        recorder.instead("(XOAUTH2 as me, 40 characters)".to_owned());
+        recorder.sent(b"Y2FuYXJ5LXRva2VuLWNhbmFyeS10b2tlbg==\r\n");
+        let line = "501 \x1b[31mcanary-token-canary-token Y2FuYXJ5LXRva2VuLWNhbmFyeS10b2tlbg==\u{202e}\r\n";
+        feed(&recorder, line.as_bytes()).unwrap();
+        assert_eq!(
+            transcript(&recorder),
+            [
+                "C: (XOAUTH2 as me, 40 characters)",
+                "S: 501 \u{fffd}[31m[hidden] [hidden]g==\u{fffd}"
+            ]
+        );
+        assert_eq!(recorder.reply(), ["501 \u{fffd}[31m[hidden] [hidden]g==\u{fffd}"]);
+    }
+
+    #[test]
+    fn the_end_of_a_message_is_noticed_and_its_text_is_not_kept() {
+        let recorder = Recorder::new(Protocol::Smtp);
+        recorder.greeted();
+        recorder.sending(b"x\r\n.\r\n");
+        assert!(!recorder.handed_over());
+        recorder.body("(message of 5 octets)".to_owned());
+        recorder.sending(b"Subject: x\r\n");
+        recorder.sent(b"Subject: x\r\n");
+        assert!(!recorder.handed_over());
+        recorder.sending(b"\r\n.\r\n");
+        recorder.sent(b"\r\n.\r\n");
+        assert!(recorder.handed_over());
+        feed(&recorder, b"250 queued as 42\r\n").unwrap();
+        recorder.body_ended();
+        recorder.sent(b"QUIT\r\n");
+        assert_eq!(
+            transcript(&recorder),
+            ["C: (message of 5 octets)", "S: 250 queued as 42", "C: QUIT"]
+        );
+    }
+
+    #[test]
+    fn sloppy_smtp_replies_become_proper_ones() {
+        let recorder = Recorder::new(Protocol::Smtp);
+        assert_eq!(feed(&recorder, b"334\r\n").unwrap(), "334 \r\n");
+        assert_eq!(feed(&recorder, b"250 ok\n").unwrap(), "250 ok\r\n");
+        assert_eq!(feed(&recorder, b"250 gr\xfc\xdfe\r\n").unwrap(), "250 gr\u{fffd}\u{fffd}e\r\n");
+    }
+}
