@@ -3,6 +3,8 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::mail::Connector;
+use crate::oauth::{Http, Limits};
 use crate::random::{Random, hex};
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
@@ -25,6 +27,10 @@ pub struct App {
     pub random: Arc<dyn Random>,
     /// Where connections may go.
     pub gate: Gate,
+    /// Connects to mail servers.
+    pub connector: Connector,
+    /// Speaks to providers.
+    pub http: Http,
     /// Set when the process is asked to stop.
     pub stopping: CancellationToken,
     /// Work that has to be finished before it stops: renewals, tests.
@@ -36,6 +42,10 @@ impl App {
     pub async fn open(config: Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, StoreError> {
         let (store, vault) = Store::open(&config, Arc::clone(&random), clock.now()).await?;
         let gate = Gate::new(config.allow_networks.clone(), config.allow_ports.clone());
+        let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(why.to_string());
+        let connector = Connector::new(gate.clone(), extra_authorities(&config)?.as_deref()).map_err(|e| unusable(&e))?;
+        let tls = connector.roots().client_config().map_err(|e| unusable(&e))?;
+        let http = Http::new(gate.clone(), Arc::new(tls), Limits::default());
         Ok(Self {
             config: Arc::new(config),
             store,
@@ -43,6 +53,8 @@ impl App {
             clock,
             random,
             gate,
+            connector,
+            http,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
@@ -54,4 +66,18 @@ impl App {
         self.random.fill(&mut random);
         format!("{:012x}{}", self.clock.now().0, hex(&random))
     }
+}
+
+/// Extra certificate authorities as the settings name them (TLS-1), in PEM.
+fn extra_authorities(config: &Config) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(path) = &config.extra_ca_file else {
+        return Ok(None);
+    };
+    let unusable = |why: std::io::Error| {
+        let path = path.display();
+        StoreError::Unusable(format!(
+            "{path} can't be read: {why}\nhelp: set MAILGRANT_EXTRA_CA_FILE to a PEM file of certificates"
+        ))
+    };
+    std::fs::read(path).map(Some).map_err(unusable)
 }

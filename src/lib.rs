@@ -1,4 +1,5 @@
 //! Mailgrant.
+pub mod actions;
 pub mod app;
 pub mod clock;
 pub mod config;

@@ -41,6 +41,11 @@ impl Connector {
         })
     }
 
+    /// The authorities we trust.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     /// The addresses of the server, all of them allowed.
     pub async fn resolve(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, MailError> {
         let addresses = self.gate.resolve(&endpoint.host, endpoint.port).await?;

@@ -150,6 +150,15 @@ impl Roots {
         })
     }
 
+    /// Settings for a client of another protocol that is to trust the same authorities.
+    pub fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+        Ok(ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
+            .with_no_client_auth())
+    }
+
     /// Encrypts a connection and checks who is at the other end.
     pub async fn encrypt(&self, tcp: TcpStream, host: &str) -> Result<(TlsStream<TcpStream>, Encryption), TlsError> {
         let witness = Arc::new(Witness {
