@@ -306,7 +306,7 @@ pub fn same_issuer(expected: &str, told: &str) -> bool {
     }
 }
 
-/// Exchanges a code for tokens (RFC 6749, 4.1.3). The ID token, if one came, is in the answer.
+/// Exchanges a code for tokens (RFC 6749, 4.1.3). The ID token, if one came, is in the answer: see [`super::identity`].
 pub async fn exchange(
     http: &Http,
     client: &Client<'_>,

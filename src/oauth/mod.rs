@@ -5,17 +5,23 @@
 //! a token out.
 
 pub mod authorization;
-pub mod client_auth;
+mod client_auth;
+pub mod discovery;
 pub mod error;
 pub mod http;
+pub mod identity;
 mod mask;
 pub mod refresh;
 pub mod response;
+pub mod revoke;
 
 pub use authorization::{AuthorizationRequest, CallbackError, CallbackParams, FlowSecrets, SignIn};
+pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
 pub use http::{Http, Limits};
+pub use identity::{IdentityError, Match, SignedIn};
 pub use response::TokenResponse;
+pub use revoke::Revocation;
 
 use crate::model::provider::{Endpoints, Provider};
 use crate::model::template::TemplateKind;

@@ -1,0 +1,94 @@
+//! The OAuth client against servers that answer as no standard foresees.
+
+mod discovery;
+mod identity;
+mod secrets;
+mod server;
+mod sign_in;
+mod token_endpoint;
+mod transport;
+
+use mailgrant::clock::Timestamp;
+use mailgrant::gate::{AllowNetwork, Gate};
+use mailgrant::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
+use mailgrant::model::template::TemplateKind;
+use mailgrant::model::token::{GrantType, Prompt};
+use mailgrant::model::{Name, ProviderId};
+use mailgrant::oauth::{Client, Http, Limits};
+use mailgrant::secret::ClientSecret;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The moment of every test.
+const NOW: Timestamp = Timestamp(1_795_248_842);
+
+/// Trusts these certificates and nobody else.
+fn tls(roots: RootCertStore) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn limits() -> Limits {
+    Limits {
+        connect: Duration::from_millis(500),
+        total: Duration::from_millis(1500),
+        ..Limits::default()
+    }
+}
+
+/// May speak to this machine.
+fn http() -> Http {
+    Http::new(
+        Gate::new(vec![AllowNetwork::Loopback], vec![]),
+        tls(RootCertStore::empty()),
+        limits(),
+    )
+}
+
+/// An app registration of the kind `custom` at `base`.
+fn provider(base: &str) -> Provider {
+    Provider {
+        id: ProviderId("p1".into()),
+        name: Name::parse("contoso").unwrap(),
+        template: TemplateKind::Custom,
+        tenant: None,
+        cloud: Cloud::Global,
+        client_id: "mailgrant-app".into(),
+        client_auth: ClientAuth::SecretPost,
+        client_secret: None,
+        client_secret_expires: None,
+        consent_screen: None,
+        grant: GrantType::AuthorizationCode,
+        scopes: vec![],
+        prompt: Prompt::Consent,
+        login_hint: true,
+        pkce: true,
+        overrides: Endpoints {
+            issuer: Some(base.to_owned()),
+            authorize_url: Some(format!("{base}/authorize")),
+            token_url: Some(format!("{base}/token")),
+            revocation_url: Some(format!("{base}/revoke")),
+            userinfo_url: Some(format!("{base}/userinfo")),
+            ..Endpoints::default()
+        },
+        extra_authorize_params: vec![],
+        problem: None,
+        problem_since: None,
+        version: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// Speaks as that app, with a secret.
+fn client(provider: &Provider) -> Client<'_> {
+    Client::new(provider, Some(ClientSecret::new("canary-client-secret")))
+}
+
+fn list(scopes: &[&str]) -> Vec<String> {
+    scopes.iter().map(|s| (*s).to_owned()).collect()
+}
