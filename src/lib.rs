@@ -8,6 +8,7 @@ pub mod gate;
 pub mod mail;
 pub mod model;
 pub mod oauth;
+pub mod probe;
 pub mod random;
 pub mod secret;
 pub mod store;

@@ -67,6 +67,8 @@ own!(
     TOO_MUCH_DATA = "console-too-much-data",
     /// The folder to read isn't there.
     FOLDER_MISSING = "console-folder-missing",
+    /// Somebody stopped the test.
+    STOPPED = "console-stopped",
     /// Sent, and not found in the incoming side within the waiting time.
     NOT_ARRIVED = "console-not-arrived",
     /// The connection broke between the message and its answer.

@@ -33,6 +33,12 @@ pub enum MailError {
         /// What each of them answered.
         tried: Vec<(SocketAddr, String)>,
     },
+    /// None of the addresses answered in time.
+    #[error("connection timed out after {seconds} s (os error 110)")]
+    ConnectTimeout {
+        /// How long it was tried.
+        seconds: u64,
+    },
     /// No encryption came about.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -134,7 +140,13 @@ impl MailError {
             Self::SendUnknown { .. } => "console-send-unknown",
             Self::NotArrived { .. } => "console-not-arrived",
             Self::Deadline { .. } => "console-deadline",
-            Self::Destination(_) | Self::Connect { .. } | Self::Tls(_) | Self::Refused { .. } | Self::Closed { .. } | Self::Broken(_) => {
+            Self::Destination(_)
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls(_)
+            | Self::Refused { .. }
+            | Self::Closed { .. }
+            | Self::Broken(_) => {
                 return None;
             }
         })
@@ -170,6 +182,7 @@ impl MailError {
             Self::Destination(error) => error.is_transient(),
             Self::Refused { reply, .. } => reply.last().is_some_and(|line| is_transient_reply(line)),
             Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
             | Self::NoGreeting
             | Self::Closed { .. }
             | Self::Broken(_)

@@ -210,9 +210,9 @@ impl Recorder {
         self.with(|state| state.handed_over)
     }
 
-    /// What the server said since our last line, secrets removed.
+    /// What the server said since our last line, secrets removed; nothing before it has greeted.
     pub fn reply(&self) -> Vec<String> {
-        self.with(|state| state.reply.clone())
+        self.with(|state| if state.greeted { state.reply.clone() } else { Vec::new() })
     }
 
     /// Why reading was given up.
