@@ -2,7 +2,8 @@
 //! issuer must be the one asked for to the letter, and an admin confirms the hosts (OAUTH-12).
 
 use super::error::{MalformedKind, OAuthError};
-use super::http::{Exchange, Http, check_url};
+use super::exchange::Exchange;
+use super::http::{Http, check_url};
 use super::mask::Mask;
 use super::response::document;
 use crate::clock::Timestamp;

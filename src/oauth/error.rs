@@ -24,6 +24,14 @@ pub enum OAuthError {
     /// The gate let nothing through, so nothing was sent.
     #[error(transparent)]
     Destination(GateError),
+    /// Plain http to another machine, or to this one where that isn't allowed; nothing was sent.
+    #[error(
+        "http:// to {host} is refused; it is for this machine only, where the setting allow_networks (MAILGRANT_ALLOW_NETWORKS) has loopback"
+    )]
+    Plain {
+        /// Whom we would have asked.
+        host: String,
+    },
     /// The address can't be used, so nothing was sent.
     #[error("{url} can't be used: {why}")]
     Address {
@@ -201,7 +209,9 @@ impl OAuthError {
         match self {
             Self::Refused(refused) => refused.class(),
             Self::Incomplete(_) => Class::AppBroken,
-            Self::Unreachable(_) | Self::Destination(_) | Self::Address { .. } | Self::Malformed(_) => Class::Transient,
+            Self::Unreachable(_) | Self::Destination(_) | Self::Plain { .. } | Self::Address { .. } | Self::Malformed(_) => {
+                Class::Transient
+            }
         }
     }
 
@@ -236,7 +246,9 @@ impl OAuthError {
             Self::Incomplete(Incomplete::Secret) => Some("console-secret-missing"),
             Self::Incomplete(_) => None,
             Self::Destination(GateError::PortForbidden { .. }) => Some("console-port-refused"),
-            Self::Destination(_) | Self::Address { .. } => Some("console-destination-refused"),
+            Self::Destination(_) => Some("console-destination-refused"),
+            Self::Plain { .. } => Some("console-plain-refused"),
+            Self::Address { .. } => None,
             Self::Malformed(malformed) => Some(match malformed.kind {
                 MalformedKind::Html => "console-provider-html",
                 MalformedKind::Empty => "console-provider-empty",

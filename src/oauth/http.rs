@@ -2,11 +2,11 @@
 //! no cookies, no proxy, no retries, no decompression, and limits on time and size (OAUTH-9, SSRF-1).
 
 use super::error::{Malformed, MalformedKind, OAuthError, Unreachable, Unreached};
-use crate::clock::Timestamp;
+use super::exchange::Exchange;
 use crate::gate::{Gate, GateError};
 use crate::secret::AccessToken;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -16,8 +16,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::{Host, Url};
 
-/// Longest pause a provider may ask for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// How many clients are kept? There is one for each port that is spoken to, and nearly always that is 443 alone.
 const MOST_CLIENTS: usize = 16;
 
@@ -62,49 +60,6 @@ struct Inner {
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("limits", &self.0.limits).finish_non_exhaustive()
-    }
-}
-
-/// What came back: the answer as it is, and the header fields that matter. Its `Debug` leaves the body out.
-pub struct Exchange {
-    /// Who answered.
-    pub host: String,
-    /// HTTP status.
-    pub status: u16,
-    /// `Content-Type`, in lower case.
-    pub content_type: String,
-    /// The host a redirect pointed to.
-    pub location: Option<String>,
-    /// The other side's clock.
-    pub date: Option<Timestamp>,
-    /// How long it wants to be left alone, at most an hour.
-    pub retry_after: Option<Duration>,
-    /// The body, unread.
-    pub body: Vec<u8>,
-    /// How deep JSON in it may nest.
-    pub(super) depth: usize,
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("host", &self.host)
-            .field("status", &self.status)
-            .field("content_type", &self.content_type)
-            .field("octets", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Exchange {
-    /// The error that this answer is unusable in such a way.
-    pub fn malformed(&self, kind: MalformedKind) -> OAuthError {
-        OAuthError::Malformed(Malformed {
-            host: self.host.clone(),
-            status: self.status,
-            kind,
-            retry_after: self.retry_after,
-        })
     }
 }
 
@@ -168,20 +123,7 @@ impl Http {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         }
         let mut response = request.send().await.map_err(|error| self.0.failed(&host, error))?;
-        let mut exchange = Exchange {
-            status: response.status().as_u16(),
-            content_type: text_of(response.headers(), &CONTENT_TYPE).to_ascii_lowercase(),
-            location: response
-                .headers()
-                .get(LOCATION)
-                .map(|_| redirect_host(response.headers(), response.url())),
-            date: http_date(text_of(response.headers(), &DATE)),
-            retry_after: None,
-            body: Vec::new(),
-            depth: self.0.limits.depth,
-            host,
-        };
-        exchange.retry_after = retry_after(text_of(response.headers(), &RETRY_AFTER), exchange.date);
+        let mut exchange = Exchange::begin(host, response.status(), response.headers(), response.url(), self.0.limits.depth);
         if response.headers().len() > self.0.limits.headers {
             return Err(exchange.malformed(MalformedKind::TooManyHeaders));
         }
@@ -201,7 +143,7 @@ impl Inner {
     fn admit(&self, host: &str, port: u16, plain: bool, addresses: &[IpAddr]) -> Result<(), OAuthError> {
         self.gate.check(host, port, addresses)?;
         if plain && !self.gate.allows_plain(host, addresses) {
-            return Err(OAuthError::address(host, PLAIN));
+            return Err(OAuthError::Plain { host: host.to_owned() });
         }
         Ok(())
     }
@@ -247,7 +189,7 @@ impl Inner {
                 return OAuthError::from_gate(host, refused.clone());
             }
             if cause.is::<PlainRefused>() {
-                return OAuthError::address(host, PLAIN);
+                return OAuthError::Plain { host: host.to_owned() };
             }
             if let Some(wire) = cause.downcast_ref::<hyper::Error>().filter(|e| e.is_parse()) {
                 return OAuthError::Malformed(Malformed {
@@ -284,9 +226,6 @@ impl Inner {
         })
     }
 }
-
-const PLAIN: &str =
-    "http:// is for this machine only, where the setting allow_networks (MAILGRANT_ALLOW_NETWORKS) has loopback; use https://";
 
 /// An address a request may go to, so far as its text shows: https, or http; a host; no user information, no fragment (SSRF-6).
 /// Whether http is right is the gate's to say.
@@ -348,59 +287,9 @@ fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn text_of<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> &'h str {
-    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
-}
-
-/// The host a redirect points to; the rest of the address may hold anything and is nobody's business.
-fn redirect_host(headers: &HeaderMap, base: &Url) -> String {
-    base.join(text_of(headers, &LOCATION))
-        .ok()
-        .and_then(|url| url.host_str().map(|h| h.chars().take(253).collect()))
-        .unwrap_or_default()
-}
-
-/// An HTTP date (RFC 9110, 5.6.7).
-fn http_date(text: &str) -> Option<Timestamp> {
-    use time::format_description::well_known::Rfc2822;
-    time::OffsetDateTime::parse(text, &Rfc2822)
-        .ok()
-        .map(|t| Timestamp(t.unix_timestamp()))
-}
-
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date, which counts from the other side's own clock.
-fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
-    let text = text.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => u64::MAX,
-        Err(_) => u64::try_from(http_date(text)?.since(date?)).ok()?,
-    };
-    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wished_pause_is_read_in_either_form_and_has_an_end() {
-        let now = http_date("Sat, 21 Nov 2026 08:14:02 GMT");
-        assert_eq!(now, Some(Timestamp(1_795_248_842)));
-        for (text, seconds) in [
-            ("120", Some(120)),
-            ("Sat, 21 Nov 2026 08:16:02 GMT", Some(120)),
-            ("Sat, 21 Nov 2026 08:00:00 GMT", None),
-            ("999999", Some(3600)),
-            ("99999999999999999999999", Some(3600)),
-            ("0", None),
-            ("-5", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
 
     #[test]
     fn addresses_that_could_hide_something_are_refused() {

@@ -4,7 +4,7 @@
 //! The signature of the ID token isn't checked: it came straight from the token endpoint over TLS in answer to our own request, and
 //! 3.1.3.7, point 6, lets the server's certificate stand for the signature then. Issuer, audience, end and nonce are checked.
 
-use super::authorization::same_issuer;
+use super::callback::same_issuer;
 use super::error::OAuthError;
 use super::http::Http;
 use super::mask::Mask;

@@ -5,9 +5,11 @@
 //! a token out.
 
 pub mod authorization;
+pub mod callback;
 mod client_auth;
 pub mod discovery;
 pub mod error;
+mod exchange;
 pub mod http;
 pub mod identity;
 mod mask;
@@ -15,9 +17,11 @@ pub mod refresh;
 pub mod response;
 pub mod revoke;
 
-pub use authorization::{AuthorizationRequest, CallbackError, CallbackParams, FlowSecrets, SignIn};
+pub use authorization::{AuthorizationRequest, FlowSecrets, SignIn};
+pub use callback::{CallbackError, CallbackParams, Declined};
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
+pub use exchange::Exchange;
 pub use http::{Http, Limits};
 pub use identity::{IdentityError, Match, SignedIn};
 pub use response::TokenResponse;

@@ -2,7 +2,7 @@
 //! web pages, with nothing (OAUTH-10).
 
 use super::error::{MalformedKind, OAuthError, Refused};
-use super::http::Exchange;
+use super::exchange::Exchange;
 use super::mask::Mask;
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, Nonce, RefreshToken};

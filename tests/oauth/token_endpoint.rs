@@ -2,6 +2,7 @@
 
 use super::server::{Server, answer};
 use super::{client, http, list, provider};
+use mailgrant::diagnosis::{Evidence, diagnose};
 use mailgrant::model::provider::ClientAuth;
 use mailgrant::oauth::error::{MalformedKind, Refused};
 use mailgrant::oauth::refresh::refresh;
@@ -174,10 +175,8 @@ async fn a_refusal_is_read_by_its_word_and_keeps_what_support_asks_for() {
         (Some("t-1"), Some("c-1"))
     );
     assert_eq!(refused.suberror.as_deref(), Some("bad_token"));
-    assert!(
-        refused.document.contains("AADSTS700082:"),
-        "the catalogue recognises it by its text"
-    );
+    let evidence = OAuthError::Refused(Box::new(refused)).evidence();
+    assert_eq!(diagnose(&Evidence::text(&evidence)).id, "entra-700082-refresh-inactive");
 
     for (status, word, class) in [
         (401, "invalid_client", Class::AppBroken),
