@@ -268,19 +268,30 @@ impl OAuthError {
     }
 }
 
+/// Words that ask for a person.
+const USER_MUST_ACT: [&str; 4] = ["invalid_grant", "interaction_required", "consent_required", "login_required"];
+/// Words that are about the app. The last two are Google's for a client that was deleted or turned off.
+const APP_BROKEN: [&str; 4] = ["invalid_client", "unauthorized_client", "deleted_client", "disabled_client"];
+/// Microsoft's number for a client secret that has run out.
+const SECRET_EXPIRED: u64 = 7_000_222;
+
 impl Refused {
-    /// Microsoft says its numbers may change and `error` is for control flow; an expired credential is the one exception, because
+    /// Microsoft says its numbers may change and `error` is for control flow; an expired secret is the one exception, because
     /// several words go with it.
     fn class(&self) -> Class {
-        /// The client secret, or the certificate, has run out.
-        const EXPIRED_CREDENTIAL: [u64; 1] = [7_000_222];
-        match self.error.as_str() {
-            _ if self.error_codes.iter().any(|code| EXPIRED_CREDENTIAL.contains(code)) => Class::AppBroken,
-            "invalid_grant" | "interaction_required" | "consent_required" | "login_required" => Class::UserMustAct,
-            // The last two are Google's words for a client that was deleted or turned off.
-            "invalid_client" | "unauthorized_client" | "deleted_client" | "disabled_client" => Class::AppBroken,
-            _ => Class::Transient,
+        let error = self.error.as_str();
+        if self.error_codes.contains(&SECRET_EXPIRED) || APP_BROKEN.contains(&error) {
+            Class::AppBroken
+        } else if USER_MUST_ACT.contains(&error) {
+            Class::UserMustAct
+        } else {
+            Class::Transient
         }
+    }
+
+    /// Whether this word decides the class.
+    pub(super) fn is_known(error: &str) -> bool {
+        USER_MUST_ACT.contains(&error) || APP_BROKEN.contains(&error)
     }
 }
 

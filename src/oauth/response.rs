@@ -126,17 +126,30 @@ fn refusal(document: &Map<String, Value>, exchange: &Exchange, mask: &Mask) -> O
     };
     let error_codes = document.get("error_codes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let raw = String::from_utf8_lossy(&exchange.body);
+    // Written with escapes, a secret would not be found; written anew it has none.
+    let escaped = raw.contains("\\u") || raw.contains("\\/");
+    let shown = if escaped {
+        Value::from(document.clone()).to_string()
+    } else {
+        raw.trim().to_owned()
+    };
+    // A word that decides what happens next stays as it is, even if a careless secret is a part of it.
+    let error = if Refused::is_known(&error) {
+        error
+    } else {
+        shortened(&mask.hide(&error), 100)
+    };
     Some(Refused {
         host: exchange.host.clone(),
         status: exchange.status,
-        error: shortened(&mask.hide(&error), 100),
+        error,
         description: description.unwrap_or_default(),
         error_codes: error_codes.iter().filter_map(Value::as_u64).take(16).collect(),
         suberror: text(document, "suberror").or_else(|| text(document, "error_subtype")),
         trace_id: text(document, "trace_id"),
         correlation_id: text(document, "correlation_id"),
         error_uri: text(document, "error_uri"),
-        document: cut(&mask.hide(raw.trim()), LONGEST_DOCUMENT).to_owned(),
+        document: cut(&mask.hide(&shown), LONGEST_DOCUMENT).to_owned(),
         retry_after: exchange.retry_after,
     })
 }

@@ -196,6 +196,15 @@ async fn a_refusal_is_read_by_its_word_and_keeps_what_support_asks_for() {
 }
 
 #[tokio::test]
+async fn a_careless_secret_does_not_hide_what_the_provider_says() {
+    let server = Server::says(400, "application/json", json!({"error": "invalid_grant"}).to_string()).await;
+    let provider = provider(&server.url);
+    let client = mailgrant::oauth::Client::new(&provider, Some(mailgrant::secret::ClientSecret::new("grant")));
+    let error = refresh(&http(), &client, &RefreshToken::new("invalid"), &[]).await.unwrap_err();
+    assert_eq!(error.class(), Class::UserMustAct);
+}
+
+#[tokio::test]
 async fn a_wished_pause_is_kept_whatever_comes_with_it() {
     for body in ["{\"error\":\"slow_down\"}", "<html>", ""] {
         let server = Server::start(move |_| {
