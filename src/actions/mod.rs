@@ -2,6 +2,7 @@
 
 pub mod mailboxes;
 pub mod place;
+pub mod providers;
 
 use crate::store::StoreError;
 use crate::vault::VaultError;

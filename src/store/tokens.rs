@@ -327,6 +327,18 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Lets the failing grants of a provider be tried again at once: what they failed at may be mended now.
+    pub async fn retry_grants_of(&mut self, provider: &ProviderId) -> StoreResult<()> {
+        sqlx::query(
+            "UPDATE grants SET retry_at = NULL, failures = 0 WHERE state = 'failing' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
+        )
+        .bind(provider.as_str())
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// Deletes what a token yielded.
     pub async fn delete_grant(&mut self, token: &TokenId) -> StoreResult<()> {
         sqlx::query("DELETE FROM grants WHERE token_id = $1")

@@ -1,0 +1,533 @@
+//! Creates, edits and deletes providers, and replaces their secrets. A secret is sealed for the destination it may be sent to; when
+//! that changes it is wanted again, and grants of the old destination need a new sign-in (SEC-8).
+
+pub mod check;
+pub mod lint;
+pub mod trial;
+
+pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
+pub use lint::{Warning, lint};
+
+use super::{ActionError, FieldProblem, place};
+use crate::app::App;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::provider::{Provider, StoredSecret};
+use crate::model::template::TemplateKind;
+use crate::model::token::{TokenEvent, TokenEventKind};
+use crate::model::{Date, ProviderId};
+use crate::oauth::{Discovery, discovery};
+use crate::secret::ClientSecret;
+use crate::store::{StoreError, Tx};
+
+/// What saving a provider changed.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// As it is stored now.
+    pub provider: Provider,
+    /// What changed, in words; empty if nothing did, and then nothing was written.
+    pub changes: Vec<String>,
+    /// Whether secrets go elsewhere now, so that every token of it needs a new sign-in.
+    pub moved: bool,
+    /// Mailboxes that count as not tested since.
+    pub mailboxes: u64,
+}
+
+/// The provider that results from an edit, its secret sealed for where it goes.
+pub fn build(app: &App, actor: &Actor, edit: ProviderEdit, current: Option<&Provider>) -> Result<Provider, ActionError> {
+    let now = app.clock.now();
+    let mut provider = Provider {
+        id: current.map_or_else(|| ProviderId(app.new_id()), |current| current.id.clone()),
+        name: edit.name,
+        template: edit.template,
+        tenant: edit.tenant,
+        cloud: edit.cloud,
+        client_id: edit.client_id,
+        client_auth: edit.client_auth,
+        client_secret: None,
+        client_secret_expires: edit.client_secret_expires,
+        consent_screen: edit.consent_screen,
+        grant: edit.grant,
+        scopes: edit.scopes,
+        prompt: edit.prompt,
+        login_hint: edit.login_hint,
+        pkce: edit.pkce,
+        overrides: edit.overrides,
+        extra_authorize_params: edit.extra_authorize_params,
+        problem: current.and_then(|current| current.problem.clone()),
+        problem_since: current.and_then(|current| current.problem_since),
+        version: current.map_or(1, |current| current.version),
+        created_at: current.map_or(now, |current| current.created_at),
+        updated_at: now,
+    };
+    let stored = current.and_then(|current| current.client_secret.clone());
+    provider.client_secret = match edit.secret {
+        SecretEdit::Keep => stored,
+        SecretEdit::Remove => None,
+        // The same one again, as a configuration file brings it each time, is no change.
+        SecretEdit::Set(secret) if is_stored(app, current, &provider, &secret) => stored,
+        SecretEdit::Set(secret) => Some(seal(app, actor, &provider, stored.as_ref(), &secret)),
+    };
+    Ok(provider)
+}
+
+fn is_stored(app: &App, current: Option<&Provider>, new: &Provider, secret: &ClientSecret) -> bool {
+    current.is_some_and(|current| {
+        current.destination() == new.destination()
+            && place::open_client_secret(app, current)
+                .ok()
+                .flatten()
+                .is_some_and(|stored| stored.expose_secret() == secret.expose_secret())
+    })
+}
+
+fn seal(app: &App, actor: &Actor, provider: &Provider, stored: Option<&StoredSecret>, secret: &ClientSecret) -> StoredSecret {
+    let version = stored.map_or(1, |stored| stored.version + 1);
+    let destination = provider.destination();
+    let sealed = app
+        .vault
+        .seal(&place::client_secret(&provider.id, version, &destination), secret.expose_secret());
+    StoredSecret {
+        sealed,
+        version,
+        set_at: app.clock.now(),
+        set_by: actor.name.clone(),
+        hint: app.vault.hint(secret.expose_secret()),
+    }
+}
+
+/// Adds a provider.
+pub async fn create(app: &App, actor: &Actor, edit: ProviderEdit) -> Result<Provider, ActionError> {
+    let provider = build(app, actor, edit, None)?;
+    let mut tx = app.store.begin().await?;
+    match insert(app, &mut tx, actor, &provider).await {
+        Ok(()) => tx.commit().await?,
+        Err(StoreError::Taken) => return Err(ActionError::Fields(vec![name_taken(&provider)])),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(provider)
+}
+
+fn name_taken(provider: &Provider) -> FieldProblem {
+    FieldProblem {
+        field: "name",
+        message: format!("Name {} is already used by another provider", provider.name),
+    }
+}
+
+/// Writes a new provider and its audit entry. [`StoreError::Taken`] when the name is.
+pub async fn insert(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider) -> Result<(), StoreError> {
+    tx.insert_provider(provider).await?;
+    let secret = if provider.client_secret.is_some() { "; secret set" } else { "" };
+    let detail = format!(
+        "{}, client {}, secrets go to {}{secret}",
+        provider.template,
+        provider.client_id,
+        provider.endpoints().token_url.unwrap_or_default()
+    );
+    audit(app, tx, actor, "provider.create", provider, detail).await
+}
+
+/// Saves an edit of the provider that was read as `current`; [`StoreError::Stale`] if somebody saved it since.
+pub async fn update(app: &App, actor: &Actor, current: &Provider, edit: ProviderEdit) -> Result<Saved, ActionError> {
+    let provider = build(app, actor, edit, Some(current))?;
+    let mut tx = app.store.begin().await?;
+    let saved = save(app, &mut tx, actor, current, provider).await?;
+    tx.commit().await?;
+    Ok(saved)
+}
+
+/// Writes what differs between two states of a provider, with everything that follows from it: the audit entry, a line in the history
+/// of its tokens, mailboxes that are not tested since, and a second chance for what failed because of the app.
+pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Provider, mut new: Provider) -> Result<Saved, StoreError> {
+    let now = app.clock.now();
+    let changes = changes(old, &new);
+    let moved = old.destination() != new.destination();
+    if changes.is_empty() {
+        return Ok(Saved {
+            provider: old.clone(),
+            changes,
+            moved: false,
+            mailboxes: 0,
+        });
+    }
+    let connection = moved
+        || (&old.client_id, old.client_auth, &old.client_secret, &old.overrides)
+            != (&new.client_id, new.client_auth, &new.client_secret, &new.overrides);
+    if connection {
+        new.problem = None;
+        new.problem_since = None;
+    }
+    tx.update_provider(&new).await?;
+    new.version += 1;
+    let detail = changes.join("; ");
+    let mut mailboxes = 0;
+    if connection {
+        mailboxes = tx.reset_mailboxes_of_provider(&new.id, now).await?;
+        tx.retry_grants_of(&new.id).await?;
+        let end = if moved {
+            ". Secrets go to another server now, so a new sign-in is needed"
+        } else {
+            ""
+        };
+        for token in app.store.tokens_of(&new.id).await? {
+            let event = TokenEvent {
+                kind: TokenEventKind::Changed,
+                actor: actor.name.clone(),
+                text: format!("Provider {} changed: {detail}{end}.", new.name),
+                at: now,
+            };
+            tx.add_token_event(app.new_id(), &token.id, &event).await?;
+        }
+    }
+    audit(app, tx, actor, "provider.update", &new, detail).await?;
+    Ok(Saved {
+        provider: new,
+        changes,
+        moved,
+        mailboxes,
+    })
+}
+
+/// What differs, in words; secrets only as "changed".
+fn changes(old: &Provider, new: &Provider) -> Vec<String> {
+    let show = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+    let mut changes = Vec::new();
+    let mut compare = |label: &str, old: &str, new: &str| {
+        if old != new {
+            changes.push(format!("{label}: {} → {}", show(old), show(new)));
+        }
+    };
+    let pairs = |provider: &Provider| {
+        let pairs: Vec<_> = provider.extra_authorize_params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        pairs.join("&")
+    };
+    let flag = |on: bool| if on { "on" } else { "off" };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (before, after) = (old.endpoints(), new.endpoints());
+    compare("template", old.template.as_str(), new.template.as_str());
+    compare("tenant", &text(&old.tenant), &text(&new.tenant));
+    compare("cloud", old.cloud.as_str(), new.cloud.as_str());
+    compare("client ID", &old.client_id, &new.client_id);
+    compare("client authentication", old.client_auth.as_str(), new.client_auth.as_str());
+    let date = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
+    compare(
+        "secret expires on",
+        &date(old.client_secret_expires),
+        &date(new.client_secret_expires),
+    );
+    let screen = |provider: &Provider| provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default();
+    compare("consent screen", &screen(old), &screen(new));
+    compare("permissions of new tokens", &old.scopes.join(" "), &new.scopes.join(" "));
+    compare("prompt", old.prompt.as_str(), new.prompt.as_str());
+    compare("login hint", flag(old.login_hint), flag(new.login_hint));
+    compare("PKCE", flag(old.pkce), flag(new.pkce));
+    compare("extra parameters", &pairs(old), &pairs(new));
+    compare("issuer", &text(&before.issuer), &text(&after.issuer));
+    compare("authorize address", &text(&before.authorize_url), &text(&after.authorize_url));
+    compare("token address", &text(&before.token_url), &text(&after.token_url));
+    compare("revoke address", &text(&before.revocation_url), &text(&after.revocation_url));
+    compare("user info address", &text(&before.userinfo_url), &text(&after.userinfo_url));
+    if changes.is_empty() && old.overrides != new.overrides {
+        changes.push("addresses changed".to_owned());
+    }
+    let version = |provider: &Provider| provider.client_secret.as_ref().map(|secret| secret.version);
+    match (version(old), version(new)) {
+        (before, after) if before == after => {}
+        (_, None) => changes.push("secret removed".to_owned()),
+        (None, _) => changes.push("secret set".to_owned()),
+        _ => changes.push("secret changed".to_owned()),
+    }
+    changes
+}
+
+/// Puts a new secret in the place of the old one.
+pub async fn replace_secret(
+    app: &App,
+    actor: &Actor,
+    current: &Provider,
+    secret: &ClientSecret,
+    expires: Option<Date>,
+) -> Result<Saved, ActionError> {
+    let mut new = current.clone();
+    if !is_stored(app, Some(current), current, secret) {
+        new.client_secret = Some(seal(app, actor, current, current.client_secret.as_ref(), secret));
+    }
+    new.client_secret_expires = expires;
+    new.updated_at = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    let saved = save(app, &mut tx, actor, current, new).await?;
+    tx.commit().await?;
+    Ok(saved)
+}
+
+/// Checks a new secret and its end date as the form *Replace secret* has them.
+pub fn check_secret(
+    app: &App,
+    provider: &Provider,
+    secret: &ClientSecret,
+    expires: &str,
+) -> Result<(ClientSecret, Option<Date>), Vec<FieldProblem>> {
+    let mut input = ProviderInput::of(provider);
+    input.client_secret = Some(secret.clone());
+    expires.clone_into(&mut input.client_secret_expires);
+    let only = |problem: &FieldProblem| ["client_secret", "client_secret_expires"].contains(&problem.field);
+    let cleaned = ClientSecret::new(check::clean(secret.expose_secret()));
+    if cleaned.expose_secret().is_empty() {
+        return Err(vec![FieldProblem {
+            field: "client_secret",
+            message: "Enter the client secret".to_owned(),
+        }]);
+    }
+    // The stored rest may be older than today's rules; it isn't what is being saved here.
+    match check_provider(app, &input, Some(provider)) {
+        Ok(edit) => Ok((cleaned, edit.client_secret_expires)),
+        Err(problems) if problems.iter().any(only) => Err(problems.into_iter().filter(only).collect()),
+        Err(_) => Ok((cleaned, Date::parse(&check::clean(expires)))),
+    }
+}
+
+/// Deletes a provider; [`StoreError::InUse`] while tokens hang on it.
+pub async fn delete(app: &App, actor: &Actor, provider: &Provider) -> Result<(), ActionError> {
+    let mut tx = app.store.begin().await?;
+    tx.delete_provider(&provider.id).await?;
+    tx.remove_setting(&trial::setting(&provider.id)).await?;
+    audit(app, &mut tx, actor, "provider.delete", provider, String::new()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Fills the addresses of a `custom` provider in from its issuer's description, where the input has an issuer and lacks them. A stored
+/// description of the same issuer counts as read: it is read again only when a person asks for it.
+pub async fn complete(app: &App, input: &mut ProviderInput, current: Option<&Provider>) -> Result<Option<Discovery>, FieldProblem> {
+    let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    let wanted = TemplateKind::parse(input.template.trim()) == Some(TemplateKind::Custom)
+        && given(&input.endpoints.issuer)
+        && !(given(&input.endpoints.authorize_url) && given(&input.endpoints.token_url));
+    let Some(issuer) = input.endpoints.issuer.clone().filter(|_| wanted) else {
+        return Ok(None);
+    };
+    let stored = current.filter(|current| current.overrides.issuer.as_deref() == Some(check::clean(&issuer).as_str()));
+    if let Some(stored) = stored.filter(|stored| stored.overrides.discovered_at.is_some()) {
+        input.endpoints = input.endpoints.or(stored.overrides.clone());
+        return Ok(None);
+    }
+    let found = discover(app, &issuer).await?;
+    // What was typed by hand goes before what was read.
+    let issuer = found.endpoints.issuer.clone();
+    input.endpoints = input.endpoints.or(found.endpoints.clone());
+    input.endpoints.issuer = issuer;
+    Ok(Some(found))
+}
+
+/// Reads the description of an issuer; a failure is the problem of the field *Issuer or discovery address*.
+pub async fn discover(app: &App, address: &str) -> Result<Discovery, FieldProblem> {
+    let address = check::clean(address);
+    discovery::discover(&app.http, &address, app.clock.now())
+        .await
+        .map_err(|error| FieldProblem {
+            field: "issuer",
+            message: error.to_string(),
+        })
+}
+
+async fn audit(app: &App, tx: &mut Tx, actor: &Actor, action: &'static str, provider: &Provider, detail: String) -> Result<(), StoreError> {
+    let entry = AuditEntry {
+        action,
+        target: format!("provider:{}", provider.name),
+        detail,
+        outcome: "ok",
+    };
+    tx.audit(app.clock.now(), actor, entry).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::mailboxes::tests::{House, house};
+    use crate::model::Name;
+    use crate::model::provider::Endpoints;
+
+    const CANARY: &str = "canary8Q~secret-of-the-app-wxyz";
+
+    fn input() -> ProviderInput {
+        ProviderInput {
+            name: "contoso".into(),
+            template: "microsoft".into(),
+            tenant: "contoso.onmicrosoft.com".into(),
+            client_id: "11112222-bbbb-3333-cccc-4444dddd5555".into(),
+            client_secret: Some(ClientSecret::new(CANARY)),
+            ..ProviderInput::default()
+        }
+    }
+
+    fn problems(house: &House, input: &ProviderInput, current: Option<&Provider>) -> Vec<(&'static str, String)> {
+        match check_provider(&house.app, input, current) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.into_iter().map(|problem| (problem.field, problem.message)).collect(),
+        }
+    }
+
+    async fn made(house: &House) -> Provider {
+        let edit = check_provider(&house.app, &input(), None).unwrap();
+        create(&house.app, &Actor::console(), edit).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn mistakes_are_named_at_their_fields_all_at_once() {
+        let house = house().await;
+        let wrong = ProviderInput {
+            name: "Contoso\r\nX".into(),
+            client_id: "11112222-bbbb-3333-cccc-4444dddd555".into(),
+            client_secret: Some(ClientSecret::new("aaaa0000-bb11-2222-33cc-444444dddddd")),
+            client_secret_expires: "2020-01-01".into(),
+            prompt: Some("always".into()),
+            pkce: Some(false),
+            scopes: Some("https://outlook.office.com/SMTP.Send, https://graph.microsoft.com/Mail.Send".into()),
+            extra_authorize_params: Some(vec![("state".into(), "x".into())]),
+            endpoints: Endpoints {
+                revocation_url: Some("http://login.example/revoke".into()),
+                ..Endpoints::default()
+            },
+            ..input()
+        };
+        let found = problems(&house, &wrong, None);
+        for (field, message) in [
+            ("name", "Name can have a–z, 0–9, dot, hyphen and underscore"),
+            (
+                "client_id",
+                "Application (client) ID is 36 characters with four hyphens. This one has 35",
+            ),
+            (
+                "client_secret",
+                "Client secret looks like the secret's ID. Paste the Value column instead",
+            ),
+            (
+                "client_secret_expires",
+                "Secret expires on must be a date after today, like 2027-11-20",
+            ),
+            ("scopes", "IMAP and Graph permissions can't share one token. Make two"),
+            (
+                "prompt",
+                "Prompt must be select_account, consent, login or none, or empty to send none",
+            ),
+            ("pkce", "PKCE can be turned off for another OAuth provider only"),
+            ("extra_authorize_params", "Parameter state is set by the console itself"),
+            (
+                "revocation_url",
+                "Revoke address must start with https://. http:// is for this machine only",
+            ),
+        ] {
+            assert!(found.contains(&(field, message.to_owned())), "{field}: {found:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn pasted_values_lose_what_came_along_with_them() {
+        let house = house().await;
+        let pasted = ProviderInput {
+            client_id: " \"11112222-bbbb-3333-cccc-4444dddd5555\"\r\n".into(),
+            client_secret: Some(ClientSecret::new(format!("\t{CANARY}\n"))),
+            ..input()
+        };
+        let provider = create(&house.app, &Actor::console(), check_provider(&house.app, &pasted, None).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(provider.client_id, "11112222-bbbb-3333-cccc-4444dddd5555");
+        let secret = place::open_client_secret(&house.app, &provider).unwrap().unwrap();
+        assert_eq!(secret.expose_secret(), CANARY);
+    }
+
+    #[tokio::test]
+    async fn the_templates_addresses_are_not_pinned_by_a_form_that_shows_them() {
+        let house = house().await;
+        let provider = made(&house).await;
+        let shown = ProviderInput {
+            endpoints: provider.endpoints(),
+            ..ProviderInput::of(&provider)
+        };
+        let edit = check_provider(&house.app, &shown, Some(&provider)).unwrap();
+        assert_eq!(edit.overrides, Endpoints::default());
+        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
+        assert!(saved.changes.is_empty(), "{:?}", saved.changes);
+    }
+
+    #[tokio::test]
+    async fn a_new_destination_wants_the_secret_again_and_the_old_one_never_goes_there() {
+        let house = house().await;
+        let provider = made(&house).await;
+        let moved = ProviderInput {
+            tenant: "fabrikam.onmicrosoft.com".into(),
+            ..ProviderInput::of(&provider)
+        };
+        assert_eq!(
+            problems(&house, &moved, Some(&provider)),
+            [(
+                "client_secret",
+                "Enter the client secret again: with this change it goes to another server".to_owned()
+            )]
+        );
+        let again = ProviderInput {
+            client_secret: Some(ClientSecret::new(CANARY)),
+            ..moved
+        };
+        let edit = check_provider(&house.app, &again, Some(&provider)).unwrap();
+        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
+        assert!(saved.moved);
+        // A row that was aimed elsewhere behind our back doesn't open.
+        let mut aimed = saved.provider;
+        aimed.overrides.token_url = Some("https://evil.example/token".into());
+        assert!(place::open_client_secret(&house.app, &aimed).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_same_secret_again_changes_nothing_and_is_nowhere_to_be_read() {
+        let house = house().await;
+        let provider = made(&house).await;
+        let edit = check_provider(&house.app, &input(), Some(&provider)).unwrap();
+        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
+        assert!(saved.changes.is_empty(), "{:?}", saved.changes);
+        let stored = house.app.store.provider(&Name::parse("contoso").unwrap()).await.unwrap().unwrap();
+        assert_eq!(stored.version, 1);
+        let rows = format!("{:?} {:?}", house.app.store.audit_rows(10).await.unwrap(), stored);
+        assert!(!rows.contains("canary") && rows.contains("wxyz"), "{rows}");
+    }
+
+    #[tokio::test]
+    async fn who_saves_second_is_told_and_nothing_is_lost() {
+        let house = house().await;
+        let provider = made(&house).await;
+        let with_prompt = |prompt: &str| {
+            let input = ProviderInput {
+                prompt: Some(prompt.into()),
+                ..ProviderInput::of(&provider)
+            };
+            check_provider(&house.app, &input, Some(&provider)).unwrap()
+        };
+        let first = with_prompt("consent");
+        let second = with_prompt("login");
+        update(&house.app, &Actor::console(), &provider, first).await.unwrap();
+        let late = update(&house.app, &Actor::console(), &provider, second).await;
+        assert!(matches!(late, Err(ActionError::Store(StoreError::Stale))));
+    }
+
+    #[tokio::test]
+    async fn http_is_for_this_machine_where_the_settings_allow_it() {
+        let house = house().await;
+        let custom = ProviderInput {
+            name: "rig".into(),
+            template: "custom".into(),
+            client_id: "console".into(),
+            client_secret: Some(ClientSecret::new("secret")),
+            endpoints: Endpoints {
+                issuer: Some("http://127.0.0.1:9".into()),
+                authorize_url: Some("http://127.0.0.1:9/auth".into()),
+                token_url: Some("http://127.0.0.1:9/token".into()),
+                ..Endpoints::default()
+            },
+            ..ProviderInput::default()
+        };
+        let found = problems(&house, &custom, None);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].1.contains("allow_networks"), "{found:?}");
+    }
+}

@@ -1,0 +1,541 @@
+//! From what was typed to what may be saved: the rules of a provider (`ux.md`, 6.7), the same for the form and for `config apply`.
+
+use crate::actions::{FieldProblem, Problems};
+use crate::app::App;
+use crate::gate::Gate;
+use crate::model::lint::{self, TenantUse};
+use crate::model::provider::{ClientAuth, Cloud, ConsentScreen, Endpoints, Provider};
+use crate::model::scopes;
+use crate::model::template::{self, TemplateKind};
+use crate::model::token::{GrantType, Prompt};
+use crate::model::{Date, Name};
+use crate::oauth::http::check_url;
+use crate::secret::ClientSecret;
+use std::net::{IpAddr, Ipv4Addr};
+use url::{Host, Url};
+
+/// How long may an id, a tenant or the value of a parameter be?
+const LONGEST: usize = 512;
+/// How long may an address be?
+const LONGEST_URL: usize = 2048;
+/// How many extra parameters?
+const MOST_PARAMETERS: usize = 20;
+
+/// A provider as text. Empty: what the template has.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderInput {
+    /// Handle.
+    pub name: String,
+    /// `microsoft`, `google`, `yahoo`, `zoho`, `fastmail` or `custom`.
+    pub template: String,
+    /// Directory id or domain.
+    pub tenant: String,
+    /// `global`, `usgov`, `dod` or `china`.
+    pub cloud: String,
+    /// Client id.
+    pub client_id: String,
+    /// `secret_post`, `secret_basic` or `none`.
+    pub client_auth: String,
+    /// A new client secret; none: the stored one stays.
+    pub client_secret: Option<ClientSecret>,
+    /// The day the secret ends.
+    pub client_secret_expires: String,
+    /// `internal`, `production` or `testing`.
+    pub consent_screen: String,
+    /// Grant of new tokens.
+    pub grant: String,
+    /// Scopes of new tokens, however they were pasted; none: the template's for reading and sending.
+    pub scopes: Option<String>,
+    /// Prompt of new tokens; none: the template's. Empty means: send none.
+    pub prompt: Option<String>,
+    /// Whether `login_hint` is sent; none: yes.
+    pub login_hint: Option<bool>,
+    /// Whether PKCE is sent; none: yes.
+    pub pkce: Option<bool>,
+    /// Addresses in place of the template's.
+    pub endpoints: Endpoints,
+    /// Extra parameters of the authorization request; none: the template's.
+    pub extra_authorize_params: Option<Vec<(String, String)>>,
+}
+
+impl ProviderInput {
+    /// A stored provider as text: what an edit starts from. The secret stays where it is.
+    pub fn of(provider: &Provider) -> Self {
+        Self {
+            name: provider.name.to_string(),
+            template: provider.template.to_string(),
+            tenant: provider.tenant.clone().unwrap_or_default(),
+            cloud: provider.cloud.to_string(),
+            client_id: provider.client_id.clone(),
+            client_auth: provider.client_auth.to_string(),
+            client_secret: None,
+            client_secret_expires: provider.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
+            consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
+            grant: provider.grant.to_string(),
+            scopes: Some(provider.scopes.join("\n")),
+            prompt: Some(provider.prompt.to_string()),
+            login_hint: Some(provider.login_hint),
+            pkce: Some(provider.pkce),
+            endpoints: provider.overrides.clone(),
+            extra_authorize_params: Some(provider.extra_authorize_params.clone()),
+        }
+    }
+}
+
+/// What becomes of the client secret.
+#[derive(Debug, Clone)]
+pub enum SecretEdit {
+    /// The stored one stays.
+    Keep,
+    /// This one takes its place.
+    Set(ClientSecret),
+    /// A public client has none.
+    Remove,
+}
+
+/// A provider, checked.
+#[derive(Debug, Clone)]
+pub struct ProviderEdit {
+    /// Handle.
+    pub name: Name,
+    /// Template.
+    pub template: TemplateKind,
+    /// Directory id or domain.
+    pub tenant: Option<String>,
+    /// Microsoft's cloud.
+    pub cloud: Cloud,
+    /// Client id.
+    pub client_id: String,
+    /// How the client proves itself.
+    pub client_auth: ClientAuth,
+    /// The client secret.
+    pub secret: SecretEdit,
+    /// The day the secret ends.
+    pub client_secret_expires: Option<Date>,
+    /// Google's consent screen.
+    pub consent_screen: Option<ConsentScreen>,
+    /// Grant of new tokens.
+    pub grant: GrantType,
+    /// Scopes of new tokens.
+    pub scopes: Vec<String>,
+    /// Prompt of new tokens.
+    pub prompt: Prompt,
+    /// Whether `login_hint` is sent.
+    pub login_hint: bool,
+    /// Whether PKCE is sent.
+    pub pkce: bool,
+    /// Addresses that differ from the template's.
+    pub overrides: Endpoints,
+    /// Extra parameters.
+    pub extra_authorize_params: Vec<(String, String)>,
+}
+
+/// Checks a provider against all rules at once. `current` is the stored one that is to be changed; its secret may stay only while the
+/// destination does (SEC-8).
+pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provider>) -> Result<ProviderEdit, Vec<FieldProblem>> {
+    let mut problems = Problems::default();
+    let name = match current {
+        Some(current) if input.name.trim().is_empty() => Some(current.name.clone()),
+        _ => problems.take("name", Name::parse(&clean(&input.name))),
+    };
+    if let (Some(current), Some(name)) = (current, &name)
+        && current.name != *name
+    {
+        problems.add("name", "Name can't be changed once it is chosen");
+    }
+    let Some(kind) = TemplateKind::parse(&clean(&input.template)) else {
+        problems.add("template", "Choose what you are connecting");
+        return Err(problems.into_vec());
+    };
+    let template = kind.template();
+
+    let cloud = word(&mut problems, "cloud", &input.cloud, Cloud::Global, Cloud::parse);
+    let tenant = clean(&input.tenant);
+    let authority = address(&mut problems, &app.gate, "authority", input.endpoints.authority.as_deref());
+    let given = Endpoints {
+        authority,
+        graph_url: address(&mut problems, &app.gate, "graph_url", input.endpoints.graph_url.as_deref()),
+        issuer: issuer(&mut problems, input.endpoints.issuer.as_deref()),
+        authorize_url: address(&mut problems, &app.gate, "authorize_url", input.endpoints.authorize_url.as_deref()),
+        token_url: address(&mut problems, &app.gate, "token_url", input.endpoints.token_url.as_deref()),
+        device_authorization_url: address(
+            &mut problems,
+            &app.gate,
+            "device_authorization_url",
+            input.endpoints.device_authorization_url.as_deref(),
+        ),
+        revocation_url: address(
+            &mut problems,
+            &app.gate,
+            "revocation_url",
+            input.endpoints.revocation_url.as_deref(),
+        ),
+        admin_consent_url: address(
+            &mut problems,
+            &app.gate,
+            "admin_consent_url",
+            input.endpoints.admin_consent_url.as_deref(),
+        ),
+        userinfo_url: address(&mut problems, &app.gate, "userinfo_url", input.endpoints.userinfo_url.as_deref()),
+        iss_announced: input.endpoints.iss_announced,
+        discovered_at: input.endpoints.discovered_at,
+    };
+    let tenant_given = Some(tenant.as_str()).filter(|tenant| !tenant.is_empty());
+    let defaults = template::endpoints(kind, cloud, tenant_given, given.authority.as_deref());
+    let home = template::endpoints(kind, cloud, tenant_given, None);
+    let used = given.or(defaults.clone());
+    let at_home = template::at_home(kind, used.token_url.as_deref());
+    check_tenant(&mut problems, kind, cloud, &tenant, &given);
+    if used.authorize_url.is_none() && !problems.has("authorize_url") {
+        problems.add("authorize_url", "Enter the authorize address, or read it from the issuer");
+    }
+    if used.token_url.is_none() && !problems.has("token_url") {
+        problems.add("token_url", "Enter the token address, or read it from the issuer");
+    }
+
+    // Ids and secrets have the provider's shape at the provider's own hosts; a stand-in has shapes of its own.
+    let shape = if at_home { kind } else { TemplateKind::Custom };
+    let client_id = clean(&input.client_id);
+    problems.note(
+        "client_id",
+        lint::client_id(shape, &client_id).or_else(|| too_long("Client ID", &client_id)),
+    );
+    let client_auth = word(
+        &mut problems,
+        "client_auth",
+        &input.client_auth,
+        template.client_auth,
+        ClientAuth::parse,
+    );
+    let overrides = differing(given, &defaults, &home);
+    let destination_changes = current.is_some_and(|current| {
+        let moved = Provider {
+            template: kind,
+            tenant: tenant_given.map(str::to_owned),
+            cloud,
+            overrides: overrides.clone(),
+            ..current.clone()
+        };
+        moved.destination() != current.destination()
+    });
+    let secret = check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes);
+    let expires = check_expiry(&mut problems, app, input, current, client_auth);
+
+    let consent_screen = match clean(&input.consent_screen).as_str() {
+        "" => None,
+        _ if kind != TemplateKind::Google => {
+            problems.add("consent_screen", "Only Google has a consent screen to choose. Leave it out");
+            None
+        }
+        text => {
+            let screen = ConsentScreen::parse(text);
+            if screen.is_none() {
+                problems.add("consent_screen", "Consent screen must be internal, production or testing");
+            }
+            screen
+        }
+    };
+    let grant = word(&mut problems, "grant", &input.grant, GrantType::AuthorizationCode, GrantType::parse);
+    let scopes = match input.scopes.as_deref() {
+        None => Some(template::scopes_of(kind, cloud, &["imap", "smtp"])),
+        Some(text) => check_scopes(&mut problems, kind, cloud, text),
+    };
+    let prompt = match input.prompt.as_deref() {
+        None => Some(template.prompt),
+        Some(text) => check_prompt(&mut problems, text),
+    };
+    let pkce = input.pkce.unwrap_or(true);
+    if !pkce && kind != TemplateKind::Custom {
+        problems.add("pkce", "PKCE can be turned off for another OAuth provider only");
+    }
+    let extra_authorize_params = match &input.extra_authorize_params {
+        None => template
+            .extra_authorize_params
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        Some(pairs) => check_parameters(&mut problems, pairs),
+    };
+    match (name, scopes, prompt) {
+        (Some(name), Some(scopes), Some(prompt)) => {
+            problems.check()?;
+            Ok(ProviderEdit {
+                name,
+                template: kind,
+                tenant: tenant_given.map(str::to_owned),
+                cloud,
+                client_id,
+                client_auth,
+                secret,
+                client_secret_expires: expires,
+                consent_screen,
+                grant,
+                scopes,
+                prompt,
+                login_hint: input.login_hint.unwrap_or(true),
+                pkce,
+                overrides,
+                extra_authorize_params,
+            })
+        }
+        _ => Err(problems.into_vec()),
+    }
+}
+
+/// A pasted text without blanks, line breaks and quotes around it.
+pub fn clean(text: &str) -> String {
+    let text = text.trim();
+    for (open, close) in [('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’')] {
+        if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+            && !inner.contains([open, close])
+        {
+            return inner.trim().to_owned();
+        }
+    }
+    text.to_owned()
+}
+
+/// Scopes as pasted, taken apart and checked against each other.
+pub(in crate::actions) fn check_scopes(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, text: &str) -> Option<Vec<String>> {
+    let scopes = problems.take("scopes", scopes::parse_scopes(text))?;
+    match scopes::conflict(kind, cloud, &scopes) {
+        Some(conflict) => {
+            problems.add("scopes", conflict);
+            None
+        }
+        None => Some(scopes),
+    }
+}
+
+/// A prompt by its word; empty: none is sent.
+pub(in crate::actions) fn check_prompt(problems: &mut Problems, text: &str) -> Option<Prompt> {
+    let prompt = Prompt::parse(&clean(text));
+    if prompt.is_none() {
+        problems.add(
+            "prompt",
+            "Prompt must be select_account, consent, login or none, or empty to send none",
+        );
+    }
+    prompt
+}
+
+fn word<T: Copy + std::fmt::Display>(
+    problems: &mut Problems,
+    field: &'static str,
+    text: &str,
+    default: T,
+    parse: fn(&str) -> Option<T>,
+) -> T {
+    match clean(text).as_str() {
+        "" => default,
+        text => parse(text).unwrap_or_else(|| {
+            let label = match field {
+                "cloud" => "Cloud must be global, usgov, dod or china",
+                "client_auth" => "How the client proves itself must be secret_post, secret_basic or none",
+                _ => "Grant must be authorization_code",
+            };
+            problems.add(field, label);
+            default
+        }),
+    }
+}
+
+fn too_long(label: &str, text: &str) -> Option<String> {
+    (text.len() > LONGEST).then(|| format!("{label} must be {LONGEST} characters or fewer"))
+}
+
+fn check_tenant(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, tenant: &str, given: &Endpoints) {
+    if kind != TemplateKind::Microsoft {
+        if !tenant.is_empty() {
+            problems.add("tenant", "Only Microsoft has a directory (tenant) ID. Leave it out");
+        }
+        if cloud != Cloud::Global {
+            problems.add("cloud", "Only Microsoft has separate clouds. Leave it out");
+        }
+        return;
+    }
+    // With all addresses given there is nothing left to build from it.
+    let built = given.authorize_url.is_none() || given.token_url.is_none() || given.issuer.is_none();
+    if built || !tenant.is_empty() {
+        problems.note("tenant", lint::tenant(tenant, TenantUse::SignIn));
+    }
+}
+
+fn label(field: &str) -> &'static str {
+    match field {
+        "authority" => "Server address",
+        "graph_url" => "Graph address",
+        "issuer" => "Issuer",
+        "authorize_url" => "Authorize address",
+        "token_url" => "Token address",
+        "device_authorization_url" => "Device address",
+        "revocation_url" => "Revoke address",
+        "admin_consent_url" => "Admin consent address",
+        _ => "User info address",
+    }
+}
+
+/// An address requests may go to: https, or http on this machine where the settings allow that.
+fn address(problems: &mut Problems, gate: &Gate, field: &'static str, text: Option<&str>) -> Option<String> {
+    let text = clean(text?);
+    if text.is_empty() {
+        return None;
+    }
+    let label = label(field);
+    if text.len() > LONGEST_URL {
+        problems.add(field, format!("{label} must be {LONGEST_URL} characters or fewer"));
+        return None;
+    }
+    match check_url(&text) {
+        Err(why) => problems.add(field, format!("{label} can't be used: {why}")),
+        Ok(url) if url.scheme() == "http" && !plain_allowed(gate, &url) => {
+            let text = match is_this_machine(&url) {
+                Some(_) => format!("{label} may start with http:// only where the setting allow_networks has loopback"),
+                None => format!("{label} must start with https://. http:// is for this machine only"),
+            };
+            problems.add(field, text);
+        }
+        Ok(_) => return Some(text),
+    }
+    None
+}
+
+fn is_this_machine(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Domain("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
+        Host::Domain(_) => None,
+        Host::Ipv4(ip) => ip.is_loopback().then_some(ip.into()),
+        Host::Ipv6(ip) => ip.is_loopback().then_some(ip.into()),
+    }
+}
+
+fn plain_allowed(gate: &Gate, url: &Url) -> bool {
+    is_this_machine(url).is_some_and(|ip| gate.allows_plain(url.host_str().unwrap_or_default(), &[ip]))
+}
+
+/// An issuer is compared, not called (discovery has its own check), and Microsoft's holds a pattern no URL has.
+fn issuer(problems: &mut Problems, text: Option<&str>) -> Option<String> {
+    let text = clean(text?);
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() > LONGEST_URL || !text.chars().all(|c| c.is_ascii_graphic()) || !text.contains("://") {
+        problems.add("issuer", "Issuer must be an address like https://login.example.com");
+        return None;
+    }
+    Some(text)
+}
+
+/// Only what differs from the template is kept, so that a form that shows the template's addresses doesn't pin them.
+fn differing(given: Endpoints, defaults: &Endpoints, home: &Endpoints) -> Endpoints {
+    let unless = |own: Option<String>, default: &Option<String>| own.filter(|own| default.as_ref() != Some(own));
+    Endpoints {
+        authority: unless(given.authority, &home.authority),
+        graph_url: unless(given.graph_url, &defaults.graph_url),
+        issuer: unless(given.issuer, &defaults.issuer),
+        authorize_url: unless(given.authorize_url, &defaults.authorize_url),
+        token_url: unless(given.token_url, &defaults.token_url),
+        device_authorization_url: unless(given.device_authorization_url, &defaults.device_authorization_url),
+        revocation_url: unless(given.revocation_url, &defaults.revocation_url),
+        admin_consent_url: unless(given.admin_consent_url, &defaults.admin_consent_url),
+        userinfo_url: unless(given.userinfo_url, &defaults.userinfo_url),
+        iss_announced: given.iss_announced && !defaults.iss_announced,
+        discovered_at: given.discovered_at,
+    }
+}
+
+fn check_secret(
+    problems: &mut Problems,
+    input: &ProviderInput,
+    current: Option<&Provider>,
+    client_auth: ClientAuth,
+    shape: TemplateKind,
+    client_id: &str,
+    destination_changes: bool,
+) -> SecretEdit {
+    if client_auth == ClientAuth::None {
+        return SecretEdit::Remove;
+    }
+    let given = input
+        .client_secret
+        .as_ref()
+        .map(|secret| ClientSecret::new(clean(secret.expose_secret())))
+        .filter(|secret| !secret.expose_secret().is_empty());
+    let stored = current.is_some_and(|current| current.client_secret.is_some());
+    match given {
+        Some(secret) => {
+            let text = secret.expose_secret();
+            let problem = lint::client_secret(shape, client_id, text).map(str::to_owned);
+            problems.note("client_secret", problem.or_else(|| too_long("Client secret", text)));
+            SecretEdit::Set(secret)
+        }
+        None if stored && destination_changes => {
+            problems.add(
+                "client_secret",
+                "Enter the client secret again: with this change it goes to another server",
+            );
+            SecretEdit::Keep
+        }
+        None if stored => SecretEdit::Keep,
+        None => {
+            problems.note("client_secret", lint::client_secret(shape, client_id, ""));
+            SecretEdit::Keep
+        }
+    }
+}
+
+fn check_expiry(
+    problems: &mut Problems,
+    app: &App,
+    input: &ProviderInput,
+    current: Option<&Provider>,
+    client_auth: ClientAuth,
+) -> Option<Date> {
+    let text = clean(&input.client_secret_expires);
+    if text.is_empty() || client_auth == ClientAuth::None {
+        return None;
+    }
+    let date = Date::parse(&text);
+    // A date that is stored already may have gone by; saving something else must still be possible.
+    let known = current
+        .and_then(|current| current.client_secret_expires)
+        .is_some_and(|known| Some(known) == date);
+    if !known && date.is_none_or(|date| date.days_from(app.clock.now()) <= 0) {
+        problems.add("client_secret_expires", EXPIRY_RULE);
+        return None;
+    }
+    date
+}
+
+/// What the field for a secret's end says when it is wrong.
+pub(super) const EXPIRY_RULE: &str = "Secret expires on must be a date after today, like 2027-11-20";
+
+fn check_parameters(problems: &mut Problems, pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let mut taken: Vec<(String, String)> = Vec::new();
+    for (name, value) in pairs {
+        let (name, value) = (clean(name), clean(value));
+        if name.is_empty() && value.is_empty() {
+            continue;
+        }
+        let problem = lint::extra_parameter(&name).or_else(|| {
+            if taken.iter().any(|(other, _)| *other == name) {
+                Some(format!("Parameter {name} is there twice"))
+            } else if value.chars().any(char::is_control) || value.len() > LONGEST {
+                Some(format!("Value of {name} must be one line of {LONGEST} characters or fewer"))
+            } else {
+                None
+            }
+        });
+        match problem {
+            Some(problem) => problems.add("extra_authorize_params", problem),
+            None => taken.push((name, value)),
+        }
+    }
+    if taken.len() > MOST_PARAMETERS {
+        problems.add(
+            "extra_authorize_params",
+            format!("Extra parameters must be {MOST_PARAMETERS} or fewer"),
+        );
+    }
+    taken
+}

@@ -1,0 +1,138 @@
+//! What may be saved about a provider and still deserves a word: shown in the form, on its page, and by `config check`.
+
+use crate::app::App;
+use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
+use crate::model::scopes;
+use crate::model::template::{self, TemplateKind};
+use crate::model::token::Prompt;
+
+/// From how many days before its end is a secret worth a word?
+pub const SECRET_ENDS_SOON: i64 = 60;
+
+/// Something to know about a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The field it is about, by its name in the form and the file.
+    pub field: &'static str,
+    /// One or two sentences.
+    pub text: String,
+}
+
+/// Everything there is to know, most urgent first.
+pub fn lint(app: &App, provider: &Provider) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |field, text: String| warnings.push(Warning { field, text });
+    let kind = provider.template;
+    let endpoints = provider.endpoints();
+    let at_home = template::at_home(kind, endpoints.token_url.as_deref());
+    let has_secret = provider.client_auth != ClientAuth::None;
+
+    if let Some(date) = provider.client_secret_expires.filter(|_| has_secret) {
+        match date.days_from(app.clock.now()) {
+            days if days <= 0 => warn(
+                "client_secret_expires",
+                format!("The client secret ended on {date}. Replace it, or nothing can be renewed."),
+            ),
+            days if days <= SECRET_ENDS_SOON => {
+                let unit = if days == 1 { "day" } else { "days" };
+                warn(
+                    "client_secret_expires",
+                    format!("The client secret ends in {days} {unit}, on {date}."),
+                );
+            }
+            _ => {}
+        }
+    } else if has_secret && kind == TemplateKind::Microsoft && at_home {
+        warn(
+            "client_secret_expires",
+            "Microsoft ends every client secret. Enter the date beside it in Entra, and the console reminds you.".to_owned(),
+        );
+    }
+    if endpoints.token_url.as_deref().is_some_and(|url| url.starts_with("http://")) {
+        warn(
+            "token_url",
+            "Secrets and tokens travel to this provider unencrypted. That is for tests on this machine only.".to_owned(),
+        );
+    }
+    if !provider.pkce {
+        warn(
+            "pkce",
+            "PKCE is off: whoever gets hold of an authorization code can use it. Turn it on unless the server refuses it.".to_owned(),
+        );
+    }
+    if endpoints.issuer.is_none() && endpoints.userinfo_url.is_none() {
+        warn(
+            "issuer",
+            "Neither issuer nor user info address is known. If no ID token comes, nobody can tell who signed in, and every sign-in is refused."
+                .to_owned(),
+        );
+    }
+    if let Some(text) = scopes::offline_access_missing(kind, &provider.scopes) {
+        warn("scopes", format!("{text}."));
+    }
+    match kind {
+        TemplateKind::Microsoft => microsoft(app, provider, at_home, &mut warn),
+        TemplateKind::Google => google(provider, &mut warn),
+        TemplateKind::Yahoo if at_home => {
+            warn("scopes", "Mail permission must be approved by Yahoo first.".to_owned());
+        }
+        TemplateKind::Zoho if at_home => {
+            warn("scopes", "Zoho's IMAP and SMTP take app passwords only.".to_owned());
+        }
+        _ => {}
+    }
+    if provider.prompt == Prompt::None {
+        warn(
+            "prompt",
+            "With prompt \"none\" a sign-in succeeds only if the right account is signed in to the browser already.".to_owned(),
+        );
+    }
+    warnings
+}
+
+fn microsoft(app: &App, provider: &Provider, at_home: bool, warn: &mut impl FnMut(&'static str, String)) {
+    let tenant = provider.tenant.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if matches!(tenant.as_str(), "common" | "organizations") {
+        warn(
+            "tenant",
+            format!("Tenant \"{tenant}\" works for apps of several organisations only. For your own organisation enter its directory ID."),
+        );
+    }
+    if provider.client_auth == ClientAuth::None && at_home {
+        warn(
+            "client_auth",
+            "Without a secret the redirect address must be registered under the platform Mobile and desktop, and anyone can pose as this app."
+                .to_owned(),
+        );
+    }
+    let host = app.config.base_url.host_str().unwrap_or_default();
+    if app.config.base_url.scheme() == "http" && host != "localhost" && at_home {
+        warn(
+            "name",
+            format!(
+                "Entra takes redirect addresses with http:// for localhost only, and this console's address has {host}. Set MAILGRANT_BASE_URL."
+            ),
+        );
+    }
+}
+
+fn google(provider: &Provider, warn: &mut impl FnMut(&'static str, String)) {
+    if provider.consent_screen == Some(ConsentScreen::Testing) {
+        warn("consent_screen", "Google ends each sign-in after 7 days.".to_owned());
+    }
+    if provider.prompt == Prompt::Login {
+        warn("prompt", "Google doesn't know the prompt \"login\".".to_owned());
+    }
+    let offline = |(name, value): &(String, String)| name == "access_type" && value == "offline";
+    if !provider.extra_authorize_params.iter().any(offline) {
+        warn(
+            "extra_authorize_params",
+            "Without access_type=offline Google gives no lasting token.".to_owned(),
+        );
+    } else if provider.prompt != Prompt::Consent {
+        warn(
+            "prompt",
+            "Google gives a lasting token only together with a consent: prompt \"consent\" gets one every time.".to_owned(),
+        );
+    }
+}

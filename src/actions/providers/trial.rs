@@ -1,0 +1,269 @@
+//! *Save and check*, and trying a new secret before the old one goes: what can be proved about an app registration without anybody
+//! signing in. What can't is listed as proved by the first sign-in.
+
+use super::place;
+use crate::actions::ActionError;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::diagnosis::{Evidence, diagnose};
+use crate::model::ProviderId;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::provider::{ClientAuth, Provider};
+use crate::model::report::{Diagnosis, Outcome};
+use crate::model::template::{self, TemplateKind};
+use crate::oauth::{Client, DiscoveryError, OAuthError, authorization, discovery, token_request};
+use crate::secret::{ClientSecret, Nonce};
+use serde::{Deserialize, Serialize};
+
+/// A step of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckStep {
+    /// What was looked at.
+    pub title: String,
+    /// How that went; a warning: it can't be told.
+    pub outcome: Outcome,
+    /// One line of evidence.
+    pub detail: String,
+    /// What a failure means.
+    pub diagnosis: Option<Diagnosis>,
+    /// What the provider said, secrets removed.
+    pub said: String,
+}
+
+/// A check of a provider, kept until the next one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// When.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    /// The version of the provider it was made with.
+    pub version: i64,
+    /// Its steps in order.
+    pub steps: Vec<CheckStep>,
+}
+
+impl Check {
+    /// Whether a step failed.
+    pub fn failed(&self) -> bool {
+        self.steps.iter().any(|step| step.outcome == Outcome::Failed)
+    }
+}
+
+/// What only the first sign-in proves.
+pub const UNPROVED: &[&str] = &[
+    "The redirect address is registered",
+    "The permissions are allowed, by an admin where your organisation wants that",
+    "The account has a mailbox and may open it this way",
+];
+
+/// What became of a client secret when it was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trial {
+    /// The provider took it.
+    Accepted(String),
+    /// The provider refuses it, or doesn't know the app.
+    Refused(Diagnosis, String),
+    /// Its answer proves nothing either way.
+    Unclear(String),
+    /// There was no usable answer.
+    Unreachable(Diagnosis, String),
+}
+
+pub(super) fn setting(provider: &ProviderId) -> String {
+    format!("provider_check.{provider}")
+}
+
+/// The last check of a provider.
+pub async fn last(app: &App, provider: &ProviderId) -> Result<Option<Check>, ActionError> {
+    let stored = app.store.setting(&setting(provider)).await?;
+    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Checks a provider with the secret that is stored, and keeps what came of it.
+pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Check, ActionError> {
+    let secret = place::open_client_secret(app, provider)?;
+    let mut steps = vec![server(app, provider).await];
+    if steps[0].outcome == Outcome::Failed {
+        steps.push(CheckStep {
+            title: SECRET_STEP.to_owned(),
+            outcome: Outcome::Skipped,
+            detail: "Not tried".to_owned(),
+            diagnosis: None,
+            said: String::new(),
+        });
+    } else {
+        steps.push(secret_step(provider, try_secret(app, provider, secret).await));
+    }
+    let check = Check {
+        at: app.clock.now(),
+        by: actor.name.clone(),
+        version: provider.version,
+        steps,
+    };
+    let mut tx = app.store.begin().await?;
+    let text = serde_json::to_string(&check).unwrap_or_default();
+    tx.put_setting(&setting(&provider.id), &text).await?;
+    let entry = AuditEntry {
+        action: "provider.check",
+        target: format!("provider:{}", provider.name),
+        detail: check
+            .steps
+            .iter()
+            .map(|s| format!("{}: {}", s.title, s.outcome))
+            .collect::<Vec<_>>()
+            .join("; "),
+        outcome: if check.failed() { "failed" } else { "ok" },
+    };
+    tx.audit(app.clock.now(), actor, entry).await?;
+    tx.commit().await?;
+    Ok(check)
+}
+
+const SECRET_STEP: &str = "The app is known and its secret is accepted";
+
+/// Whether the sign-in server is there, and for Microsoft the tenant in this cloud.
+async fn server(app: &App, provider: &Provider) -> CheckStep {
+    let endpoints = provider.endpoints();
+    let microsoft = provider.template == TemplateKind::Microsoft;
+    let title = if microsoft {
+        "The tenant exists in this cloud"
+    } else {
+        "The sign-in server answers"
+    };
+    let step = |outcome, detail: String| CheckStep {
+        title: title.to_owned(),
+        outcome,
+        detail,
+        diagnosis: None,
+        said: String::new(),
+    };
+    let address = match (microsoft, &endpoints.authorize_url, &endpoints.issuer) {
+        // The authorize address names the tenant as it was typed; the issuer may hold a pattern.
+        (true, Some(url), _) if url.contains("/oauth2/v2.0/authorize") => {
+            url.replace("/oauth2/v2.0/authorize", "/v2.0/.well-known/openid-configuration")
+        }
+        (false, _, Some(issuer)) => issuer.clone(),
+        _ => {
+            return step(
+                Outcome::Skipped,
+                "No issuer is known, so there is no description to read".to_owned(),
+            );
+        }
+    };
+    match discovery::discover(&app.http, &address, app.clock.now()).await {
+        Ok(found) => step(Outcome::Passed, format!("Described at {}", found.source)),
+        // Microsoft's description names the directory id where the address has a domain.
+        Err(DiscoveryError::OtherIssuer(issuer)) if microsoft => step(Outcome::Passed, format!("Described as {issuer}")),
+        Err(DiscoveryError::Failed(error)) => CheckStep {
+            diagnosis: Some(diagnosis_of(&error)),
+            said: error.evidence(),
+            ..step(Outcome::Failed, error.to_string())
+        },
+        Err(error @ DiscoveryError::NotADescription(_))
+            if microsoft && template::at_home(provider.template, endpoints.token_url.as_deref()) =>
+        {
+            let diagnosis = diagnose(&Evidence::text("AADSTS90002"));
+            CheckStep {
+                diagnosis: Some(diagnosis),
+                ..step(Outcome::Failed, error.to_string())
+            }
+        }
+        // Not every provider publishes one; the token address decides.
+        Err(error) => step(Outcome::Warning, error.to_string()),
+    }
+}
+
+fn secret_step(provider: &Provider, trial: Trial) -> CheckStep {
+    let public = provider.client_auth == ClientAuth::None;
+    let title = if public { "The app is known" } else { SECRET_STEP };
+    let (outcome, detail, diagnosis, said) = match trial {
+        Trial::Accepted(detail) => (Outcome::Passed, detail, None, String::new()),
+        Trial::Unclear(said) => (
+            Outcome::Warning,
+            "The answer doesn't tell. The first sign-in proves it".to_owned(),
+            None,
+            said,
+        ),
+        Trial::Refused(diagnosis, said) | Trial::Unreachable(diagnosis, said) => {
+            (Outcome::Failed, diagnosis.title.clone(), Some(diagnosis), said)
+        }
+    };
+    CheckStep {
+        title: title.to_owned(),
+        outcome,
+        detail,
+        diagnosis,
+        said,
+    }
+}
+
+/// Tries a secret: the token endpoint is asked to take a made-up code, and what it complains about tells. Microsoft looks at the code
+/// first, so there the app's own token is asked for too; it is thrown away.
+pub async fn try_secret(app: &App, provider: &Provider, secret: Option<ClientSecret>) -> Trial {
+    let client = Client::new(provider, secret);
+    let code = Nonce::new(app.random.base64url(32));
+    let verifier = Nonce::new(app.random.base64url(32));
+    let redirect = redirect_uri(app, provider);
+    let made_up = authorization::exchange(&app.http, &client, &code, Some(&verifier), &redirect).await;
+    let trial = judge(made_up.err());
+    let microsoft = provider.template == TemplateKind::Microsoft && provider.client_auth != ClientAuth::None;
+    let named_tenant = provider
+        .tenant
+        .as_deref()
+        .is_some_and(|t| !["common", "organizations", "consumers"].contains(&t.to_ascii_lowercase().as_str()));
+    if matches!(trial, Trial::Accepted(_) | Trial::Unclear(_)) && microsoft && named_tenant {
+        let graph = client.endpoints.graph_url.clone().unwrap_or_default();
+        let form = vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("scope", format!("{graph}/.default")),
+        ];
+        return match token_request(&app.http, &client, form, &[]).await {
+            Ok(_) => Trial::Accepted("The app proved itself with its secret".to_owned()),
+            Err(error) => match judge(Some(error)) {
+                Trial::Accepted(_) | Trial::Unclear(_) | Trial::Unreachable(..) => trial,
+                refused => refused,
+            },
+        };
+    }
+    trial
+}
+
+fn judge(error: Option<OAuthError>) -> Trial {
+    let Some(error) = error else {
+        return Trial::Unclear("A made-up code was accepted".to_owned());
+    };
+    let said = error.evidence();
+    match &error {
+        OAuthError::Refused(refused) => match refused.error.as_str() {
+            "invalid_grant" | "invalid_code" => Trial::Accepted("Only the made-up code was refused".to_owned()),
+            "invalid_client" | "unauthorized_client" | "deleted_client" | "disabled_client" | "invalid_client_secret" => {
+                Trial::Refused(diagnosis_of(&error), said)
+            }
+            _ => {
+                let diagnosis = diagnosis_of(&error);
+                // Microsoft files a tenant or app it doesn't know under other words too.
+                if ["entra-700016-app-not-found", "entra-90002-tenant-not-found"].contains(&diagnosis.id.as_str()) {
+                    Trial::Refused(diagnosis, said)
+                } else {
+                    Trial::Unclear(said)
+                }
+            }
+        },
+        OAuthError::Incomplete(_) => Trial::Refused(diagnosis_of(&error), said),
+        _ => Trial::Unreachable(diagnosis_of(&error), said),
+    }
+}
+
+/// The diagnosis of a failed exchange.
+pub fn diagnosis_of(error: &OAuthError) -> Diagnosis {
+    diagnose(&Evidence {
+        own_id: error.own_id(),
+        text: &error.evidence(),
+    })
+}
+
+/// Where a provider sends the browser back to: one address for each, from the public address alone (OAUTH-4, OAUTH-5).
+pub fn redirect_uri(app: &App, provider: &Provider) -> String {
+    app.config.url(&format!("/oauth/callback/{}", provider.name))
+}
