@@ -279,6 +279,7 @@ fn certificate_words(problem: &CertificateError, host: &str, certificate: &Certi
             return format!("the certificate is signed by itself ({issuer}, valid until {until}); nobody vouches for it");
         }
         CertificateError::UnknownIssuer => "the certificate's issuer is not trusted here".to_owned(),
+        CertificateError::BadSignature => "the certificate was not signed by the issuer it names".to_owned(),
         CertificateError::Revoked => "the certificate was revoked".to_owned(),
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "the certificate is one of an authority, used as if it were a server's".to_owned()
