@@ -1,5 +1,6 @@
 //! The parts every command and request shares: built once, cheap to clone.
 
+use crate::actions::probe::Desk;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
@@ -31,6 +32,8 @@ pub struct App {
     pub connector: Connector,
     /// Speaks to providers.
     pub http: Http,
+    /// Tests that run now.
+    pub probes: Desk,
     /// Set when the process is asked to stop.
     pub stopping: CancellationToken,
     /// Work that has to be finished before it stops: renewals, tests.
@@ -55,6 +58,7 @@ impl App {
             gate,
             connector,
             http,
+            probes: Desk::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

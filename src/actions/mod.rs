@@ -2,6 +2,7 @@
 
 pub mod mailboxes;
 pub mod place;
+pub mod probe;
 pub mod providers;
 
 use crate::store::StoreError;

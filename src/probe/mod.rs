@@ -81,6 +81,11 @@ impl<T> Done<T> {
         self
     }
 
+    /// The value alone, for a stage within another.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
     /// With something about it that needs attention.
     pub fn warn(mut self) -> Self {
         self.warning = true;

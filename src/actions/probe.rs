@@ -1,0 +1,381 @@
+//! *Test incoming* and *Test outgoing*: run a probe, keep the report, diagnose it.
+//!
+//! A run goes on by itself once it was started; pages watch it through the [`Desk`]. It is stored when it starts and when it ends,
+//! with the settings it used, and the mailbox's state follows from how it ended.
+
+mod desk;
+mod login;
+mod run;
+mod settings;
+
+pub use desk::{Desk, Live, Progress};
+pub use settings::{Settings, settings_of, stored_settings};
+
+use crate::app::App;
+use crate::diagnosis::own;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::mailbox::{Auth, Mailbox, Side};
+use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
+use crate::model::{RunId, UserId};
+use crate::probe::planned;
+use crate::random::Random;
+use crate::store::StoreError;
+use crate::store::reports::Run;
+use crate::vault::{Place, sha256};
+use desk::LaneKey;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How many saved mailboxes of one provider are tested at once, unless the setting says otherwise?
+const PARALLEL: usize = 8;
+/// The setting that says otherwise.
+pub const PARALLEL_SETTING: &str = "checks.parallel_per_provider";
+/// How many unsaved settings are tested at once?
+const DRAFTS_AT_ONCE: usize = 4;
+
+/// What a test looks at and does. The defaults are those of the form.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many of the newest messages are read?
+    pub newest: u64,
+    /// From how many octets on is a message oversized?
+    pub oversized_over: u64,
+    /// How many days of junk are counted?
+    pub junk_days: u16,
+    /// Sender of the test message; none: the mailbox's default.
+    pub from: Option<String>,
+    /// Recipient of the test message; none: the mailbox itself.
+    pub to: Option<String>,
+    /// Whether the default Bcc gets a copy.
+    pub bcc: bool,
+    /// How long to wait for the message in the incoming side; none: not at all.
+    pub wait: Option<Duration>,
+    /// Subject; none: one with a mark of its own.
+    pub subject: Option<String>,
+    /// Stop after the sign-in.
+    pub login_only: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            newest: 5,
+            oversized_over: 25_000_000,
+            junk_days: 7,
+            from: None,
+            to: None,
+            bcc: false,
+            wait: Some(Duration::from_secs(120)),
+            subject: None,
+            login_only: false,
+        }
+    }
+}
+
+/// A test that is wanted.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The mailbox, as it is stored or as somebody wants to try it ([`crate::actions::mailboxes::prepare`]).
+    pub mailbox: Mailbox,
+    /// Whether these settings are not saved. Then stored secrets go to known servers only (SEC-8).
+    pub draft: bool,
+    /// Which side.
+    pub direction: Direction,
+    /// What to look at.
+    pub options: Options,
+    /// The person, where there is one.
+    pub user: Option<UserId>,
+}
+
+/// Why a test was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The mailbox does not read or send.
+    #[error("this mailbox has no {0} side")]
+    NoSide(Direction),
+    /// Too many wait already.
+    #[error("too many tests are waiting; test again when some have finished")]
+    QueueFull,
+    /// Too many tests of unsaved settings by one person.
+    #[error("too many tests of unsaved settings; try again in {0} seconds")]
+    TooOften(i64),
+    /// A stored token would go to a server nobody has saved.
+    #[error("a stored token is not sent to a server that is not saved")]
+    UnknownServer(Direction),
+    /// The process is about to stop.
+    #[error("the console is stopping")]
+    Stopping,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A run that ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// As it is stored.
+    pub run: Run,
+    /// The report, without senders and subjects.
+    pub report: Report,
+    /// The messages, for those who may see them.
+    pub messages: Messages,
+}
+
+/// Senders and subjects: stored sealed, and shown to those who may see them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// The newest, newest first.
+    pub newest: Vec<MessageSummary>,
+    /// Those above the limit.
+    pub oversized: Vec<MessageSummary>,
+}
+
+impl Ended {
+    /// The report with senders and subjects, for whoever may read the mailbox's database anyway: the command line.
+    pub fn whole_report(&self) -> Report {
+        let mut report = self.report.clone();
+        if self.run.direction == Direction::Incoming {
+            for (name, list) in [("newest", &self.messages.newest), ("oversized", &self.messages.oversized)] {
+                let list = serde_json::to_value(list).unwrap_or_default();
+                report.facts.insert(name.to_owned(), list);
+            }
+        }
+        report
+    }
+}
+
+/// The side of a mailbox that a direction is about.
+pub fn side(mailbox: &Mailbox, direction: Direction) -> Option<&Side> {
+    match direction {
+        Direction::Incoming => mailbox.incoming.as_ref(),
+        Direction::Outgoing => mailbox.outgoing.as_ref(),
+    }
+}
+
+/// Starts a test and answers at once; [`Desk::live`] shows how far it is.
+pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, ProbeError> {
+    let side = side(&order.mailbox, order.direction).ok_or(ProbeError::NoSide(order.direction))?;
+    if app.stopping.is_cancelled() {
+        return Err(ProbeError::Stopping);
+    }
+    let arrival = run::arrival(&order);
+    if order.draft {
+        login::check_servers(app, &order, arrival.is_some()).await?;
+    }
+    let (lane, limit) = if order.draft {
+        app.probes.note_draft(&actor.id, app.clock.now()).map_err(ProbeError::TooOften)?;
+        (LaneKey::Draft, DRAFTS_AT_ONCE)
+    } else {
+        (lane(app, side).await?, parallel(app).await?)
+    };
+    let settings = settings_of(app, &order.mailbox, order.direction).await?;
+    let turn = app.probes.queue(lane, limit).ok_or(ProbeError::QueueFull)?;
+
+    let oauth = matches!(side.auth, Auth::OAuth2 { .. });
+    let planned = planned(
+        order.direction,
+        side.endpoint.security,
+        oauth,
+        arrival.is_some(),
+        order.options.login_only,
+    );
+    let now = app.clock.now();
+    let protocol = protocol(order.direction);
+    let report = Report::start(order.mailbox.name.clone(), order.direction, protocol, now);
+    let row = Run {
+        id: RunId(app.new_id()),
+        mailbox_id: (!order.draft).then(|| order.mailbox.id.clone()),
+        mailbox_name: order.mailbox.name.to_string(),
+        address: order.mailbox.address.clone(),
+        direction: order.direction,
+        protocol: protocol.to_owned(),
+        draft: order.draft,
+        started_by: actor.name.clone(),
+        user_id: order.user.clone(),
+        started_at: now,
+        finished_at: None,
+        outcome: "running".to_owned(),
+        failed_step: None,
+        diagnosis_id: None,
+        fingerprint: sha256(&settings.to_json()),
+        settings: settings.to_json(),
+        report: serde_json::to_string(&report).unwrap_or_default(),
+        newest: None,
+    };
+    insert(app, actor, &row).await?;
+
+    let id = row.id.clone();
+    let (progress, watcher) = watch::channel(Progress {
+        waiting: true,
+        report,
+        step_began: Instant::now(),
+    });
+    let (ended, end_watcher) = watch::channel(None);
+    let cancel = app.stopping.child_token();
+    app.probes.register(
+        id.clone(),
+        Live {
+            planned: planned.clone(),
+            progress: watcher,
+            ended: end_watcher,
+            began: Instant::now(),
+            cancel: cancel.clone(),
+        },
+    );
+    let job = run::Job {
+        app: app.clone(),
+        order,
+        row,
+        planned,
+        arrival,
+        progress,
+        cancel,
+    };
+    app.tasks.spawn(async move {
+        let _listed = Listed(job.app.probes.clone(), job.row.id.clone());
+        let result = job.run(turn).await;
+        // First the result, then out of the list: who doesn't find it there finds it in the database.
+        ended.send_replace(Some(Arc::new(result)));
+    });
+    Ok(id)
+}
+
+/// A run in the list of those that go on, for as long as this lives.
+struct Listed(Desk, RunId);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.0.remove(&self.1);
+    }
+}
+
+async fn insert(app: &App, actor: &Actor, row: &Run) -> Result<(), StoreError> {
+    let mut tx = app.store.begin().await?;
+    tx.insert_run(row).await?;
+    let entry = AuditEntry {
+        action: "mailbox.test",
+        target: format!("mailbox:{}", row.mailbox_name),
+        detail: format!(
+            "{}{}, run {}",
+            row.direction,
+            if row.draft { ", unsaved settings" } else { "" },
+            row.id
+        ),
+        outcome: "ok",
+    };
+    tx.audit(row.started_at, actor, entry).await?;
+    tx.commit().await
+}
+
+/// Starts a test and waits for its end: for the command line.
+pub async fn run_to_end(app: &App, actor: &Actor, order: Order) -> Result<Arc<Ended>, ProbeError> {
+    let run = start(app, actor, order).await?;
+    match app.probes.live(&run) {
+        Some(live) => live.end().await.ok_or(ProbeError::Stopping),
+        None => Err(ProbeError::Stopping),
+    }
+}
+
+/// Stops a run of this process; says whether there was one. Its connection ends at once.
+pub fn stop(app: &App, run: &RunId) -> bool {
+    match app.probes.live(run) {
+        Some(live) => {
+            live.cancel.cancel();
+            true
+        }
+        None => false,
+    }
+}
+
+impl Live {
+    /// Waits for the end.
+    pub async fn end(mut self) -> Option<Arc<Ended>> {
+        self.ended.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}
+
+/// Ends the runs that a process left running when it died. For the start of `serve`; a run of a command that goes on beside it writes
+/// its own end later.
+pub async fn recover(app: &App) -> Result<u64, StoreError> {
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    let abandoned = tx.abandon_runs(now, now).await?;
+    tx.commit().await?;
+    Ok(abandoned)
+}
+
+/// The senders and subjects of a run, opened; none where there are none.
+pub fn open_messages(app: &App, run: &Run) -> Option<Messages> {
+    let sealed = run.newest.as_ref()?;
+    match app.vault.open(&messages_place(&run.id), sealed) {
+        Ok(text) => serde_json::from_str(&text).ok(),
+        Err(error) => {
+            tracing::warn!(run.id = %run.id, %error, "The messages of run {} can't be opened", run.id);
+            None
+        }
+    }
+}
+
+fn messages_place(run: &RunId) -> Place<'_> {
+    Place {
+        table: "runs",
+        column: "newest",
+        row: run.as_str(),
+        version: 1,
+        destination: "",
+    }
+}
+
+/// `imap` or `smtp`.
+pub fn protocol(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Incoming => "imap",
+        Direction::Outgoing => "smtp",
+    }
+}
+
+/// A subject that no other test has: `Test 7F3K from Mailgrant`.
+pub fn subject(random: &dyn Random) -> String {
+    /// Without those that look alike.
+    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    let mark: String = bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
+        .collect();
+    format!("Test {mark} from Mailgrant")
+}
+
+/// Which mailboxes share a limit: those of one provider, else those of one server.
+async fn lane(app: &App, side: &Side) -> Result<LaneKey, StoreError> {
+    let key = match &side.auth {
+        Auth::OAuth2 { token_id, .. } => app.store.token_by_id(token_id).await?.map(|token| token.provider_id.0),
+        _ => None,
+    };
+    Ok(LaneKey::Saved(key.unwrap_or_else(|| side.endpoint.host.clone())))
+}
+
+async fn parallel(app: &App) -> Result<usize, StoreError> {
+    let stored = app.store.setting(PARALLEL_SETTING).await?;
+    let number = stored.and_then(|text| text.parse().ok()).unwrap_or(PARALLEL);
+    Ok(number.clamp(1, 1000))
+}
+
+/// Whether a run ended as it should.
+pub fn passed(report: &Report) -> bool {
+    report.outcome != Outcome::Failed
+}
+
+/// Whether a message may have been sent or not.
+fn is_send_unknown(own_id: Option<&str>) -> bool {
+    own_id == Some(own::SEND_UNKNOWN)
+}
+
+/// The step that runs after these.
+pub fn running_step(planned: &[Stage], report: &Report) -> Option<Stage> {
+    planned.get(report.steps.len()).copied()
+}

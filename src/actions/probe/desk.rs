@@ -1,0 +1,248 @@
+//! Where tests queue, run, are watched and stopped: one desk for the process. Nothing here outlives it, and nothing grows without
+//! bound (SSRF-5, DOS-3).
+
+use super::Ended;
+use crate::clock::Timestamp;
+use crate::model::RunId;
+use crate::model::report::{Report, Stage};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How many tests may wait, all in all?
+const MOST_WAITING: usize = 500;
+/// How many tests of unsaved settings may one person start in a minute?
+const DRAFTS_A_MINUTE: usize = 20;
+/// How many forms are remembered, so that sending one twice starts one test?
+const MOST_ONCE: usize = 1000;
+
+/// A lane: tests that share a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum LaneKey {
+    /// Saved mailboxes of one provider, or with passwords of one server.
+    Saved(String),
+    /// Settings nobody has saved.
+    Draft,
+}
+
+#[derive(Default)]
+struct Lane {
+    running: usize,
+    waiting: VecDeque<oneshot::Sender<Permit>>,
+}
+
+/// The right to run, until it is dropped.
+pub(super) struct Permit(Option<(Desk, LaneKey)>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some((desk, lane)) = self.0.take() {
+            desk.release(&lane);
+        }
+    }
+}
+
+/// A place in a lane: either the right to run, or the wait for it.
+pub(super) enum Turn {
+    Now(Permit),
+    Later(oneshot::Receiver<Permit>),
+}
+
+/// A run as its watchers see it.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Whether it still waits for its turn.
+    pub waiting: bool,
+    /// The steps that ended.
+    pub report: Report,
+    /// When the step after them began, by the runtime's clock.
+    pub step_began: Instant,
+}
+
+/// A run that goes on, for those who watch or stop it.
+#[derive(Clone)]
+pub struct Live {
+    /// Its steps, in order.
+    pub planned: Vec<Stage>,
+    /// How far it is.
+    pub progress: watch::Receiver<Progress>,
+    /// How it ended; none before that.
+    pub ended: watch::Receiver<Option<Arc<Ended>>>,
+    /// When it was asked for, by the runtime's clock.
+    pub began: Instant,
+    pub(super) cancel: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<LaneKey, Lane>,
+    waiting: usize,
+    live: HashMap<RunId, Live>,
+    drafts: HashMap<String, VecDeque<Timestamp>>,
+    once: VecDeque<(String, RunId)>,
+}
+
+/// The desk. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Desk(Arc<Mutex<State>>);
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run that goes on in this process.
+    pub fn live(&self, run: &RunId) -> Option<Live> {
+        self.state().live.get(run).cloned()
+    }
+
+    /// How many runs go on in this process, waiting ones included.
+    pub fn count(&self) -> usize {
+        self.state().live.len()
+    }
+
+    pub(super) fn register(&self, run: RunId, live: Live) {
+        self.state().live.insert(run, live);
+    }
+
+    pub(super) fn remove(&self, run: &RunId) {
+        self.state().live.remove(run);
+    }
+
+    /// Takes a place in a lane of `limit` at once; none where too many wait already.
+    pub(super) fn queue(&self, key: LaneKey, limit: usize) -> Option<Turn> {
+        let mut state = self.state();
+        let waiting = state.waiting;
+        let lane = state.lanes.entry(key.clone()).or_default();
+        if lane.running < limit {
+            lane.running += 1;
+            return Some(Turn::Now(Permit(Some((self.clone(), key)))));
+        }
+        // Those who gave up make room.
+        let before = lane.waiting.len();
+        lane.waiting.retain(|waiter| !waiter.is_closed());
+        let gone = before - lane.waiting.len();
+        if waiting - gone >= MOST_WAITING {
+            state.waiting -= gone;
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        lane.waiting.push_back(sender);
+        state.waiting = waiting - gone + 1;
+        Some(Turn::Later(receiver))
+    }
+
+    /// Gives a place on to who waits longest, or back.
+    fn release(&self, key: &LaneKey) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(lane) = state.lanes.get_mut(key) else {
+            return;
+        };
+        while let Some(waiter) = lane.waiting.pop_front() {
+            state.waiting -= 1;
+            match waiter.send(Permit(Some((self.clone(), key.clone())))) {
+                Ok(()) => return,
+                // Nobody waits there any more; the place was not given away, so its end must not give it back.
+                Err(mut permit) => permit.0 = None,
+            }
+        }
+        lane.running -= 1;
+        if lane.running == 0 {
+            state.lanes.remove(key);
+        }
+    }
+
+    /// Notes that a person tests unsaved settings; the seconds to wait where that was too often.
+    pub(super) fn note_draft(&self, who: &str, now: Timestamp) -> Result<(), i64> {
+        let mut state = self.state();
+        state.drafts.retain(|_, times| {
+            times.retain(|at| (0..60).contains(&now.since(*at)));
+            !times.is_empty()
+        });
+        let times = state.drafts.entry(who.to_owned()).or_default();
+        if times.len() >= DRAFTS_A_MINUTE {
+            let oldest = times.front().map_or(0, |at| now.since(*at));
+            return Err((60 - oldest).max(1));
+        }
+        times.push_back(now);
+        Ok(())
+    }
+
+    /// The run that a form started before, if it was sent already.
+    pub fn started_by(&self, form: &str) -> Option<RunId> {
+        let state = self.state();
+        state.once.iter().find(|(key, _)| key == form).map(|(_, run)| run.clone())
+    }
+
+    /// Remembers which run a form started.
+    pub fn remember(&self, form: &str, run: &RunId) {
+        if form.is_empty() || form.len() > 64 {
+            return;
+        }
+        let mut state = self.state();
+        if state.once.len() >= MOST_ONCE {
+            state.once.pop_front();
+        }
+        state.once.push_back((form.to_owned(), run.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> LaneKey {
+        LaneKey::Saved("p".into())
+    }
+
+    #[tokio::test]
+    async fn only_so_many_run_and_the_rest_follow_in_order() {
+        let desk = Desk::default();
+        let Some(Turn::Now(first)) = desk.queue(key(), 1) else {
+            panic!("no room at the start");
+        };
+        let Some(Turn::Later(gave_up)) = desk.queue(key(), 1) else {
+            panic!("two at once");
+        };
+        let Some(Turn::Later(second)) = desk.queue(key(), 1) else {
+            panic!("two at once");
+        };
+        // Another provider has a lane of its own.
+        assert!(matches!(desk.queue(LaneKey::Saved("q".into()), 1), Some(Turn::Now(_))));
+        drop(gave_up);
+        drop(first);
+        let second = second.await.unwrap();
+        assert!(
+            matches!(desk.queue(key(), 1), Some(Turn::Later(_))),
+            "one runs and one more was let in"
+        );
+        drop(second);
+        assert!(matches!(desk.queue(key(), 1), Some(Turn::Now(_))));
+        let state = desk.state();
+        assert_eq!((state.waiting, state.lanes.len()), (0, 0), "lanes and waiters are left behind");
+    }
+
+    #[tokio::test]
+    async fn the_queue_has_an_end_and_those_who_gave_up_make_room() {
+        let desk = Desk::default();
+        let _running = desk.queue(key(), 1);
+        let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| desk.queue(key(), 1).unwrap()).collect();
+        assert!(desk.queue(key(), 1).is_none());
+        waiting.pop();
+        assert!(desk.queue(key(), 1).is_some());
+    }
+
+    #[test]
+    fn unsaved_settings_are_tested_twenty_times_a_minute_each() {
+        let desk = Desk::default();
+        for second in 0..20 {
+            assert_eq!(desk.note_draft("a", Timestamp(second)), Ok(()));
+        }
+        assert_eq!(desk.note_draft("a", Timestamp(20)), Err(40));
+        assert_eq!(desk.note_draft("b", Timestamp(20)), Ok(()));
+        assert_eq!(desk.note_draft("a", Timestamp(60)), Ok(()));
+    }
+}

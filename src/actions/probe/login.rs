@@ -1,0 +1,284 @@
+//! What a side signs in with, and where that may be sent.
+
+use super::{Order, ProbeError};
+use crate::actions::mailboxes::password_place;
+use crate::actions::place;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::diagnosis::{by_id, own};
+use crate::mail::Login;
+use crate::model::mailbox::{Auth, Endpoint, Mailbox, Side};
+use crate::model::report::{Diagnosis, Direction};
+use crate::model::scopes::missing_scopes;
+use crate::model::template::{mail_servers, purposes};
+use crate::model::token::Token;
+use crate::probe::{Done, Failure};
+use crate::secret::{AccessToken, Password};
+use crate::store::StoreError;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+/// How many seconds must the access token still be good for?
+const MIN_LIFETIME: i64 = 60;
+/// How long a claim is worth showing?
+const LONGEST_CLAIM: usize = 500;
+/// How long a token is looked into at all?
+const LONGEST_TOKEN: usize = 32 * 1024;
+
+/// Refuses a test that would send a stored token to a server nobody has saved (SEC-8): known are the servers of the token's provider,
+/// and those of saved mailboxes with the same token. Passwords are bound to their server already.
+pub(super) async fn check_servers(app: &App, order: &Order, with_arrival: bool) -> Result<(), ProbeError> {
+    let mut directions = vec![order.direction];
+    if with_arrival {
+        directions.push(Direction::Incoming);
+    }
+    for direction in directions {
+        if let Some(side) = super::side(&order.mailbox, direction)
+            && let Auth::OAuth2 { token_id, .. } = &side.auth
+            && let Some(token) = app.store.token_by_id(token_id).await?
+            && !is_known(app, &token, &side.endpoint).await?
+        {
+            return Err(ProbeError::UnknownServer(direction));
+        }
+    }
+    Ok(())
+}
+
+async fn is_known(app: &App, token: &Token, endpoint: &Endpoint) -> Result<bool, StoreError> {
+    let destination = endpoint.destination();
+    let is_it = |other: &Endpoint| other.destination() == destination;
+    if let Some(provider) = app.store.provider_by_id(&token.provider_id).await? {
+        let servers = mail_servers(
+            provider.template,
+            provider.cloud,
+            provider.tenant.as_deref(),
+            provider.overrides.authority.as_deref(),
+        );
+        if servers.is_some_and(|servers| is_it(&servers.imap) || is_it(&servers.smtp)) {
+            return Ok(true);
+        }
+    }
+    let saved = app.store.mailboxes_of_token(&token.id).await?;
+    let uses = |side: &Side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id);
+    Ok(saved
+        .iter()
+        .flat_map(|mailbox| [&mailbox.incoming, &mailbox.outgoing])
+        .flatten()
+        .any(|side| uses(side) && is_it(&side.endpoint)))
+}
+
+/// The login of a side that signs in without a token.
+pub(super) fn password(app: &App, mailbox: &Mailbox, direction: Direction, side: &Side) -> Result<Login, Failure> {
+    let stored = match &side.auth {
+        Auth::None => return Ok(Login::None),
+        Auth::Password { password } => password,
+        Auth::OAuth2 { .. } => &None,
+    };
+    let Some((sealed, version)) = stored else {
+        return Err(failure(own::PASSWORD_MISSING, "no password is stored for this sign-in"));
+    };
+    let destination = side.endpoint.destination();
+    let place = password_place(direction, &mailbox.id, *version, &destination);
+    match app.vault.open(&place, sealed) {
+        Ok(text) => Ok(Login::Password {
+            user: mailbox.login(side).to_owned(),
+            password: Password::new(text.as_str()),
+        }),
+        Err(error) => {
+            tracing::error!(mailbox.id = %mailbox.id, %error, "The password of mailbox {} can't be opened", mailbox.id);
+            Err(failure(own::DAMAGED, "the stored password can't be opened"))
+        }
+    }
+}
+
+fn failure(own_id: &'static str, detail: &str) -> Failure {
+    Failure {
+        own_id: Some(own_id),
+        detail: detail.to_owned(),
+        ..Failure::default()
+    }
+}
+
+/// The login of a side, whatever it signs in with.
+pub(super) async fn any(app: &App, mailbox: &Mailbox, direction: Direction, side: &Side) -> Result<Login, Failure> {
+    match &side.auth {
+        Auth::OAuth2 { .. } => Ok(token(app, mailbox, direction, side, &mut None).await?.into_value()),
+        _ => password(app, mailbox, direction, side),
+    }
+}
+
+/// The step `token`: a valid access token, and what can be told about it.
+pub(super) async fn token(
+    app: &App,
+    mailbox: &Mailbox,
+    direction: Direction,
+    side: &Side,
+    diagnosis: &mut Option<Diagnosis>,
+) -> Result<Done<Login>, Failure> {
+    let Auth::OAuth2 { token_id, token: name } = &side.auth else {
+        return Err(failure(own::NOT_AUTHORIZED, "this side has no token"));
+    };
+    let unavailable = |error: StoreError| {
+        tracing::error!(%error, "The token {name} can't be read");
+        failure(own::UNKNOWN, "the token can't be read from the database")
+    };
+    let Some(token) = app.store.token_by_id(token_id).await.map_err(unavailable)? else {
+        return Err(failure(own::NOT_AUTHORIZED, "the token was deleted"));
+    };
+    let access = match access_token(app, &token, MIN_LIFETIME).await {
+        Ok(access) => access,
+        Err(id) => {
+            *diagnosis = by_id(id);
+            return Err(failure(id, "no access token can be had"));
+        }
+    };
+    let provider = app.store.provider_by_id(&token.provider_id).await.map_err(unavailable)?;
+    let grant = app.store.grant(token_id).await.map_err(unavailable)?;
+    let needed: Vec<String> = provider
+        .iter()
+        .flat_map(|provider| purposes(provider.template, provider.cloud))
+        .filter(|purpose| purpose.key == super::protocol(direction))
+        .flat_map(|purpose| purpose.scopes.iter().map(|scope| (*scope).to_owned()))
+        .collect();
+    let granted = grant.as_ref().map(|grant| grant.granted_scopes.clone()).unwrap_or_default();
+    let missing = match &provider {
+        Some(provider) if !granted.is_empty() => missing_scopes(provider.template, &needed, &granted),
+        _ => Vec::new(),
+    };
+    let account = grant.map(|grant| grant.identity.account().to_owned()).unwrap_or_default();
+    let claims = Claims::of(&access.token);
+
+    let seconds = access.expires_at.since(app.clock.now());
+    let mut detail = vec![
+        if access.refreshed { "refreshed" } else { "cached" }.to_owned(),
+        format!("expires in {}", minutes(seconds)),
+    ];
+    if let Some(audience) = &claims.audience {
+        detail.push(format!("for {audience}"));
+    }
+    if !needed.is_empty() && !granted.is_empty() {
+        let found = needed.len() - missing.len();
+        detail.push(format!("{found} of {} permissions", needed.len()));
+    }
+    let login = Login::OAuth2 {
+        user: mailbox.login(side).to_owned(),
+        token: access.token,
+    };
+    let mut done = Done::new(login, detail.join("; "))
+        .fact("expires_in", seconds)
+        .fact("refreshed", access.refreshed)
+        .fact("account", account)
+        .fact("granted", granted)
+        .fact("missing", missing.clone());
+    for (name, claim) in [("aud", claims.audience), ("scp", claims.scopes)] {
+        if let Some(claim) = claim {
+            done = done.fact(name, claim);
+        }
+    }
+    Ok(if missing.is_empty() { done } else { done.warn() })
+}
+
+fn minutes(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        _ => format!("{} min", seconds / 60),
+    }
+}
+
+/// What a token says about itself, where it is a JSON web token (RFC 9068). Not verified: it is shown, and decides nothing.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Claims {
+    audience: Option<String>,
+    scopes: Option<String>,
+}
+
+impl Claims {
+    fn of(token: &AccessToken) -> Self {
+        let text = token.expose_secret();
+        let parts: Vec<&str> = text.split('.').take(4).collect();
+        let [_, payload, _] = parts[..] else {
+            return Self::default();
+        };
+        if text.len() > LONGEST_TOKEN {
+            return Self::default();
+        }
+        let Some(claims) = URL_SAFE_NO_PAD
+            .decode(payload)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        else {
+            return Self::default();
+        };
+        let claim = |names: &[&str]| names.iter().find_map(|name| words(claims.get(*name)?));
+        Self {
+            audience: claim(&["aud"]),
+            scopes: claim(&["scp", "roles", "scope"]),
+        }
+    }
+}
+
+/// A claim as one line of text.
+fn words(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        _ => return None,
+    };
+    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_CLAIM).collect();
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// An access token that can be used now.
+struct Access {
+    token: AccessToken,
+    expires_at: Timestamp,
+    refreshed: bool,
+}
+
+/// The stored access token, if it still lives long enough.
+async fn access_token(app: &App, token: &Token, min_lifetime: i64) -> Result<Access, &'static str> {
+    let grant = app.store.grant(&token.id).await.ok().flatten().ok_or(own::NOT_AUTHORIZED)?;
+    let (Some((sealed, version)), Some(expires_at)) = (&grant.access_token, grant.expires_at) else {
+        return Err(own::NOT_AUTHORIZED);
+    };
+    if expires_at.since(app.clock.now()) < min_lifetime {
+        return Err(own::NEEDS_SIGN_IN);
+    }
+    let place = place::access_token(&token.id, *version, &grant.destination);
+    let text = app.vault.open(&place, sealed).map_err(|_| own::DAMAGED)?;
+    Ok(Access {
+        token: AccessToken::new(text.as_str()),
+        expires_at,
+        refreshed: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_looked_into_only_as_far_as_it_can_be() {
+        let jwt = |payload: &str| AccessToken::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload)));
+        assert_eq!(
+            Claims::of(&jwt(
+                r#"{"aud":"https://outlook.office.com","scp":"IMAP.AccessAsUser.All SMTP.Send"}"#
+            )),
+            Claims {
+                audience: Some("https://outlook.office.com".into()),
+                scopes: Some("IMAP.AccessAsUser.All SMTP.Send".into())
+            }
+        );
+        assert_eq!(
+            Claims::of(&jwt(r#"{"aud":["a","b"],"roles":["Mail.Read\u0007"]}"#)),
+            Claims {
+                audience: Some("a b".into()),
+                scopes: Some("Mail.Read".into())
+            }
+        );
+        for opaque in ["ya29.a0AfB_opaque", "a.b.c", "...", "", "e30.bm90IGpzb24.x"] {
+            assert_eq!(Claims::of(&AccessToken::new(opaque)), Claims::default(), "{opaque}");
+        }
+    }
+}

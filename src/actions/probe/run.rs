@@ -1,0 +1,263 @@
+//! One run, from its turn to its record.
+
+use super::desk::{Progress, Turn};
+use super::{Ended, Messages, Options, Order, is_send_unknown, login, messages_place, passed, side, subject};
+use crate::app::App;
+use crate::diagnosis::{Evidence, diagnose, own};
+use crate::mail::Login;
+use crate::model::mailbox::{Mailbox, Side, SideState};
+use crate::model::report::{Diagnosis, Direction, Outcome, Report, Stage};
+use crate::probe::{Done, Failure, ImapTarget, SmtpTarget, Steps, Stopped, arrived, imap, smtp};
+use crate::random::hex;
+use crate::store::StoreError;
+use crate::store::reports::Run;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often is a result that can't be stored tried again, and how long between?
+const STORE_TRIES: u32 = 3;
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait for the message in the incoming side; none where that can't be seen there.
+pub(super) fn arrival(order: &Order) -> Option<Duration> {
+    let options = &order.options;
+    let to_itself = options.to.as_ref().is_none_or(|to| to.eq_ignore_ascii_case(&order.mailbox.address));
+    let possible = order.direction == Direction::Outgoing && !options.login_only && order.mailbox.incoming.is_some() && to_itself;
+    options.wait.filter(|_| possible)
+}
+
+/// A run that was asked for.
+pub(super) struct Job {
+    pub app: App,
+    pub order: Order,
+    pub row: Run,
+    pub planned: Vec<Stage>,
+    pub arrival: Option<Duration>,
+    pub progress: watch::Sender<Progress>,
+    pub cancel: CancellationToken,
+}
+
+/// What the stages leave behind besides the report.
+#[derive(Default)]
+struct Findings {
+    messages: Messages,
+    /// What the token's own failure means; the catalogue need not guess it from a text.
+    token: Option<Diagnosis>,
+}
+
+impl Job {
+    /// Waits for its turn, runs the stages and stores how they ended.
+    pub async fn run(mut self, turn: Turn) -> Ended {
+        let permit = match turn {
+            Turn::Now(permit) => Some(permit),
+            Turn::Later(waiting) => tokio::select! {
+                () = self.cancel.cancelled() => None,
+                permit = waiting => permit.ok(),
+            },
+        };
+        let report = Report::start(
+            self.order.mailbox.name.clone(),
+            self.order.direction,
+            super::protocol(self.order.direction),
+            self.app.clock.now(),
+        );
+        let (mut steps, mut watcher) = Steps::start(report, self.planned.clone());
+        let mut findings = Findings::default();
+        let stopped = match permit {
+            None => true,
+            Some(_permit) => {
+                self.show(&watcher.borrow_and_update());
+                let mut work = Box::pin(self.stages(&mut steps, &mut findings));
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = self.cancel.cancelled() => break true,
+                        _ = &mut work => break false,
+                        Ok(()) = watcher.changed() => self.show(&watcher.borrow_and_update()),
+                    }
+                }
+            }
+        };
+        let (mut report, failure) = steps.finish();
+        // A step that failed before its turn, and those skipped because of it, stand where they belong.
+        report
+            .steps
+            .sort_by_key(|step| self.planned.iter().position(|stage| *stage == step.step));
+        report.diagnosis = match (&failure, findings.token) {
+            (Some(_), Some(token)) => Some(token),
+            (Some(failure), None) => Some(diagnose(&Evidence {
+                own_id: failure.own_id,
+                text: &failure.evidence,
+            })),
+            (None, _) if stopped => Some(diagnose(&Evidence::own(own::STOPPED))),
+            (None, _) => None,
+        };
+        if report.diagnosis.is_some() {
+            report.outcome = Outcome::Failed;
+        }
+        // A message that may have been sent is no matter of a test that was merely stopped.
+        let stopped = stopped && !failure.is_some_and(|failure| is_send_unknown(failure.own_id));
+        self.fill_row(&report, &findings.messages, stopped);
+        self.record(&report, stopped).await;
+        Ended {
+            run: self.row,
+            report,
+            messages: findings.messages,
+        }
+    }
+
+    fn show(&self, report: &Report) {
+        self.progress.send_replace(Progress {
+            waiting: false,
+            report: report.clone(),
+            step_began: Instant::now(),
+        });
+    }
+
+    async fn stages(&self, steps: &mut Steps, findings: &mut Findings) -> Result<(), Stopped> {
+        let mailbox = &self.order.mailbox;
+        let Some(side) = side(mailbox, self.order.direction) else {
+            return Err(Stopped);
+        };
+        let login = self.sign_in_with(steps, side, findings).await?;
+        match self.order.direction {
+            Direction::Incoming => {
+                let target = imap_target(mailbox, side, login, &self.order.options);
+                let found = imap(&self.app.connector, &target, steps).await?;
+                findings.messages = Messages {
+                    newest: found.newest,
+                    oversized: found.oversized,
+                };
+            }
+            Direction::Outgoing => {
+                let target = self.smtp_target(side, login);
+                smtp(&self.app.connector, &target, steps).await?;
+                if let (Some(wait), Some(incoming)) = (self.arrival, &mailbox.incoming) {
+                    self.arrives(incoming, &target.message_id, wait, steps).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the side signs in with. A password that can't be had fails the sign-in before anybody is connected to.
+    async fn sign_in_with(&self, steps: &mut Steps, side: &Side, findings: &mut Findings) -> Result<Login, Stopped> {
+        let (app, order) = (&self.app, &self.order);
+        if self.planned.contains(&Stage::Token) {
+            return steps
+                .run(
+                    Stage::Token,
+                    login::token(app, &order.mailbox, order.direction, side, &mut findings.token),
+                )
+                .await;
+        }
+        match login::password(app, &order.mailbox, order.direction, side) {
+            Ok(login) => Ok(login),
+            Err(failure) => steps.run(Stage::Auth, async { Err::<Done<Login>, Failure>(failure) }).await,
+        }
+    }
+
+    async fn arrives(&self, incoming: &Side, message_id: &str, wait: Duration, steps: &mut Steps) -> Result<(), Stopped> {
+        let mailbox = &self.order.mailbox;
+        let login = match login::any(&self.app, mailbox, Direction::Incoming, incoming).await {
+            Ok(login) => login,
+            Err(failure) => return steps.run(Stage::Arrived, async { Err::<Done<()>, Failure>(failure) }).await,
+        };
+        let target = imap_target(mailbox, incoming, login, &self.order.options);
+        arrived(&self.app.connector, &target, message_id, wait, steps).await
+    }
+
+    fn smtp_target(&self, side: &Side, login: Login) -> SmtpTarget {
+        let (mailbox, options) = (&self.order.mailbox, &self.order.options);
+        let from = options.from.clone().unwrap_or_else(|| mailbox.sender().to_owned());
+        let domain = from.rsplit('@').next().unwrap_or("localhost");
+        let mut unique = [0; 16];
+        self.app.random.fill(&mut unique);
+        SmtpTarget {
+            endpoint: side.endpoint.clone(),
+            login,
+            to: options.to.clone().unwrap_or_else(|| mailbox.address.clone()),
+            bcc: if options.bcc { mailbox.bcc.clone() } else { Vec::new() },
+            subject: options.subject.clone().unwrap_or_else(|| subject(&*self.app.random)),
+            message_id: format!("<{}@{domain}>", hex(&unique)),
+            login_only: options.login_only,
+            hello_name: hello_name(&self.app),
+            from,
+        }
+    }
+
+    fn fill_row(&mut self, report: &Report, messages: &Messages, stopped: bool) {
+        let row = &mut self.row;
+        row.finished_at = Some(self.app.clock.now());
+        row.outcome = match (stopped, passed(report)) {
+            (true, _) => "stopped",
+            (false, true) => "passed",
+            (false, false) => "failed",
+        }
+        .to_owned();
+        row.failed_step = report.failed_step().map(|step| step.step.as_str().to_owned());
+        row.diagnosis_id = report.diagnosis.as_ref().map(|diagnosis| diagnosis.id.clone());
+        row.report = serde_json::to_string(report).unwrap_or_default();
+        row.newest = (*messages != Messages::default()).then(|| {
+            let text = serde_json::to_string(messages).unwrap_or_default();
+            self.app.vault.seal(&messages_place(&row.id), &text)
+        });
+    }
+
+    /// Stores the end. Whoever watches hears it in any case.
+    async fn record(&self, report: &Report, stopped: bool) {
+        for attempt in 1..=STORE_TRIES {
+            match self.write(report, stopped).await {
+                Ok(()) => return,
+                Err(error) => {
+                    let id = &self.row.id;
+                    tracing::error!(run.id = %id, %error, attempt, "The result of run {id} can't be stored");
+                }
+            }
+            if attempt < STORE_TRIES {
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+
+    async fn write(&self, report: &Report, stopped: bool) -> Result<(), StoreError> {
+        let mailbox = &self.order.mailbox;
+        let now = self.app.clock.now();
+        let mut tx = self.app.store.begin().await?;
+        tx.finish_run(&self.row).await?;
+        if !self.order.draft && !stopped {
+            let state = SideState {
+                outcome: Some(if passed(report) { Outcome::Passed } else { Outcome::Failed }),
+                problem: report.diagnosis.as_ref().map(|diagnosis| diagnosis.title.clone()),
+                run: Some(self.row.id.clone()),
+                tested_at: Some(now),
+            };
+            tx.record_side(&mailbox.id, mailbox.changed_at, self.order.direction, state, now)
+                .await?;
+        }
+        tx.commit().await
+    }
+}
+
+fn imap_target(mailbox: &Mailbox, side: &Side, login: Login, options: &Options) -> ImapTarget {
+    ImapTarget {
+        endpoint: side.endpoint.clone(),
+        login,
+        folder: mailbox.folder.clone(),
+        newest: options.newest,
+        oversized_over: options.oversized_over,
+        junk_days: options.junk_days,
+    }
+}
+
+/// The name we greet with (RFC 5321, 4.1.3): our public one, or an address where there is none.
+fn hello_name(app: &App) -> String {
+    match app.config.base_url.host() {
+        Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with(".localhost") => name.to_owned(),
+        Some(url::Host::Ipv4(ip)) => format!("[{ip}]"),
+        Some(url::Host::Ipv6(ip)) => format!("[IPv6:{ip}]"),
+        _ => "[127.0.0.1]".to_owned(),
+    }
+}
