@@ -4,6 +4,7 @@ pub mod mailboxes;
 pub mod place;
 pub mod probe;
 pub mod providers;
+pub mod tokens;
 
 use crate::store::StoreError;
 use crate::vault::VaultError;

@@ -1,0 +1,394 @@
+//! Creates, edits and deletes outbound tokens, brings refresh tokens along from other programs, and logs out: the token set is deleted
+//! here and, where the provider has a call for it, revoked there (OAUTH-16).
+
+pub mod check;
+
+pub use check::{TokenEdit, TokenInput, check_token, lint};
+
+use super::{ActionError, FieldProblem, place};
+use crate::actions::providers::trial::diagnosis_of;
+use crate::app::App;
+use crate::model::TokenId;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::mailbox::Pause;
+use crate::model::provider::Provider;
+use crate::model::report::Diagnosis;
+use crate::model::token::{Grant, GrantState, Identity, Token, TokenEvent, TokenEventKind};
+use crate::oauth::{Client, Revocation, revoke};
+use crate::secret::{AccessToken, RefreshToken};
+use crate::store::{StoreError, Tx};
+
+/// The token that results from an edit.
+pub fn build(app: &App, edit: &TokenEdit, current: Option<&Token>) -> Token {
+    let now = app.clock.now();
+    Token {
+        id: current.map_or_else(|| TokenId(app.new_id()), |current| current.id.clone()),
+        name: edit.name.clone(),
+        provider_id: edit.provider_id.clone(),
+        provider: edit.provider.clone(),
+        grant: edit.grant,
+        user: edit.user.clone(),
+        scopes: edit.scopes.clone(),
+        prompt: edit.prompt,
+        shared: edit.shared,
+        version: current.map_or(1, |current| current.version),
+        created_at: current.map_or(now, |current| current.created_at),
+        updated_at: now,
+    }
+}
+
+/// Adds a token, with the refresh token it brings along.
+pub async fn create(app: &App, actor: &Actor, edit: TokenEdit, provider: &Provider) -> Result<Token, ActionError> {
+    let token = build(app, &edit, None);
+    let mut tx = app.store.begin().await?;
+    match insert(app, &mut tx, actor, &token).await {
+        Ok(()) => {}
+        Err(StoreError::Taken) => {
+            return Err(ActionError::Fields(vec![FieldProblem {
+                field: "name",
+                message: format!("Name {} is already used by another token", token.name),
+            }]));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(refresh_token) = &edit.refresh_token {
+        import(app, &mut tx, actor, &token, provider, refresh_token).await?;
+    }
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// Writes a new token, its audit entry and the first line of its history. [`StoreError::Taken`] when the name is.
+pub async fn insert(app: &App, tx: &mut Tx, actor: &Actor, token: &Token) -> Result<(), StoreError> {
+    tx.insert_token(token).await?;
+    event(app, tx, &token.id, TokenEventKind::Changed, &actor.name, "Added.".to_owned()).await?;
+    let detail = format!(
+        "provider {}, account {}, permissions {}",
+        token.provider,
+        token.user.as_deref().unwrap_or_default(),
+        token.scopes.join(" ")
+    );
+    audit(app, tx, actor, "token.create", token, detail, "ok").await
+}
+
+/// Saves an edit of the token that was read as `current`; [`StoreError::Stale`] if somebody saved it since.
+pub async fn update(app: &App, actor: &Actor, current: &Token, edit: TokenEdit, provider: &Provider) -> Result<Token, ActionError> {
+    let token = build(app, &edit, Some(current));
+    let mut tx = app.store.begin().await?;
+    let (token, _) = save(app, &mut tx, actor, current, token).await?;
+    if let Some(refresh_token) = &edit.refresh_token {
+        bring_along(app, &mut tx, actor, &token, provider, refresh_token, edit.forget).await?;
+    }
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// Writes what differs between two states of a token, if anything does, and says what. A token set of another account or provider
+/// goes: the new account has to sign in.
+pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Token, mut new: Token) -> Result<(Token, Vec<String>), StoreError> {
+    let changes = changes(old, &new);
+    if changes.is_empty() {
+        return Ok((old.clone(), changes));
+    }
+    tx.update_token(&new).await?;
+    new.version += 1;
+    let detail = changes.join("; ");
+    event(
+        app,
+        tx,
+        &new.id,
+        TokenEventKind::Changed,
+        &actor.name,
+        format!("Changed: {detail}."),
+    )
+    .await?;
+    if let Some(grant) = tx.grant(&new.id).await?
+        && (old.provider_id != new.provider_id || !check::is_account(&grant, old.user.as_deref(), new.user.as_deref()))
+    {
+        tx.delete_grant(&new.id).await?;
+        let text = format!("The sign-in of {} was forgotten with this change.", grant.identity.account());
+        event(app, tx, &new.id, TokenEventKind::Removed, &actor.name, text).await?;
+    }
+    let matters = (&old.provider_id, &old.user, &old.scopes, old.shared) != (&new.provider_id, &new.user, &new.scopes, new.shared);
+    if matters {
+        tx.reset_mailboxes_of_token(&new.id, app.clock.now()).await?;
+    }
+    audit(app, tx, actor, "token.update", &new, detail, "ok").await?;
+    Ok((new, changes))
+}
+
+fn changes(old: &Token, new: &Token) -> Vec<String> {
+    let mut changes = Vec::new();
+    let mut compare = |label: &str, old: &str, new: &str| {
+        if old != new {
+            let show = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+            changes.push(format!("{label}: {} → {}", show(old), show(new)));
+        }
+    };
+    let prompt = |token: &Token| {
+        token
+            .prompt
+            .map_or_else(|| "the provider's".to_owned(), |prompt| prompt.to_string())
+    };
+    let shared = |token: &Token| if token.shared { "yes" } else { "no" };
+    compare("provider", old.provider.as_str(), new.provider.as_str());
+    compare("grant", old.grant.as_str(), new.grant.as_str());
+    compare(
+        "account",
+        old.user.as_deref().unwrap_or_default(),
+        new.user.as_deref().unwrap_or_default(),
+    );
+    compare("permissions", &old.scopes.join(" "), &new.scopes.join(" "));
+    compare("prompt", &prompt(old), &prompt(new));
+    compare("may open shared mailboxes", shared(old), shared(new));
+    changes
+}
+
+/// Stores a refresh token of another program, unless a sign-in is stored that still counts: that one may have been renewed since, and
+/// the one in a file would then be the older. `replace` takes it all the same. Says whether it was taken.
+pub async fn bring_along(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    token: &Token,
+    provider: &Provider,
+    refresh_token: &RefreshToken,
+    replace: bool,
+) -> Result<bool, StoreError> {
+    if let Some(grant) = tx.grant(&token.id).await?
+        && !replace
+    {
+        let counts = grant.state != GrantState::Revoked && place::is_current(&grant, provider);
+        if counts || is_stored(app, &grant, refresh_token) {
+            return Ok(false);
+        }
+    }
+    import(app, tx, actor, token, provider, refresh_token).await?;
+    Ok(true)
+}
+
+fn is_stored(app: &App, grant: &Grant, refresh_token: &RefreshToken) -> bool {
+    [&grant.rt_current, &grant.rt_previous]
+        .into_iter()
+        .flatten()
+        .any(|(sealed, version)| {
+            let place = place::refresh_token(&grant.token_id, *version, &grant.destination);
+            app.vault
+                .open(&place, sealed)
+                .is_ok_and(|text| text.as_str() == refresh_token.expose_secret())
+        })
+}
+
+/// Stores a refresh token that another program got. Who it belongs to shows at the first renewal.
+async fn import(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    token: &Token,
+    provider: &Provider,
+    refresh_token: &RefreshToken,
+) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    let old = tx.grant(&token.id).await?;
+    let version = old.as_ref().map_or(1, next_version);
+    let destination = provider.destination();
+    let sealed = app.vault.seal(
+        &place::refresh_token(&token.id, version, &destination),
+        refresh_token.expose_secret(),
+    );
+    let grant = Grant {
+        token_id: token.id.clone(),
+        state: GrantState::Active,
+        generation: old.map_or(1, |old| old.generation + 1),
+        rt_current: Some((sealed, version)),
+        rt_current_proven: false,
+        rt_previous: None,
+        rt_rotated_at: None,
+        access_token: None,
+        token_type: "Bearer".to_owned(),
+        issued_at: None,
+        expires_at: None,
+        granted_scopes: Vec::new(),
+        identity: Identity::default(),
+        destination,
+        authorized_at: Some(now),
+        authorized_by: Some(actor.name.clone()),
+        refreshed_at: None,
+        lease_owner: None,
+        lease_until: None,
+        attempt_id: None,
+        attempt_started: None,
+        outcome: String::new(),
+        failures: 0,
+        retry_at: None,
+        last_error: None,
+        last_error_at: None,
+    };
+    tx.replace_grant(&grant).await?;
+    let text = "Brought along from another program. It is tried at the first renewal.".to_owned();
+    event(app, tx, &token.id, TokenEventKind::Imported, &actor.name, text).await?;
+    tx.reset_mailboxes_of_token(&token.id, now).await?;
+    audit(app, tx, actor, "token.import", token, "refresh token set".to_owned(), "ok").await
+}
+
+/// The next version of a grant's sealed values: higher than any that is stored.
+pub(super) fn next_version(grant: &Grant) -> i64 {
+    let versions = [&grant.rt_current, &grant.rt_previous, &grant.access_token];
+    versions.into_iter().flatten().map(|(_, version)| *version).max().unwrap_or(0) + 1
+}
+
+/// What the provider made of a sign-out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// It took the token back.
+    Revoked,
+    /// It has no call for that.
+    NotOffered,
+    /// There was nothing stored to take back, or it can't be opened any more.
+    Nothing,
+    /// The call failed; here the token is gone all the same.
+    Failed(Diagnosis, String),
+}
+
+/// *Log out and remove*, done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedOut {
+    /// What the provider made of it.
+    pub told: Told,
+    /// Mailboxes that were paused.
+    pub paused: usize,
+}
+
+/// Deletes what a token yielded, here and at the provider. The token itself stays, to be signed in again.
+pub async fn log_out(app: &App, actor: &Actor, token: &Token, provider: &Provider, pause: bool) -> Result<LoggedOut, ActionError> {
+    let grant = app.store.grant(&token.id).await?;
+    let told = match &grant {
+        Some(grant) => tell(app, provider, grant).await,
+        None => Told::Nothing,
+    };
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    tx.delete_grant(&token.id).await?;
+    let paused = if pause {
+        pause_mailboxes(app, &mut tx, actor, token).await?
+    } else {
+        0
+    };
+    tx.reset_mailboxes_of_token(&token.id, now).await?;
+    let (text, outcome) = match &told {
+        Told::Revoked => ("Logged out and removed. The provider took the token back.".to_owned(), "ok"),
+        Told::NotOffered => (
+            "Logged out and removed here. The provider has no call to take it back.".to_owned(),
+            "ok",
+        ),
+        Told::Nothing => ("Removed.".to_owned(), "ok"),
+        Told::Failed(diagnosis, _) => (
+            format!("Removed here. The provider didn't take the token back: {}.", diagnosis.title),
+            "failed",
+        ),
+    };
+    event(app, &mut tx, &token.id, TokenEventKind::Removed, &actor.name, text.clone()).await?;
+    audit(app, &mut tx, actor, "token.remove", token, text, outcome).await?;
+    tx.commit().await?;
+    Ok(LoggedOut { told, paused })
+}
+
+async fn tell(app: &App, provider: &Provider, grant: &Grant) -> Told {
+    let destination = provider.destination();
+    let open = |sealed: &Option<(crate::model::Sealed, i64)>, access: bool| {
+        let (sealed, version) = sealed.as_ref()?;
+        let place = if access {
+            place::access_token(&grant.token_id, *version, &destination)
+        } else {
+            place::refresh_token(&grant.token_id, *version, &destination)
+        };
+        app.vault.open(&place, sealed).ok()
+    };
+    let refresh = open(&grant.rt_current, false).map(|text| RefreshToken::new(text.as_str()));
+    let access = open(&grant.access_token, true).map(|text| AccessToken::new(text.as_str()));
+    if refresh.is_none() && access.is_none() {
+        return Told::Nothing;
+    }
+    let Ok(secret) = place::open_client_secret(app, provider) else {
+        return Told::Nothing;
+    };
+    let client = Client::new(provider, secret);
+    match revoke::revoke(&app.http, &client, refresh.as_ref(), access.as_ref()).await {
+        Ok(Revocation::Revoked) => Told::Revoked,
+        Ok(Revocation::NotOffered) => Told::NotOffered,
+        Err(error) => Told::Failed(diagnosis_of(&error), error.evidence()),
+    }
+}
+
+async fn pause_mailboxes(app: &App, tx: &mut Tx, actor: &Actor, token: &Token) -> Result<usize, StoreError> {
+    let mut paused = 0;
+    for mailbox in app.store.mailboxes_of_token(&token.id).await? {
+        // Read again inside the transaction, so that nobody's save is lost.
+        let Some(mut mailbox) = tx.mailbox_by_id(&mailbox.id).await?.filter(|mailbox| mailbox.enabled) else {
+            continue;
+        };
+        mailbox.enabled = false;
+        mailbox.paused = Some(Pause {
+            by: actor.name.clone(),
+            at: app.clock.now(),
+            reason: format!("token {} was logged out and removed", token.name),
+        });
+        mailbox.state = mailbox.derive_state();
+        tx.update_mailbox(&mailbox).await?;
+        let entry = AuditEntry {
+            action: "mailbox.pause",
+            target: format!("mailbox:{}", mailbox.name),
+            detail: format!("token {} was logged out and removed", token.name),
+            outcome: "ok",
+        };
+        tx.audit(app.clock.now(), actor, entry).await?;
+        paused += 1;
+    }
+    Ok(paused)
+}
+
+/// Deletes a token with everything it holds; [`StoreError::InUse`] while mailboxes use it. Log out first where the provider is to know.
+pub async fn delete(app: &App, actor: &Actor, token: &Token) -> Result<(), ActionError> {
+    let mut tx = app.store.begin().await?;
+    tx.delete_token(&token.id).await?;
+    audit(app, &mut tx, actor, "token.delete", token, String::new(), "ok").await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Adds a line to a token's history.
+pub(super) async fn event(
+    app: &App,
+    tx: &mut Tx,
+    token: &TokenId,
+    kind: TokenEventKind,
+    actor: &str,
+    text: String,
+) -> Result<(), StoreError> {
+    let event = TokenEvent {
+        kind,
+        actor: actor.to_owned(),
+        text,
+        at: app.clock.now(),
+    };
+    tx.add_token_event(app.new_id(), token, &event).await
+}
+
+/// Adds an audit entry about a token.
+pub(super) async fn audit(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    action: &'static str,
+    token: &Token,
+    detail: String,
+    outcome: &'static str,
+) -> Result<(), StoreError> {
+    let entry = AuditEntry {
+        action,
+        target: format!("token:{}", token.name),
+        detail,
+        outcome,
+    };
+    tx.audit(app.clock.now(), actor, entry).await
+}

@@ -1,0 +1,343 @@
+//! From what was typed to what may be saved: the rules of a token (`ux.md`, 6.8), the same for the form and for `config apply`.
+
+use crate::actions::providers::Warning;
+use crate::actions::providers::check::{check_prompt, check_scopes, clean};
+use crate::actions::{FieldProblem, Problems};
+use crate::model::mailbox::check_address;
+use crate::model::provider::Provider;
+use crate::model::scopes;
+use crate::model::template::TemplateKind;
+use crate::model::token::{Grant, GrantType, Prompt, Token};
+use crate::model::{Name, ProviderId};
+use crate::secret::RefreshToken;
+
+/// Longest refresh token that is taken, in octets.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
+/// A token as text.
+#[derive(Debug, Clone, Default)]
+pub struct TokenInput {
+    /// Handle; empty: made from the account.
+    pub name: String,
+    /// `authorization_code`; empty: the provider's.
+    pub grant: String,
+    /// Account that must sign in.
+    pub user: String,
+    /// Scopes, however they were pasted; none: the provider's.
+    pub scopes: Option<String>,
+    /// Prompt; none: the provider's. Empty means: send none.
+    pub prompt: Option<String>,
+    /// Whether it may open mailboxes of other addresses.
+    pub shared: bool,
+    /// A refresh token of another program.
+    pub refresh_token: Option<RefreshToken>,
+    /// Whether a stored sign-in may be forgotten, where the change asks for it.
+    pub forget: bool,
+}
+
+impl TokenInput {
+    /// A stored token as text: what an edit starts from.
+    pub fn of(token: &Token) -> Self {
+        Self {
+            name: token.name.to_string(),
+            grant: token.grant.to_string(),
+            user: token.user.clone().unwrap_or_default(),
+            scopes: Some(token.scopes.join("\n")),
+            prompt: token.prompt.map(|prompt| prompt.to_string()),
+            shared: token.shared,
+            refresh_token: None,
+            forget: false,
+        }
+    }
+}
+
+/// A token, checked.
+#[derive(Debug, Clone)]
+pub struct TokenEdit {
+    /// Handle.
+    pub name: Name,
+    /// Provider.
+    pub provider_id: ProviderId,
+    /// Its handle.
+    pub provider: Name,
+    /// How it is got.
+    pub grant: GrantType,
+    /// Who must sign in.
+    pub user: Option<String>,
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// Prompt; none: the provider's.
+    pub prompt: Option<Prompt>,
+    /// Whether it may open mailboxes of other addresses.
+    pub shared: bool,
+    /// A refresh token of another program.
+    pub refresh_token: Option<RefreshToken>,
+    /// Whether a stored sign-in may be forgotten.
+    pub forget: bool,
+}
+
+/// Checks a token of `provider` against all rules at once. `current` is the stored one that is to be changed, with what it yielded.
+pub fn check_token(
+    input: &TokenInput,
+    provider: &Provider,
+    current: Option<(&Token, Option<&Grant>)>,
+) -> Result<TokenEdit, Vec<FieldProblem>> {
+    let mut problems = Problems::default();
+    let user = check_user(&mut problems, provider.template, &clean(&input.user));
+    let typed = clean(&input.name);
+    let name = match (current, Name::suggest(&input.user)) {
+        (Some((token, _)), _) if typed.is_empty() => Some(token.name.clone()),
+        (None, Some(suggested)) if typed.is_empty() => Some(suggested),
+        _ => problems.take("name", Name::parse(&typed)),
+    };
+    if let (Some((token, grant)), Some(name)) = (current, &name) {
+        if token.name != *name {
+            problems.add("name", "Name can't be changed once it is chosen");
+        }
+        if let Some(grant) = grant.filter(|_| !input.forget) {
+            let account = grant.identity.account();
+            let who = if account.is_empty() { "An account" } else { account };
+            if token.provider_id != provider.id {
+                problems.add(
+                    "provider",
+                    format!(
+                        "{who} is signed in at {}. With another provider that sign-in is forgotten: tick the box below",
+                        token.provider
+                    ),
+                );
+            } else if user.is_some() && !is_account(grant, token.user.as_deref(), user.as_deref()) {
+                problems.add(
+                    "user",
+                    format!("{who} is signed in. With another account that sign-in is forgotten: tick the box below"),
+                );
+            }
+        }
+    }
+    let grant = match clean(&input.grant).as_str() {
+        "" => Some(provider.grant),
+        text => {
+            let grant = GrantType::parse(text);
+            if grant.is_none() {
+                problems.add("grant", "How to get it must be authorization_code");
+            }
+            grant
+        }
+    };
+    let scopes = match input.scopes.as_deref() {
+        None => Some(provider.scopes.clone()),
+        Some(text) => check_scopes(&mut problems, provider.template, provider.cloud, text),
+    };
+    let prompt = match input.prompt.as_deref() {
+        None => Some(None),
+        Some(text) => check_prompt(&mut problems, text).map(Some),
+    };
+    let refresh_token = check_refresh_token(&mut problems, input.refresh_token.as_ref());
+    match (name, grant, scopes, prompt) {
+        (Some(name), Some(grant), Some(scopes), Some(prompt)) => {
+            problems.check()?;
+            Ok(TokenEdit {
+                name,
+                provider_id: provider.id.clone(),
+                provider: provider.name.clone(),
+                grant,
+                user,
+                scopes,
+                prompt,
+                shared: input.shared,
+                refresh_token,
+                forget: input.forget,
+            })
+        }
+        _ => Err(problems.into_vec()),
+    }
+}
+
+/// The account: an address at the providers we know; at others whatever one line without blanks they call it.
+fn check_user(problems: &mut Problems, kind: TemplateKind, user: &str) -> Option<String> {
+    if user.is_empty() {
+        problems.add("user", "Enter the account that must sign in");
+        return None;
+    }
+    if let Some(address) = check_address(user) {
+        return Some(address);
+    }
+    let plain = user.len() <= 320 && !user.chars().any(|c| c.is_control() || c.is_whitespace());
+    if kind == TemplateKind::Custom && plain && !user.contains('@') {
+        return Some(user.to_owned());
+    }
+    problems.add("user", "Account that must sign in must be an address like support@example.com");
+    None
+}
+
+fn check_refresh_token(problems: &mut Problems, given: Option<&RefreshToken>) -> Option<RefreshToken> {
+    let text = clean(given?.expose_secret());
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() > LONGEST_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        problems.add(
+            "refresh_token",
+            "Refresh token has a line break, a blank or another character no token has. Copy it again",
+        );
+        return None;
+    }
+    Some(RefreshToken::new(text))
+}
+
+/// Whether a stored sign-in is also one of the new account: the same name, or the one the provider named.
+pub(super) fn is_account(grant: &Grant, old: Option<&str>, new: Option<&str>) -> bool {
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let names = [grant.identity.username.as_deref(), grant.identity.email.as_deref(), Some(old)];
+    names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(new))
+}
+
+/// What may be saved about a token and still deserves a word.
+pub fn lint(token: &Token, provider: &Provider) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Some(text) = scopes::offline_access_missing(provider.template, &token.scopes) {
+        warnings.push(Warning {
+            field: "scopes",
+            text: text.to_owned(),
+        });
+    }
+    let identity = ["openid", "email", "profile", "offline_access"];
+    if token.scopes.iter().all(|scope| identity.contains(&scope.as_str())) {
+        warnings.push(Warning {
+            field: "scopes",
+            text: "No permission for mail is asked for".to_owned(),
+        });
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::mailboxes::tests::house;
+    use crate::actions::providers::{self, ProviderInput, check_provider};
+    use crate::actions::tokens;
+    use crate::model::audit::Actor;
+    use crate::model::token::GrantState;
+    use crate::secret::ClientSecret;
+
+    async fn provider(app: &crate::app::App) -> Provider {
+        let input = ProviderInput {
+            name: "contoso".into(),
+            template: "microsoft".into(),
+            tenant: "contoso.onmicrosoft.com".into(),
+            client_id: "11112222-bbbb-3333-cccc-4444dddd5555".into(),
+            client_secret: Some(ClientSecret::new("canary8Q~secret")),
+            ..ProviderInput::default()
+        };
+        let edit = check_provider(app, &input, None).unwrap();
+        providers::create(app, &Actor::console(), edit).await.unwrap()
+    }
+
+    fn input() -> TokenInput {
+        TokenInput {
+            user: "Support@contoso.example".into(),
+            refresh_token: Some(RefreshToken::new("canary-refresh")),
+            ..TokenInput::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_is_wanted_and_scopes_are_taken_apart() {
+        let house = house().await;
+        let provider = provider(&house.app).await;
+        let wrong = TokenInput {
+            name: "a\r\nb".into(),
+            scopes: Some("https://outlook.office.com/IMAP.AccessAsUser.All,\n User.Read".into()),
+            refresh_token: Some(RefreshToken::new("one\ntwo")),
+            ..TokenInput::default()
+        };
+        let found: Vec<_> = check_token(&wrong, &provider, None)
+            .unwrap_err()
+            .into_iter()
+            .map(|p| (p.field, p.message))
+            .collect();
+        assert!(
+            found.contains(&("user", "Enter the account that must sign in".to_owned())),
+            "{found:?}"
+        );
+        assert!(found.contains(&("name", "Name can have a–z, 0–9, dot, hyphen and underscore".to_owned())));
+        assert!(found.contains(&("scopes", "IMAP and Graph permissions can't share one token. Make two".to_owned())));
+        assert!(found.iter().any(|(field, _)| *field == "refresh_token"));
+        let fine = TokenInput {
+            scopes: Some("https://outlook.office.com/IMAP.AccessAsUser.All,\r\nhttps://outlook.office.com/SMTP.Send offline_access".into()),
+            ..input()
+        };
+        let edit = check_token(&fine, &provider, None).unwrap();
+        assert_eq!((edit.name.as_str(), edit.scopes.len()), ("support", 3));
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_in_a_file_never_replaces_a_sign_in_that_counts() {
+        let house = house().await;
+        let (app, actor) = (&house.app, Actor::console());
+        let provider = provider(app).await;
+        let token = tokens::create(app, &actor, check_token(&input(), &provider, None).unwrap(), &provider)
+            .await
+            .unwrap();
+        let first = app.store.grant(&token.id).await.unwrap().unwrap();
+        let again = RefreshToken::new("canary-from-an-old-file");
+        let mut tx = app.store.begin().await.unwrap();
+        assert!(
+            !tokens::bring_along(app, &mut tx, &actor, &token, &provider, &again, false)
+                .await
+                .unwrap()
+        );
+        tx.commit().await.unwrap();
+        assert_eq!(app.store.grant(&token.id).await.unwrap().unwrap(), first);
+
+        // The provider ended it: the same one from the file doesn't come back to life, another one is taken.
+        let ended = Grant {
+            state: GrantState::Revoked,
+            ..first.clone()
+        };
+        let mut tx = app.store.begin().await.unwrap();
+        tx.replace_grant(&ended).await.unwrap();
+        let same = RefreshToken::new("canary-refresh");
+        assert!(
+            !tokens::bring_along(app, &mut tx, &actor, &token, &provider, &same, false)
+                .await
+                .unwrap()
+        );
+        assert!(
+            tokens::bring_along(app, &mut tx, &actor, &token, &provider, &again, false)
+                .await
+                .unwrap()
+        );
+        tx.commit().await.unwrap();
+        let now = app.store.grant(&token.id).await.unwrap().unwrap();
+        assert_eq!((now.state, now.generation), (GrantState::Active, first.generation + 1));
+        let told = format!("{:?} {now:?}", app.store.audit_rows(20).await.unwrap());
+        assert!(!told.contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn another_account_forgets_the_sign_in_only_when_that_was_ticked() {
+        let house = house().await;
+        let (app, actor) = (&house.app, Actor::console());
+        let provider = provider(app).await;
+        let token = tokens::create(app, &actor, check_token(&input(), &provider, None).unwrap(), &provider)
+            .await
+            .unwrap();
+        let grant = app.store.grant(&token.id).await.unwrap();
+        let mut other = TokenInput {
+            user: "maija@contoso.example".into(),
+            ..TokenInput::of(&token)
+        };
+        let refused = check_token(&other, &provider, Some((&token, grant.as_ref()))).unwrap_err();
+        assert_eq!(refused[0].field, "user");
+        let case = TokenInput {
+            user: "SUPPORT@contoso.example".into(),
+            ..TokenInput::of(&token)
+        };
+        assert!(check_token(&case, &provider, Some((&token, grant.as_ref()))).is_ok());
+        other.forget = true;
+        let edit = check_token(&other, &provider, Some((&token, grant.as_ref()))).unwrap();
+        tokens::update(app, &actor, &token, edit, &provider).await.unwrap();
+        assert!(app.store.grant(&token.id).await.unwrap().is_none());
+    }
+}
