@@ -2,10 +2,10 @@
 
 mod hostile;
 mod imap;
-mod imap_server;
-mod server;
+pub mod imap_server;
+pub mod server;
 mod smtp;
-mod smtp_server;
+pub mod smtp_server;
 mod tls;
 
 use imap_server::{PASSWORD, TOKEN};

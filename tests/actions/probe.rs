@@ -1,0 +1,491 @@
+//! Runs of *Test incoming* and *Test outgoing*: what is stored, shown, limited, stopped and kept secret.
+
+use super::{House, input};
+use crate::probe::imap_server::{Imapd, PASSWORD};
+use crate::probe::server::{Peer, Server};
+use crate::probe::smtp_server::Smtpd;
+use mailgrant::actions::mailboxes::{self, MailboxError, MailboxInput, check_mailbox};
+use mailgrant::actions::probe::{self, Ended, Options, Order, ProbeError};
+use mailgrant::model::audit::Actor;
+use mailgrant::model::mailbox::{Mailbox, MailboxState};
+use mailgrant::model::report::{Direction, Outcome};
+use mailgrant::model::{Name, ProviderId, TokenId};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn order(mailbox: &Mailbox, direction: Direction) -> Order {
+    Order {
+        mailbox: mailbox.clone(),
+        draft: false,
+        direction,
+        options: Options::default(),
+        user: None,
+    }
+}
+
+impl House {
+    async fn run(&self, order: Order) -> Arc<Ended> {
+        probe::run_to_end(&self.app, &Actor::console(), order).await.unwrap()
+    }
+
+    /// Everything the database file and its log hold, as text.
+    fn files(&self) -> String {
+        let dir = self.dir.path().join("data");
+        std::fs::read_dir(dir)
+            .unwrap()
+            .filter_map(|entry| std::fs::read(entry.unwrap().path()).ok())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .collect()
+    }
+}
+
+/// Waits until something is so.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+/// A server that greets and then says nothing more.
+async fn silent(greeting: &'static str) -> Server {
+    Server::start(None, move |mut peer: Peer| async move {
+        peer.say(greeting).await?;
+        peer.wait().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_passed_run_is_kept_with_its_settings_and_senders_stay_sealed() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+    assert_eq!((ended.messages.newest.len(), ended.messages.oversized.len()), (3, 1));
+
+    let stored = house.app.store.run(&ended.run.id).await.unwrap().unwrap();
+    assert_eq!((stored.outcome.as_str(), stored.finished_at.is_some()), ("passed", true));
+    assert!(!stored.report.contains("Grüße") && !stored.report.contains("ann@contoso.test"));
+    assert_eq!(probe::open_messages(&house.app, &stored).unwrap(), ended.messages);
+    let settings = probe::stored_settings(&stored);
+    assert_eq!(settings.get("Incoming sign-in"), Some("password, set once"));
+    let now = probe::settings_of(&house.app, &mailbox, Direction::Incoming).await.unwrap();
+    assert_eq!(settings.changes(&now), []);
+
+    let whole = ended.whole_report();
+    assert_eq!(whole.facts["newest"][0]["subject"], "Grüße");
+    let after = house.stored(&mailbox).await;
+    assert_eq!(
+        (after.state, after.incoming_state.run.as_ref()),
+        (MailboxState::Working, Some(&ended.run.id))
+    );
+    assert_eq!(house.app.probes.count(), 0);
+
+    let everything = format!(
+        "{}{:?}{}",
+        stored.report,
+        house.app.store.audit_rows(20).await.unwrap(),
+        house.files()
+    );
+    for secret in [PASSWORD, "Grüße"] {
+        assert!(!everything.contains(secret), "{secret} is in the clear somewhere");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_run_says_why_in_the_mailbox_too() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", Some(&server), None, "wrong").await;
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(
+        (ended.run.outcome.as_str(), ended.run.failed_step.as_deref()),
+        ("failed", Some("auth"))
+    );
+    let diagnosis = ended.report.diagnosis.clone().unwrap();
+    let after = house.stored(&mailbox).await;
+    assert_eq!(after.state, MailboxState::Failing);
+    assert_eq!(after.incoming_state.problem.as_deref(), Some(diagnosis.title.as_str()));
+    assert!(after.failing_since.is_some());
+    assert!(!serde_json::to_string(&ended.report).unwrap().contains("wrong\""));
+}
+
+#[tokio::test]
+async fn no_password_is_said_before_anybody_is_connected_to() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mut input = input("support", Some(&server), None, "");
+    input.incoming.as_mut().unwrap().password = None;
+    let edit = check_mailbox(&input, &house.app.gate).unwrap();
+    let mailbox = mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    let line: Vec<String> = ended.report.steps.iter().map(|s| format!("{} {}", s.step, s.outcome)).collect();
+    assert_eq!(
+        line[..5],
+        [
+            "dns skipped",
+            "tcp skipped",
+            "greeting skipped",
+            "capability skipped",
+            "auth failed"
+        ]
+    );
+    assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-password-missing"));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_change_during_the_run_leaves_the_new_settings_untested() {
+    let house = House::new().await;
+    let hang_up = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&hang_up);
+    let server = Server::start(None, move |mut peer: Peer| {
+        let told = Arc::clone(&told);
+        async move {
+            peer.say("* OK ready").await?;
+            told.notified().await;
+            Ok(())
+        }
+    })
+    .await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let run = probe::start(&house.app, &Actor::console(), order(&mailbox, Direction::Incoming))
+        .await
+        .unwrap();
+    until("connected", || server.connections() == 1).await;
+    let changed = MailboxInput {
+        display_name: "Support".into(),
+        ..MailboxInput::of(&mailbox)
+    };
+    let edit = check_mailbox(&changed, &house.app.gate).unwrap();
+    assert!(
+        mailboxes::update(&house.app, &Actor::console(), &mailbox.name, 1, edit)
+            .await
+            .unwrap()
+    );
+    let live = house.app.probes.live(&run).unwrap();
+    hang_up.notify_one();
+    let ended = live.end().await.unwrap();
+    assert_eq!(ended.run.outcome, "failed");
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::NotTested);
+}
+
+#[tokio::test]
+async fn stopping_frees_the_connection_and_says_nothing_about_the_mailbox() {
+    let house = House::new().await;
+    let server = silent("* OK ready").await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let run = probe::start(&house.app, &Actor::console(), order(&mailbox, Direction::Incoming))
+        .await
+        .unwrap();
+    until("connected", || server.open() == 1).await;
+    let live = house.app.probes.live(&run).unwrap();
+    assert!(probe::stop(&house.app, &run));
+    let ended = live.end().await.unwrap();
+    assert_eq!(ended.run.outcome, "stopped");
+    assert_eq!(ended.report.diagnosis.as_ref().unwrap().id, "console-stopped");
+    until("disconnected", || server.open() == 0).await;
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::NotTested);
+    assert!(!probe::stop(&house.app, &run), "it runs no more");
+}
+
+#[tokio::test]
+async fn an_unknown_send_result_says_so_and_nothing_is_sent_twice() {
+    for (taken, stopped) in [("close", false), ("wait", true)] {
+        let house = House::new().await;
+        let smtpd = Smtpd {
+            taken: taken.to_owned(),
+            ..Smtpd::default()
+        };
+        let messages = Arc::clone(&smtpd.messages);
+        let server = smtpd.start(None).await;
+        let mailbox = house.mailbox("support", None, Some(&server), PASSWORD).await;
+        let run = probe::start(&house.app, &Actor::console(), order(&mailbox, Direction::Outgoing))
+            .await
+            .unwrap();
+        let live = house.app.probes.live(&run).unwrap();
+        if stopped {
+            until("handed over", || messages.lock().unwrap().len() == 1).await;
+            probe::stop(&house.app, &run);
+        }
+        let ended = live.end().await.unwrap();
+        assert_eq!(
+            (
+                ended.run.outcome.as_str(),
+                ended.run.failed_step.as_deref(),
+                ended.run.diagnosis_id.as_deref()
+            ),
+            ("failed", Some("data"), Some("console-send-unknown")),
+            "{taken}"
+        );
+        assert_eq!((messages.lock().unwrap().len(), server.connections()), (1, 1), "{taken}");
+    }
+}
+
+#[tokio::test]
+async fn the_test_message_goes_to_the_mailbox_itself_and_to_nobody_else() {
+    let house = House::new().await;
+    let smtpd = Smtpd::default();
+    let messages = Arc::clone(&smtpd.messages);
+    let server = smtpd.start(None).await;
+    let mailbox = house.mailbox("support", None, Some(&server), PASSWORD).await;
+    let ended = house.run(order(&mailbox, Direction::Outgoing)).await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+    let heard = server.heard().join("\n");
+    assert!(
+        heard.contains("RCPT TO:<support@contoso.test>") && !heard.contains("archive"),
+        "{heard}"
+    );
+    let message = messages.lock().unwrap()[0].clone();
+    assert!(
+        message.contains("Subject: Test ") && message.contains(" from Mailgrant"),
+        "{message}"
+    );
+    let with_copy = Options {
+        bcc: true,
+        login_only: false,
+        ..Options::default()
+    };
+    house
+        .run(Order {
+            options: with_copy,
+            ..order(&mailbox, Direction::Outgoing)
+        })
+        .await;
+    assert!(server.heard().join("\n").contains("RCPT TO:<archive@contoso.test>"));
+    let subjects: Vec<String> = messages
+        .lock()
+        .unwrap()
+        .iter()
+        .flat_map(|message| message.lines().find(|line| line.starts_with("Subject: ")).map(str::to_owned))
+        .collect();
+    assert!(subjects.len() == 2 && subjects[0] != subjects[1], "{subjects:?}");
+}
+
+#[tokio::test]
+async fn a_sent_message_is_looked_for_in_the_incoming_side() {
+    let house = House::new().await;
+    let imap = Imapd::default().on("UID SEARCH HEADER", "* SEARCH\n{t} OK done").start(None).await;
+    let smtp = Smtpd::default().start(None).await;
+    let mailbox = house.mailbox("support", Some(&imap), Some(&smtp), PASSWORD).await;
+    let options = Options {
+        wait: Some(Duration::from_millis(300)),
+        ..Options::default()
+    };
+    let ended = house
+        .run(Order {
+            options: options.clone(),
+            ..order(&mailbox, Direction::Outgoing)
+        })
+        .await;
+    assert_eq!(ended.run.failed_step.as_deref(), Some("arrived"), "{:?}", ended.report);
+    assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-not-arrived"));
+    // Mail to somebody else can't be found here, so nobody looks.
+    let elsewhere = Options {
+        to: Some("other@contoso.test".into()),
+        ..options
+    };
+    let ended = house
+        .run(Order {
+            options: elsewhere,
+            ..order(&mailbox, Direction::Outgoing)
+        })
+        .await;
+    assert_eq!(ended.run.outcome, "passed");
+    assert!(ended.report.steps.iter().all(|step| step.step.as_str() != "arrived"));
+}
+
+#[tokio::test]
+async fn only_so_many_run_at_once_for_one_server_and_the_setting_counts() {
+    let house = House::new().await;
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.put_setting(probe::PARALLEL_SETTING, "2").await.unwrap();
+    tx.commit().await.unwrap();
+    let server = silent("* OK ready").await;
+    let mut runs = Vec::new();
+    for n in 0..5 {
+        let mailbox = house.mailbox(&format!("m{n}"), Some(&server), None, PASSWORD).await;
+        runs.push(
+            probe::start(&house.app, &Actor::console(), order(&mailbox, Direction::Incoming))
+                .await
+                .unwrap(),
+        );
+    }
+    until("two run", || server.open() == 2).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.connections(), 2);
+    assert!(house.app.probes.live(&runs[4]).unwrap().progress.borrow().waiting);
+    probe::stop(&house.app, &runs[0]);
+    until("the next follows", || server.connections() == 3).await;
+    // One that still waits can be stopped as well.
+    let waiting = house.app.probes.live(&runs[4]).unwrap();
+    probe::stop(&house.app, &runs[4]);
+    assert_eq!(waiting.end().await.unwrap().run.outcome, "stopped");
+    house.app.stopping.cancel();
+    house.app.tasks.close();
+    house.app.tasks.wait().await;
+    assert_eq!(house.app.probes.count(), 0, "a stopping process leaves no test behind");
+    for run in &runs {
+        let outcome = house.app.store.run(run).await.unwrap().unwrap().outcome;
+        assert_eq!(outcome, "stopped");
+    }
+}
+
+#[tokio::test]
+async fn unsaved_settings_never_get_a_stored_secret_for_another_server() {
+    let house = House::new().await;
+    let (saved, other) = (Imapd::default().start(None).await, Imapd::default().start(None).await);
+    let mailbox = house.mailbox("support", Some(&saved), None, PASSWORD).await;
+    let mut changed = MailboxInput::of(&mailbox);
+    changed.incoming.as_mut().unwrap().port = other.port.to_string();
+    let edit = check_mailbox(&changed, &house.app.gate).unwrap();
+    let refused = mailboxes::prepare(&house.app, edit, Some(&mailbox)).await;
+    assert!(matches!(refused, Err(MailboxError::Fields(_))));
+
+    // The same server with another folder may have it, and leaves no trace in the mailbox.
+    let mut folder = MailboxInput::of(&mailbox);
+    folder.folder = "Junk".into();
+    let edit = check_mailbox(&folder, &house.app.gate).unwrap();
+    let draft = mailboxes::prepare(&house.app, edit, Some(&mailbox)).await.unwrap();
+    let ended = house
+        .run(Order {
+            draft: true,
+            ..order(&draft, Direction::Incoming)
+        })
+        .await;
+    let signed_in = ended.report.steps.iter().find(|step| step.step.as_str() == "auth").unwrap();
+    assert_eq!(signed_in.outcome, Outcome::Passed, "{:?}", ended.report);
+    assert_eq!((ended.run.draft, ended.run.mailbox_id.as_ref()), (true, None));
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::NotTested);
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_token_goes_to_servers_of_its_provider_and_to_saved_ones_only() {
+    let house = House::new().await;
+    let (provider, token) = with_token(&house).await;
+    let server = Imapd::default().start(None).await;
+    let mut input = input("support", Some(&server), None, PASSWORD);
+    let side = input.incoming.as_mut().unwrap();
+    side.auth = "oauth2".into();
+    side.token = token.to_string();
+    side.password = None;
+    let edit = check_mailbox(&input, &house.app.gate).unwrap();
+    let draft = mailboxes::prepare(&house.app, edit.clone(), None).await.unwrap();
+    let asked = Order {
+        draft: true,
+        ..order(&draft, Direction::Incoming)
+    };
+    let refused = probe::start(&house.app, &Actor::console(), asked.clone()).await;
+    assert!(matches!(refused, Err(ProbeError::UnknownServer(Direction::Incoming))), "{provider}");
+    assert_eq!(server.connections(), 0);
+    // Once somebody has saved it, that server may have the token.
+    mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let ended = house.run(asked).await;
+    assert_eq!(ended.run.failed_step.as_deref(), Some("token"));
+    assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-not-authorized"));
+}
+
+/// A provider, and a token of it that nobody has signed in for.
+async fn with_token(house: &House) -> (ProviderId, Name) {
+    use mailgrant::model::provider::{Cloud, Endpoints, Provider};
+    use mailgrant::model::template::TemplateKind;
+    use mailgrant::model::token::{GrantType, Prompt, Token};
+    let name = Name::parse("contoso").unwrap();
+    let now = super::NOW;
+    let template = TemplateKind::Microsoft.template();
+    let provider = Provider {
+        id: ProviderId("p1".into()),
+        name: name.clone(),
+        template: TemplateKind::Microsoft,
+        tenant: Some("contoso.test".into()),
+        cloud: Cloud::Global,
+        client_id: "client".into(),
+        client_auth: template.client_auth,
+        client_secret: None,
+        client_secret_expires: None,
+        consent_screen: None,
+        grant: GrantType::AuthorizationCode,
+        scopes: vec![],
+        prompt: Prompt::SelectAccount,
+        login_hint: true,
+        pkce: true,
+        overrides: Endpoints::default(),
+        extra_authorize_params: vec![],
+        problem: None,
+        problem_since: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let token = Token {
+        id: TokenId("t1".into()),
+        name: Name::parse("support").unwrap(),
+        provider_id: provider.id.clone(),
+        provider: name,
+        grant: GrantType::AuthorizationCode,
+        user: Some("support@contoso.test".into()),
+        scopes: vec![],
+        prompt: None,
+        shared: false,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.insert_provider(&provider).await.unwrap();
+    tx.insert_token(&token).await.unwrap();
+    tx.commit().await.unwrap();
+    (provider.id, token.name)
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_running_ends_at_the_next_start() {
+    let house = House::new().await;
+    let server = silent("* OK ready").await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let run = probe::start(&house.app, &Actor::console(), order(&mailbox, Direction::Incoming))
+        .await
+        .unwrap();
+    until("connected", || server.open() == 1).await;
+    let row = house.app.store.run(&run).await.unwrap().unwrap();
+    assert_eq!(row.outcome, "running");
+    // The clock stands still here, so one more second has to pass for the run to be of before.
+    let dead = mailgrant::store::reports::Run {
+        id: mailgrant::model::RunId("dead".into()),
+        started_at: row.started_at.plus(-1),
+        ..row
+    };
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.insert_run(&dead).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(probe::recover(&house.app).await.unwrap(), 1);
+    assert_eq!(house.app.store.run(&dead.id).await.unwrap().unwrap().outcome, "stopped");
+}
+
+#[tokio::test]
+async fn a_login_only_test_sends_nothing() {
+    let house = House::new().await;
+    let smtpd = Smtpd::default();
+    let messages = Arc::clone(&smtpd.messages);
+    let server = smtpd.start(None).await;
+    let mailbox = house.mailbox("support", None, Some(&server), PASSWORD).await;
+    let options = Options {
+        login_only: true,
+        ..Options::default()
+    };
+    let ended = house
+        .run(Order {
+            options,
+            ..order(&mailbox, Direction::Outgoing)
+        })
+        .await;
+    assert_eq!(ended.report.outcome, Outcome::Passed);
+    assert_eq!(ended.report.steps.last().unwrap().step.as_str(), "auth");
+    assert!(messages.lock().unwrap().is_empty() && !server.heard().join("\n").contains("MAIL FROM"));
+}
