@@ -1,6 +1,7 @@
 //! The parts every command and request shares: built once, cheap to clone.
 
 use crate::actions::probe::Desk;
+use crate::actions::access_token::flight::Flights;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
@@ -34,6 +35,8 @@ pub struct App {
     pub http: Http,
     /// Tests that run now.
     pub probes: Desk,
+    /// Renewals under way in this process.
+    pub flights: Flights,
     /// Set when the process is asked to stop.
     pub stopping: CancellationToken,
     /// Work that has to be finished before it stops: renewals, tests.
@@ -49,6 +52,7 @@ impl App {
         let connector = Connector::new(gate.clone(), extra_authorities(&config)?.as_deref()).map_err(|e| unusable(&e))?;
         let tls = connector.roots().client_config().map_err(|e| unusable(&e))?;
         let http = Http::new(gate.clone(), Arc::new(tls), Limits::default());
+        let flights = Flights::new(&*random);
         Ok(Self {
             config: Arc::new(config),
             store,
@@ -59,6 +63,7 @@ impl App {
             connector,
             http,
             probes: Desk::default(),
+            flights,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

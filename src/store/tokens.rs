@@ -339,6 +339,16 @@ impl Tx {
         Ok(())
     }
 
+    /// Deletes previous refresh tokens that were replaced before `before`.
+    pub async fn drop_previous_refresh_tokens(&mut self, before: Timestamp) -> StoreResult<u64> {
+        let done = sqlx::query("UPDATE grants SET rt_previous = NULL WHERE rt_previous IS NOT NULL AND rt_rotated_at < $1")
+            .bind(before.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(done.rows_affected())
+    }
+
     /// Deletes what a token yielded.
     pub async fn delete_grant(&mut self, token: &TokenId) -> StoreResult<()> {
         sqlx::query("DELETE FROM grants WHERE token_id = $1")
