@@ -1,7 +1,7 @@
 //! The parts every command and request shares: built once, cheap to clone.
 
-use crate::actions::probe::Desk;
 use crate::actions::access_token::flight::Flights;
+use crate::actions::probe::Desk;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;

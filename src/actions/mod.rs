@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod authorize;
 pub mod links;
+pub mod config;
 pub mod mailboxes;
 pub mod place;
 pub mod probe;

@@ -36,7 +36,12 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
     let destination = provider.destination();
     // Never a generation again that was used before: an older sealed value must not open in the new row.
     let generation = tx.grant(&token.id).await?.map_or(1, |old| old.generation + 1);
-    let seal_refresh = |text: &str| (app.vault.seal(&place::refresh_token(&token.id, generation, &destination), text), generation);
+    let seal_refresh = |text: &str| {
+        (
+            app.vault.seal(&place::refresh_token(&token.id, generation, &destination), text),
+            generation,
+        )
+    };
     let mut grant = Grant {
         token_id: token.id.clone(),
         state: GrantState::Active,
@@ -67,7 +72,10 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
     };
     match new {
         NewGrant::SignedIn { response, identity, by } => {
-            let access = app.vault.seal(&place::access_token(&token.id, generation, &destination), response.access_token.expose_secret());
+            let access = app.vault.seal(
+                &place::access_token(&token.id, generation, &destination),
+                response.access_token.expose_secret(),
+            );
             grant.rt_current = response.refresh_token.as_ref().map(|refresh| seal_refresh(refresh.expose_secret()));
             grant.access_token = Some((access, generation));
             grant.token_type = response.token_type.clone();
@@ -84,7 +92,14 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
     }
     tx.replace_grant(&grant).await?;
     if grant.access_token.is_none() {
-        event(tx, app, token, TokenEventKind::Imported, "A refresh token was brought along from another program.".into()).await?;
+        event(
+            tx,
+            app,
+            token,
+            TokenEventKind::Imported,
+            "A refresh token was brought along from another program.".into(),
+        )
+        .await?;
     }
     Ok(grant)
 }

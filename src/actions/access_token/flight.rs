@@ -33,7 +33,10 @@ pub struct Flights {
 impl Flights {
     /// None yet.
     pub fn new(random: &dyn Random) -> Self {
-        Self { owner: Owner::new(random), running: Arc::default() }
+        Self {
+            owner: Owner::new(random),
+            running: Arc::default(),
+        }
     }
 
     /// This process in leases.
@@ -54,12 +57,21 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
             None => {
                 let (sender, answer) = watch::channel(None);
                 let waiting = Arc::new(());
-                running.insert(token.id.clone(), Flight { answer: answer.clone(), waiting: Arc::clone(&waiting) });
+                running.insert(
+                    token.id.clone(),
+                    Flight {
+                        answer: answer.clone(),
+                        waiting: Arc::clone(&waiting),
+                    },
+                );
                 let (app, token) = (app.clone(), token.clone());
                 let tasks = app.tasks.clone();
                 tasks.spawn(async move {
                     // Dropped before the sender: whoever comes after the answer starts anew.
-                    let _landing = Landing { flights: app.flights.clone(), token: token.id.clone() };
+                    let _landing = Landing {
+                        flights: app.flights.clone(),
+                        token: token.id.clone(),
+                    };
                     let answer = renew::renew(&app, &token, wanted).await;
                     sender.send_replace(Some(answer));
                 });
@@ -69,7 +81,9 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
     };
     let answer = answer.wait_for(Option::is_some).await;
     match answer {
-        Ok(answer) => answer.clone().unwrap_or_else(|| Err(AccessError::Store("the renewal ended without an answer".into()))),
+        Ok(answer) => answer
+            .clone()
+            .unwrap_or_else(|| Err(AccessError::Store("the renewal ended without an answer".into()))),
         Err(_) => Err(AccessError::Store("the renewal ended without an answer".into())),
     }
 }
@@ -82,6 +96,10 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.flights.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.token);
+        self.flights
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.token);
     }
 }

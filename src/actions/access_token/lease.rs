@@ -24,16 +24,26 @@ impl Owner {
 
 /// Whether the owner of a claim is known to be dead: a process of this host, boot and namespace that is no more.
 pub fn is_dead(owner: &str) -> bool {
-    let Some(rest) = owner.strip_prefix(&format!("{}/", place())) else { return false };
+    let Some(rest) = owner.strip_prefix(&format!("{}/", place())) else {
+        return false;
+    };
     let mut parts = rest.split('/');
-    let (Some(pid), Some(start)) = (parts.next().and_then(|pid| pid.parse().ok()), parts.next()) else { return false };
+    let (Some(pid), Some(start)) = (parts.next().and_then(|pid| pid.parse().ok()), parts.next()) else {
+        return false;
+    };
     start_of(pid).is_none_or(|now| now != start)
 }
 
 fn place() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().replace('/', "_");
-    let namespace = std::fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
-    format!("{}/{namespace}/{}", read("/proc/sys/kernel/hostname"), read("/proc/sys/kernel/random/boot_id"))
+    let namespace = std::fs::read_link("/proc/self/ns/pid")
+        .map(|link| link.display().to_string())
+        .unwrap_or_default();
+    format!(
+        "{}/{namespace}/{}",
+        read("/proc/sys/kernel/hostname"),
+        read("/proc/sys/kernel/random/boot_id")
+    )
 }
 
 /// When a process started, in clock ticks since boot (field 22 of `/proc/<pid>/stat`); none if there is no such process, or only what
@@ -62,7 +72,13 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(is_dead(&theirs));
-        assert!(is_dead(&format!("{}/{}/1/x", place(), std::process::id())), "the number was given to another process");
-        assert!(!is_dead(&theirs.replacen(place().split('/').next().unwrap(), "other-host", 1)), "another host may live");
+        assert!(
+            is_dead(&format!("{}/{}/1/x", place(), std::process::id())),
+            "the number was given to another process"
+        );
+        assert!(
+            !is_dead(&theirs.replacen(place().split('/').next().unwrap(), "other-host", 1)),
+            "another host may live"
+        );
     }
 }

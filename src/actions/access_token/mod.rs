@@ -139,9 +139,15 @@ pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -
     if long_enough(&grant, min_lifetime, now) {
         return hand(app, token, &grant, How::Stored);
     }
-    let renewed = if may_renew(&grant, now) { flight::renew(app, token, Wanted::Lifetime(min_lifetime)).await } else { Err(last_error(&grant)) };
+    let renewed = if may_renew(&grant, now) {
+        flight::renew(app, token, Wanted::Lifetime(min_lifetime)).await
+    } else {
+        Err(last_error(&grant))
+    };
     match renewed {
-        Err(error) if lives(&grant, now) && !matches!(error, AccessError::Damaged(_)) => hand(app, token, &grant, How::Stored).map_err(|_| error),
+        Err(error) if lives(&grant, now) && !matches!(error, AccessError::Damaged(_)) => {
+            hand(app, token, &grant, How::Stored).map_err(|_| error)
+        }
         other => other,
     }
 }
@@ -185,7 +191,13 @@ fn long_enough(grant: &Grant, min_lifetime: Option<i64>, now: Timestamp) -> bool
     };
     let whole = end.since(issued);
     let left = end.since(now).min(whole);
-    let wanted = min_lifetime.unwrap_or(if whole < SHORT_LIFETIME { (whole / 5).min(MIN_LIFETIME) } else { MIN_LIFETIME }).max(1);
+    let wanted = min_lifetime
+        .unwrap_or(if whole < SHORT_LIFETIME {
+            (whole / 5).min(MIN_LIFETIME)
+        } else {
+            MIN_LIFETIME
+        })
+        .max(1);
     let just_renewed = now.since(issued).abs() < BETWEEN_RENEWALS && left > 0;
     left >= wanted || just_renewed
 }
@@ -200,11 +212,17 @@ fn may_renew(grant: &Grant, now: Timestamp) -> bool {
 
 /// The stored reason why a grant can't be renewed now.
 fn last_error(grant: &Grant) -> AccessError {
-    let stored = grant.last_error.as_deref().and_then(|text| serde_json::from_str::<Diagnosis>(text).ok());
+    let stored = grant
+        .last_error
+        .as_deref()
+        .and_then(|text| serde_json::from_str::<Diagnosis>(text).ok());
     let diagnosis = Box::new(stored.unwrap_or_else(|| diagnosis::diagnose(&Evidence::own(own::NEEDS_SIGN_IN))));
     match grant.state {
         GrantState::Revoked => AccessError::NeedsSignIn(diagnosis),
-        _ => AccessError::Transient { diagnosis, retry_at: grant.retry_at },
+        _ => AccessError::Transient {
+            diagnosis,
+            retry_at: grant.retry_at,
+        },
     }
 }
 
@@ -270,9 +288,15 @@ mod tests {
         assert!(at(3600, None, 4540) && !at(3600, None, 4541), "60 seconds");
         assert!(at(100, None, 1080) && !at(100, None, 1081), "a fifth of a short life");
         assert!(at(3600, Some(600), 4000) && !at(3600, Some(600), 4001), "as asked");
-        assert!(at(20, Some(600), 1010), "a fresh token that lives shorter than asked is not renewed in a loop");
+        assert!(
+            at(20, Some(600), 1010),
+            "a fresh token that lives shorter than asked is not renewed in a loop"
+        );
         assert!(!at(20, Some(600), 1021), "but a dead one is");
         assert!(!at(3600, None, 1_000_000), "a clock that jumped ahead");
-        assert!(at(3600, None, -90_000), "a clock that jumped back neither kills a token nor storms the provider");
+        assert!(
+            at(3600, None, -90_000),
+            "a clock that jumped back neither kills a token nor storms the provider"
+        );
     }
 }

@@ -30,9 +30,16 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, response: &TokenR
     let mut new = grant.clone();
     match &response.refresh_token {
         Some(refresh_token) => {
-            let sealed = app.vault.seal(&place::refresh_token(&token.id, generation, &grant.destination), refresh_token.expose_secret());
+            let sealed = app.vault.seal(
+                &place::refresh_token(&token.id, generation, &grant.destination),
+                refresh_token.expose_secret(),
+            );
             // The one that just worked is kept until its successor has worked too.
-            new.rt_previous = if used_previous { grant.rt_previous.clone() } else { grant.rt_current.clone() };
+            new.rt_previous = if used_previous {
+                grant.rt_previous.clone()
+            } else {
+                grant.rt_current.clone()
+            };
             new.rt_current = Some((sealed, generation));
             new.rt_current_proven = false;
             new.rt_rotated_at = Some(now);
@@ -45,7 +52,10 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, response: &TokenR
             new.rt_current_proven = true;
         }
     }
-    let access = app.vault.seal(&place::access_token(&token.id, generation, &grant.destination), response.access_token.expose_secret());
+    let access = app.vault.seal(
+        &place::access_token(&token.id, generation, &grant.destination),
+        response.access_token.expose_secret(),
+    );
     new.access_token = Some((access, generation));
     new.token_type = response.token_type.clone();
     new.issued_at = Some(now);
@@ -88,7 +98,10 @@ pub(super) async fn store(
     error!(token = %token.name, cause = %problem, "A renewed token can't be stored in the database; it is kept in the recovery folder");
     let kept = recovery::keep(app, token, &new);
     let (app, token, provider) = (app.clone(), token.clone(), provider.clone());
-    let attempt = Attempt { id: attempt.id.clone(), generation: attempt.generation };
+    let attempt = Attempt {
+        id: attempt.id.clone(),
+        generation: attempt.generation,
+    };
     let lifetime = response.expires_in;
     app.tasks.clone().spawn(async move {
         for pause in [1, 2, 4, 8, 15, 30].into_iter().chain(std::iter::repeat(60)) {
@@ -124,24 +137,48 @@ async fn write(app: &App, token: &Token, provider: &Provider, attempt: &Attempt,
     let text = format!("Valid for {}.", minutes(lifetime));
     event(&mut tx, app, token, TokenEventKind::Renewed, text).await?;
     if tx.set_provider_problem(&provider.id, None, now).await? {
-        let entry = AuditEntry { action: "provider.recovered", target: format!("provider:{}", provider.name), detail: String::new(), outcome: "ok" };
+        let entry = AuditEntry {
+            action: "provider.recovered",
+            target: format!("provider:{}", provider.name),
+            detail: String::new(),
+            outcome: "ok",
+        };
         tx.audit(now, &Actor::console(), entry).await?;
     }
-    let entry = AuditEntry { action: "token.refresh", target: format!("token:{}", token.name), detail: format!("generation {}", new.generation), outcome: "ok" };
+    let entry = AuditEntry {
+        action: "token.refresh",
+        target: format!("token:{}", token.name),
+        detail: format!("generation {}", new.generation),
+        outcome: "ok",
+    };
     tx.audit(now, &Actor::console(), entry).await?;
     tx.commit().await
 }
 
 /// Writes down why a renewal failed, and says so. Tokens stay as they are.
-pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant: Grant, attempt: &Attempt, error: &OAuthError) -> AccessError {
+pub(super) async fn failed(
+    app: &App,
+    token: &Token,
+    provider: &Provider,
+    grant: Grant,
+    attempt: &Attempt,
+    error: &OAuthError,
+) -> AccessError {
     let now = app.clock.now();
-    let found = Box::new(diagnosis::diagnose(&Evidence { own_id: error.own_id(), text: &error.evidence() }));
+    let found = Box::new(diagnosis::diagnose(&Evidence {
+        own_id: error.own_id(),
+        text: &error.evidence(),
+    }));
     let class = error.class();
     let mut new = grant.clone();
     new.lease_owner = None;
     new.lease_until = None;
     new.failures = grant.failures + 1;
-    new.outcome = if error.outcome_unknown() { "unknown".into() } else { "failed".into() };
+    new.outcome = if error.outcome_unknown() {
+        "unknown".into()
+    } else {
+        "failed".into()
+    };
     new.last_error = serde_json::to_string(&found).ok();
     new.last_error_at = Some(now);
     new.attempt_id = Some(attempt.id.clone());
@@ -156,7 +193,10 @@ pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant:
     match class {
         Class::UserMustAct => AccessError::NeedsSignIn(found),
         Class::AppBroken => AccessError::AppProblem(found),
-        Class::Transient => AccessError::Transient { diagnosis: found, retry_at: new.retry_at },
+        Class::Transient => AccessError::Transient {
+            diagnosis: found,
+            retry_at: new.retry_at,
+        },
     }
 }
 
@@ -192,7 +232,11 @@ async fn write_failure(
             }
         }
         _ if !same => {
-            let kind = if class == Class::UserMustAct { TokenEventKind::Revoked } else { TokenEventKind::Failed };
+            let kind = if class == Class::UserMustAct {
+                TokenEventKind::Revoked
+            } else {
+                TokenEventKind::Failed
+            };
             event(&mut tx, app, token, kind, format!("{}.", found.title)).await?;
             let entry = AuditEntry {
                 action: "token.refresh",
@@ -226,8 +270,12 @@ pub(super) async fn refuse(app: &App, token: &Token, grant: &Grant, error: &Acce
         let mut tx = app.store.begin().await?;
         if tx.update_grant(&new, grant.generation, None).await? {
             event(&mut tx, app, token, TokenEventKind::Failed, format!("{}.", found.title)).await?;
-            let entry =
-                AuditEntry { action: "token.refresh", target: format!("token:{}", token.name), detail: format!("{}: {}", found.id, found.title), outcome: "failed" };
+            let entry = AuditEntry {
+                action: "token.refresh",
+                target: format!("token:{}", token.name),
+                detail: format!("{}: {}", found.id, found.title),
+                outcome: "failed",
+            };
             tx.audit(now, &Actor::console(), entry).await?;
             tx.commit().await?;
         }
@@ -239,7 +287,12 @@ pub(super) async fn refuse(app: &App, token: &Token, grant: &Grant, error: &Acce
 }
 
 pub(super) async fn event(tx: &mut Tx, app: &App, token: &Token, kind: TokenEventKind, text: String) -> StoreResult<()> {
-    let event = TokenEvent { kind, actor: "the console".into(), text, at: app.clock.now() };
+    let event = TokenEvent {
+        kind,
+        actor: "the console".into(),
+        text,
+        at: app.clock.now(),
+    };
     tx.add_token_event(app.new_id(), &token.id, &event).await
 }
 
@@ -260,4 +313,3 @@ fn minutes(seconds: i64) -> String {
         _ => format!("{} minutes", seconds / 60),
     }
 }
-

@@ -41,7 +41,13 @@ fn path(app: &App, token: &TokenId, generation: i64) -> PathBuf {
 }
 
 fn place<'a>(token: &'a TokenId, generation: i64, destination: &'a str) -> Place<'a> {
-    Place { table: "recovery", column: "grant", row: token.as_str(), version: generation, destination }
+    Place {
+        table: "recovery",
+        column: "grant",
+        row: token.as_str(),
+        version: generation,
+        destination,
+    }
 }
 
 /// Keeps a token set: written beside, synced, moved into place, the folder synced.
@@ -64,7 +70,12 @@ pub(super) fn keep(app: &App, token: &Token, grant: &Grant) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
     let target = path(app, &token.id, grant.generation);
     let beside = directory.join(format!("{}.{}.new", token.id, grant.generation));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(text.0.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, &target)?;
@@ -92,7 +103,10 @@ pub(super) async fn take_in_one(app: &App, token: &Token) {
 
 async fn take_in(app: &App, file: &Path) {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some((id, generation)) = name.split_once('.').and_then(|(id, rest)| Some((TokenId(id.to_owned()), rest.parse::<i64>().ok()?))) else {
+    let Some((id, generation)) = name
+        .split_once('.')
+        .and_then(|(id, rest)| Some((TokenId(id.to_owned()), rest.parse::<i64>().ok()?)))
+    else {
         return;
     };
     match store(app, &id, generation, file).await {
@@ -108,7 +122,9 @@ async fn take_in(app: &App, file: &Path) {
 
 /// Stores a kept token set if it follows what the row has. `false`: the row is newer or gone, or the file can't be opened.
 async fn store(app: &App, id: &TokenId, generation: i64, file: &Path) -> StoreResult<bool> {
-    let Some(grant) = app.store.grant(id).await? else { return Ok(false) };
+    let Some(grant) = app.store.grant(id).await? else {
+        return Ok(false);
+    };
     if grant.generation != generation - 1 {
         return Ok(false);
     }
@@ -149,7 +165,12 @@ async fn store(app: &App, id: &TokenId, generation: i64, file: &Path) -> StoreRe
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// First thing after a start, before anything is served: takes in what the recovery folder holds, asks again at once for every renewal
@@ -169,7 +190,11 @@ pub async fn settle_unanswered(app: &App) -> StoreResult<()> {
         if let Some(token) = app.store.token_by_id(&grant.token_id).await? {
             info!(token = %token.name, "The answer to a renewal is not known: asking again");
             let app = app.clone();
-            renewals.push(tokio::spawn(async move { super::flight::renew(&app, &token, super::Wanted::Newer(grant.generation)).await.map(|_| ()) }));
+            renewals.push(tokio::spawn(async move {
+                super::flight::renew(&app, &token, super::Wanted::Newer(grant.generation))
+                    .await
+                    .map(|_| ())
+            }));
         }
     }
     for renewal in renewals {
@@ -191,7 +216,12 @@ pub(super) fn make_ballast(app: &App) {
     if path.exists() {
         return;
     }
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|mut file| file.write_all(&vec![0; BALLAST]).and_then(|()| file.sync_all()));
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(&vec![0; BALLAST]).and_then(|()| file.sync_all()));
     if made.is_err() {
         let _ = fs::remove_file(&path);
     }

@@ -37,12 +37,18 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         if grant.state == GrantState::Revoked {
             return Err(super::last_error(&grant));
         }
-        let held = grant.lease_owner.as_deref().filter(|_| grant.lease_until.is_some_and(|until| until > now && until.since(now) <= LEASE));
+        let held = grant
+            .lease_owner
+            .as_deref()
+            .filter(|_| grant.lease_until.is_some_and(|until| until > now && until.since(now) <= LEASE));
         let stale = held.filter(|owner| lease::is_dead(owner)).map(str::to_owned);
         if held.is_some() && stale.is_none() {
             if Instant::now() > patience {
                 let diagnosis = Box::new(diagnosis::diagnose(&Evidence::own(own::PROVIDER_UNREACHABLE)));
-                return Err(AccessError::Transient { diagnosis, retry_at: grant.lease_until });
+                return Err(AccessError::Transient {
+                    diagnosis,
+                    retry_at: grant.lease_until,
+                });
             }
             sleep(LOOK).await;
             continue;
@@ -57,12 +63,23 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
                 return Err(error);
             }
         };
-        let attempt = Attempt { id: app.new_id(), generation: grant.generation };
+        let attempt = Attempt {
+            id: app.new_id(),
+            generation: grant.generation,
+        };
         let owner = app.flights.owner();
         // From here on a crash is noticed: the row says "sent". If this can't be written nothing is sent (DUR-4).
         let claimed = app
             .store
-            .claim_grant(&token.id, grant.generation, owner.as_str(), stale.as_deref(), &attempt.id, now, now.plus(LEASE))
+            .claim_grant(
+                &token.id,
+                grant.generation,
+                owner.as_str(),
+                stale.as_deref(),
+                &attempt.id,
+                now,
+                now.plus(LEASE),
+            )
             .await?;
         if !claimed {
             sleep(LOOK).await;
@@ -90,18 +107,33 @@ fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) 
     if client.is_none() && provider.client_auth != ClientAuth::None {
         return Err(AccessError::own(AccessError::AppProblem, own::SECRET_MISSING));
     }
-    Ok(Prepared { client: Client::new(provider, client), current })
+    Ok(Prepared {
+        client: Client::new(provider, client),
+        current,
+    })
 }
 
 fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i64)) -> Result<RefreshToken, AccessError> {
     let place = place::refresh_token(&token.id, *version, &grant.destination);
-    let text = app.vault.open(&place, sealed).map_err(|_| AccessError::own(AccessError::Damaged, own::DAMAGED))?;
+    let text = app
+        .vault
+        .open(&place, sealed)
+        .map_err(|_| AccessError::own(AccessError::Damaged, own::DAMAGED))?;
     Ok(RefreshToken::new(text.as_str()))
 }
 
-async fn call(app: &App, token: &Token, provider: &Provider, grant: Grant, attempt: Attempt, prepared: Prepared<'_>) -> Result<Handed, AccessError> {
+async fn call(
+    app: &App,
+    token: &Token,
+    provider: &Provider,
+    grant: Grant,
+    attempt: Attempt,
+    prepared: Prepared<'_>,
+) -> Result<Handed, AccessError> {
     let scopes = refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes);
-    let ask = async |with: &RefreshToken| -> Result<TokenResponse, OAuthError> { refresh::refresh(&app.http, &prepared.client, with, &scopes).await };
+    let ask = async |with: &RefreshToken| -> Result<TokenResponse, OAuthError> {
+        refresh::refresh(&app.http, &prepared.client, with, &scopes).await
+    };
     let mut answer = ask(&prepared.current).await;
     if matches!(&answer, Err(error) if error.outcome_unknown()) {
         // The provider may have rotated: within its grace the same token gives a new one.
@@ -110,7 +142,9 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: Grant, attem
     }
     let mut used_previous = false;
     let ended = matches!(&answer, Err(OAuthError::Refused(_))) && matches!(&answer, Err(error) if error.class() == Class::UserMustAct);
-    if ended && !grant.rt_current_proven && provider.template.template().refresh.may_try_previous()
+    if ended
+        && !grant.rt_current_proven
+        && provider.template.template().refresh.may_try_previous()
         && let Some(previous) = &grant.rt_previous
         && let Ok(previous) = open(app, token, &grant, previous)
     {
@@ -129,4 +163,3 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: Grant, attem
         Err(error) => Err(outcome::failed(app, token, provider, grant, &attempt, &error).await),
     }
 }
-
