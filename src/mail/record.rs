@@ -423,6 +423,11 @@ mod tests {
             feed(&recorder, b"* 1 FETCH (X a\"b internaldate nil BodyStructure (((((())\r\n").unwrap(),
             "* 1 FETCH (X a\"b internaldate-nil BodyStructure-(((((())\r\n"
         );
+        // The parser takes what follows an unknown word for its value, line ends and all.
+        assert_eq!(
+            feed(&recorder, b"* 1 FETCH (X %\r\nA1 INTERNALDATE NIL\r\n").unwrap(),
+            "* 1 FETCH (X %\r\nA1 INTERNALDATE-NIL\r\n"
+        );
         for literal in ["{99999999999}", "{99999999999999999999999}", "{9000}", "X a\"b {9000}"] {
             assert!(
                 feed(&imap(), format!("* LIST () \"/\" {literal}\r\n").as_bytes()).is_err(),

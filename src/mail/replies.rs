@@ -79,7 +79,8 @@ impl Replies {
             // The parser cuts off the first byte of such a text, which must then be a character; and believes literals in it.
             let ascii = text.replace(|c: char| !c.is_ascii() || c == '\0' || c == '{', "?");
             let question = ascii == "+" || self.authenticating && ascii.starts_with('+');
-            return Ok(Some(if question { "+ ".to_owned() } else { ascii }));
+            // It may also go on with the data of the line before.
+            return Ok(Some(if question { "+ ".to_owned() } else { harmless(&ascii) }));
         }
         self.continued = false;
         if let Some(size) = literal(text) {
@@ -130,4 +131,67 @@ fn harmless(text: &str) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mail::record::{Protocol, Recorder};
+    use crate::random::{Random, SeededRandom};
+    use std::collections::VecDeque;
+
+    /// Pieces of replies, as a server out of its mind may put them together.
+    const PIECES: [&str; 32] = [
+        "* ",
+        "A1 ",
+        "OK ",
+        "NO ",
+        "[ALERT]",
+        "[",
+        "]",
+        "CAPABILITY ",
+        "IMAP4rev1",
+        "12 ",
+        "FETCH ",
+        "(",
+        ")",
+        "((((((((((",
+        "UID ",
+        "1",
+        "ENVELOPE ",
+        "NIL",
+        " ",
+        "\"",
+        "\\",
+        "INTERNALDATE ",
+        "BODYSTRUCTURE ",
+        "BODY[TEXT] ",
+        "{3}\r\nabc",
+        "\r\n",
+        "LIST ",
+        "SEARCH ",
+        "ü",
+        "+ ",
+        "BADCHARSET ",
+        "%",
+    ];
+
+    #[test]
+    fn whatever_a_server_says_the_parser_survives() {
+        let random = SeededRandom::new(7);
+        for _ in 0..20_000 {
+            let mut choices = [0; 16];
+            random.fill(&mut choices);
+            let begin = ["* 1 FETCH (", "* LIST (", "* OK [", ""][usize::from(choices[0] % 4)];
+            let pieces = choices[1..].iter().map(|choice| PIECES[usize::from(choice % 32)]);
+            let text = [begin].into_iter().chain(pieces).chain(["\r\n"]).collect::<String>();
+            let recorder = Recorder::new(Protocol::Imap);
+            recorder.want_messages(true);
+            let mut passed = VecDeque::new();
+            let _ = recorder.received(text.as_bytes(), &mut passed);
+            let mut rest = &*passed.make_contiguous();
+            while let Ok((left, _)) = imap_proto::Response::parse(rest) {
+                rest = left;
+            }
+        }
+    }
 }
