@@ -1,6 +1,7 @@
 //! Mailgrant.
 pub mod actions;
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnosis;

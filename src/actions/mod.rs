@@ -2,8 +2,8 @@
 
 pub mod access_token;
 pub mod authorize;
-pub mod links;
 pub mod config;
+pub mod links;
 pub mod mailboxes;
 pub mod place;
 pub mod probe;
