@@ -7,6 +7,7 @@ pub mod open;
 pub mod providers;
 pub mod reports;
 pub mod settings;
+pub mod token_list;
 pub mod tokens;
 
 use aws_lc_rs::hmac;
