@@ -1,14 +1,17 @@
 //! The only SQL: whole statements in plain strings, one text for SQLite and PostgreSQL. Columns are TEXT and BIGINT; times are Unix
 //! seconds, flags 0 or 1, lists JSON. Lookups return `Option`; changes happen in a [`Tx`] together with their audit entry.
 
+pub mod attention;
 pub mod audit;
 pub mod mailboxes;
 pub mod open;
 pub mod providers;
 pub mod reports;
+pub mod sessions;
 pub mod settings;
-pub mod token_list;
+pub mod throttles;
 pub mod tokens;
+pub mod users;
 
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;
