@@ -1,0 +1,46 @@
+//! Settings of the instance that are kept in the database. What is set from outside wins.
+
+use crate::app::App;
+use crate::config::check_base_url;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::store::StoreResult;
+use url::Url;
+
+/// Name of the setting.
+const BASE_URL: &str = "base_url";
+
+/// The public address: from file or environment, else as setup stored it, else by the listen address (OAUTH-5).
+pub async fn base_url(app: &App) -> StoreResult<Url> {
+    if app.config.base_url_set {
+        return Ok(app.config.base_url.clone());
+    }
+    let stored = app.store.setting(BASE_URL).await?;
+    Ok(stored
+        .and_then(|text| Url::parse(&text).ok())
+        .unwrap_or_else(|| app.config.base_url.clone()))
+}
+
+/// Stores the public address; a sentence where it can't be used.
+pub async fn set_base_url(app: &App, actor: &Actor, text: &str) -> StoreResult<Result<Url, String>> {
+    let url = match check_base_url(text.to_owned(), app.config.insecure_http) {
+        Ok(url) => url,
+        Err(error) if text.starts_with("http://") && error.message.contains("plain http") => {
+            return Ok(Err(
+                "Base URL must start with https://, unless it is this machine like http://localhost:8080".into(),
+            ));
+        }
+        Err(_) => return Ok(Err("Base URL must be like https://mail-console.example.com, without a path".into())),
+    };
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    tx.put_setting(BASE_URL, url.as_str()).await?;
+    let entry = AuditEntry {
+        action: "settings.change",
+        target: "setting:base_url".into(),
+        detail: url.to_string(),
+        outcome: "ok",
+    };
+    tx.audit(now, actor, entry).await?;
+    tx.commit().await?;
+    Ok(Ok(url))
+}
