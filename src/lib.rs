@@ -1,7 +1,7 @@
 //! Mailgrant.
 pub mod actions;
 pub mod app;
-pub mod cli;
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod diagnosis;
@@ -14,3 +14,4 @@ pub mod random;
 pub mod secret;
 pub mod store;
 pub mod vault;
+pub mod web;

@@ -4,4 +4,3 @@ mod audit;
 mod mailboxes;
 mod open;
 mod records;
-mod token_list;

@@ -1,0 +1,152 @@
+//! The console: every route in one list, then the layers every request goes through.
+//!
+//! From outside in: request id and log span, security headers, the page of an error, panics, the 30-second limit, the session, and
+//! the gate ([`csrf`]), which finds out who is asking and lets no form pass that a page of ours did not send. Each route then has
+//! its own check ([`routes`]).
+//!
+//! # A section's pages
+//!
+//! A file in [`pages`] has `pub fn routes() -> Routes`, handlers, forms and page structs. A form page fills itself again when its
+//! sender's session ended meanwhile (`ux.md` 8.7):
+//!
+//! ```ignore
+//! pub async fn new(user: CurrentUser) -> Result<Response, PageError> {
+//!     let form = match user.take_draft("/providers/new").await {      // the path the form posts to
+//!         Some(fields) => form::refill(&fields).await.unwrap_or_default(),
+//!         None => ProviderForm::default(),
+//!     };
+//!     let layout = user.layout(Section::Providers, "Add provider").await.crumb("Providers", "/providers");
+//!     NewPage { layout, form, errors: FieldErrors::default() }.show()
+//! }
+//! ```
+//!
+//! The frame then says "Nothing is saved yet" by itself.
+
+pub mod assets;
+pub mod csrf;
+pub mod draft;
+pub mod error;
+pub mod form;
+pub mod guard;
+pub mod headers;
+pub mod page;
+pub mod pages;
+pub mod request;
+pub mod routes;
+pub mod session;
+pub mod time;
+
+use crate::app::App;
+use crate::auth::password::Passwords;
+use crate::store::StoreResult;
+use crate::store::sessions::Sessions;
+use aws_lc_rs::hmac;
+use axum::Router;
+use axum::extract::FromRef;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use page::CountsCache;
+pub use request::{ClientAddress, Peer, RequestId};
+use routes::{Access, Routes};
+use session::CookieNames;
+use std::sync::{Arc, RwLock};
+use time::Zone;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use url::Url;
+
+/// What the pages share. Cheap to clone.
+#[derive(Clone)]
+pub struct WebState {
+    /// The application.
+    pub app: App,
+    /// Hashes passwords, two at once.
+    pub passwords: Passwords,
+    /// Names of the cookies.
+    pub cookies: CookieNames,
+    /// The server's time zone, for people who chose none.
+    pub zone: Zone,
+    pub(crate) csrf_key: hmac::Key,
+    counts: Arc<CountsCache>,
+    base_url: Arc<RwLock<Url>>,
+}
+
+impl WebState {
+    /// Reads what the pages need before the first request.
+    pub async fn new(app: App) -> StoreResult<Self> {
+        let base_url = crate::actions::settings::base_url(&app).await?;
+        Ok(Self {
+            passwords: Passwords::new(Arc::clone(&app.random)),
+            cookies: CookieNames::new(base_url.scheme() == "https"),
+            zone: Zone::system(),
+            csrf_key: app.vault.derived("csrf"),
+            counts: Arc::default(),
+            base_url: Arc::new(RwLock::new(base_url)),
+            app,
+        })
+    }
+
+    /// The public address: from outside, else from setup, else by the listen address. Requests have no influence on it.
+    pub fn base_url(&self) -> Url {
+        match self.base_url.read() {
+            Ok(url) => url.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    /// An address below the public one: `path` starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url().as_str().trim_end_matches('/'))
+    }
+
+    /// Takes over a changed public address.
+    pub(crate) fn set_base_url(&self, url: Url) {
+        match self.base_url.write() {
+            Ok(mut slot) => *slot = url,
+            Err(poisoned) => *poisoned.into_inner() = url,
+        }
+    }
+}
+
+impl FromRef<WebState> for App {
+    fn from_ref(web: &WebState) -> Self {
+        web.app.clone()
+    }
+}
+
+/// Every route.
+pub fn all() -> Routes {
+    use pages as p;
+    Routes::new()
+        .merge(p::health::routes())
+        .merge(p::setup::routes())
+        .merge(p::login::routes())
+        .merge(p::me::routes())
+        .merge(p::files::routes())
+        // The overview's place.
+        .get("/", Access::SignedIn, || async { Redirect::to("/me") })
+}
+
+/// The console as a service.
+pub fn router(web: WebState) -> Router {
+    let sessions = Sessions::new(web.app.store.clone(), Arc::clone(&web.app.clock), Arc::clone(&web.app.random));
+    // Pages are not compressed: they hold a token beside text from outside (BREACH).
+    let compress = SizeAbove::new(1024)
+        .and(NotForContentType::const_new("text/html"))
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::const_new("font/"));
+    all()
+        .into_router()
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(from_fn_with_state(web.clone(), csrf::gate))
+        .layer(session::layer(sessions, web.cookies))
+        .layer(from_fn(request::limit_time))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn(error::render))
+        .layer(CompressionLayer::new().compress_when(compress))
+        .layer(from_fn_with_state(web.clone(), headers::add))
+        .layer(from_fn_with_state(web.clone(), request::begin))
+        .with_state(web)
+}

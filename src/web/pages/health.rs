@@ -1,0 +1,58 @@
+//! `/health/live`: the process answers. `/health/ready`: it can do its work, the database answers and the disk takes writes.
+
+use crate::app::App;
+use crate::web::routes::{Access, Routes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+
+/// How long may the checks take?
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/health/live", Access::Public, live)
+        .get("/health/ready", Access::Public, ready)
+}
+
+/// `GET /health/live`: 200 as long as requests are answered.
+pub async fn live() -> Response {
+    answer(StatusCode::OK, &[])
+}
+
+/// `GET /health/ready`: 200, or 503 with what is wrong, in one word each.
+pub async fn ready(State(app): State<App>) -> Response {
+    let database = tokio::time::timeout(LIMIT, app.store.ping()).await;
+    let disk = tokio::time::timeout(LIMIT, writes(&app)).await;
+    let mut wrong = Vec::new();
+    if !matches!(database, Ok(Ok(()))) {
+        wrong.push("database");
+    }
+    if !matches!(disk, Ok(true)) {
+        wrong.push("disk");
+    }
+    if app.stopping.is_cancelled() {
+        wrong.push("stopping");
+    }
+    let status = if wrong.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    answer(status, &wrong)
+}
+
+/// Whether the data directory takes a file.
+async fn writes(app: &App) -> bool {
+    let path = app.config.data_dir.join("ready.check");
+    let written = tokio::fs::write(&path, b"ready\n").await.is_ok();
+    tokio::fs::remove_file(&path).await.is_ok() && written
+}
+
+fn answer(status: StatusCode, wrong: &[&str]) -> Response {
+    let word = if status == StatusCode::OK { "ok" } else { "unavailable" };
+    let body = serde_json::json!({ "status": word, "failing": wrong });
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}

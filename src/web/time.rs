@@ -1,0 +1,214 @@
+//! Times as pages show them (`ux.md` 8.10): in the person's zone, in words where that is shorter, always with the full moment in
+//! `<time datetime>`.
+
+use crate::clock::Timestamp;
+use crate::model::Date;
+use askama::FastWritable;
+use askama::filters::HtmlSafe;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp as Moment, Zoned};
+use std::fmt;
+
+/// Markup made here from parts that need no escaping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Html(String);
+
+impl fmt::Display for Html {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FastWritable for Html {
+    fn write_into(&self, to: &mut dyn fmt::Write, _: &dyn askama::Values) -> askama::Result<()> {
+        Ok(to.write_str(&self.0)?)
+    }
+}
+
+impl HtmlSafe for Html {}
+
+/// A time zone with its name.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    zone: TimeZone,
+    name: String,
+}
+
+impl Zone {
+    /// UTC.
+    pub fn utc() -> Self {
+        Self {
+            zone: TimeZone::UTC,
+            name: "UTC".into(),
+        }
+    }
+
+    /// The machine's zone.
+    pub fn system() -> Self {
+        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        let name = zone.iana_name().unwrap_or("UTC").to_owned();
+        Self { zone, name }
+    }
+
+    /// A zone by its IANA name, `Europe/Helsinki`; none if there is no such zone.
+    pub fn named(name: &str) -> Option<Self> {
+        if name.is_empty() || name.len() > 64 {
+            return None;
+        }
+        let zone = TimeZone::get(name).ok()?;
+        let name = zone.iana_name().unwrap_or(name).to_owned();
+        Some(Self { zone, name })
+    }
+
+    /// Every name there is, for the choice.
+    pub fn all() -> Vec<String> {
+        let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        names.retain(|name| name.contains('/') || name == "UTC");
+        names.sort();
+        names
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `Europe/Helsinki (EET, UTC+2)` at a moment.
+    pub fn label(&self, now: &Timestamp) -> String {
+        let Some(zoned) = self.at(*now) else { return self.name.clone() };
+        let short = zoned.strftime("%Z").to_string();
+        let offset = zoned.offset().seconds();
+        if self.name == "UTC" {
+            return "UTC".into();
+        }
+        let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
+        let offset = match (minutes / 60, minutes % 60) {
+            (hours, 0) => format!("UTC{sign}{hours}"),
+            (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+        };
+        if short.starts_with(['+', '-']) {
+            format!("{} ({offset})", self.name)
+        } else {
+            format!("{} ({short}, {offset})", self.name)
+        }
+    }
+
+    fn at(&self, at: Timestamp) -> Option<Zoned> {
+        Moment::from_second(at.0).ok().map(|moment| moment.to_zoned(self.zone.clone()))
+    }
+
+    /// `20 Nov 2025, 15:29`.
+    pub fn full(&self, at: Timestamp) -> String {
+        self.at(at)
+            .map_or_else(|| at.to_rfc3339(), |zoned| zoned.strftime("%-d %b %Y, %H:%M").to_string())
+    }
+
+    fn tag(&self, at: Timestamp, words: &str) -> Html {
+        Html(format!(
+            "<time datetime=\"{}\" title=\"{}\">{words}</time>",
+            at.to_rfc3339(),
+            self.full(at)
+        ))
+    }
+
+    fn words(&self, at: Timestamp, now: Timestamp) -> String {
+        let (Some(then), Some(today)) = (self.at(at), self.at(now)) else {
+            return self.full(at);
+        };
+        let clock = then.strftime("%H:%M");
+        let days = (today.date() - then.date()).get_days();
+        match days {
+            0 => format!("{clock} today"),
+            1 => format!("yesterday {clock}"),
+            -1 => format!("tomorrow {clock}"),
+            _ => self.full(at),
+        }
+    }
+
+    /// `15:29 today`, `yesterday 15:29`, `20 Nov 2025, 15:29`.
+    pub fn time(&self, at: Timestamp, now: Timestamp) -> Html {
+        self.tag(at, &self.words(at, now))
+    }
+
+    /// `4 minutes ago` within the hour, then as [`Self::time`].
+    pub fn ago(&self, at: Timestamp, now: Timestamp) -> Html {
+        let words = match now.since(at) {
+            0..60 => "just now".into(),
+            60..120 => "1 minute ago".into(),
+            seconds @ 120..3600 => format!("{} minutes ago", seconds / 60),
+            _ => self.words(at, now),
+        };
+        self.tag(at, &words)
+    }
+
+    /// `in 34 minutes, 16:20`, `in 5 hours, 21:10`, `in 12 days, 2 Dec 2025`; the past as [`Self::time`].
+    pub fn until(&self, at: Timestamp, now: Timestamp) -> Html {
+        let Some(then) = self.at(at) else { return self.time(at, now) };
+        let clock = then.strftime("%H:%M");
+        let words = match at.since(now) {
+            ..0 => self.words(at, now),
+            0..90 => format!("in 1 minute, {clock}"),
+            seconds @ 90..5400 => format!("in {} minutes, {clock}", (seconds + 30) / 60),
+            seconds @ 5400..86_400 => format!("in {} hours, {clock}", (seconds + 1800) / 3600),
+            seconds => format!("in {}, {}", count_days(seconds / 86_400), then.strftime("%-d %b %Y")),
+        };
+        self.tag(at, &words)
+    }
+
+    /// `in 12 days, 2 Dec 2025`, `today, 2 Dec 2025`, `12 days ago, 2 Dec 2025`.
+    pub fn date(&self, date: Date, now: Timestamp) -> Html {
+        let shown = date_words(date);
+        let here = self.at(now).map_or(now, |zoned| now.plus(i64::from(zoned.offset().seconds())));
+        let words = match date.days_from(here) {
+            0 => format!("today, {shown}"),
+            days @ 1.. => format!("in {}, {shown}", count_days(days)),
+            days => format!("{} ago, {shown}", count_days(-days)),
+        };
+        Html(format!("<time datetime=\"{date}\">{words}</time>"))
+    }
+}
+
+/// `2 Dec 2025`.
+pub fn date_words(date: Date) -> String {
+    let month = date.0.month().to_string();
+    format!("{} {} {}", date.0.day(), &month[..3], date.0.year())
+}
+
+fn count_days(days: i64) -> String {
+    if days == 1 { "1 day".into() } else { format!("{days} days") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_248_842);
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let zone = Zone::named("Europe/Helsinki").unwrap();
+        let words = |html: Html| html.0.split(['>', '<']).nth(2).unwrap().to_owned();
+        assert_eq!(zone.full(NOW), "21 Nov 2026, 10:14");
+        assert_eq!(zone.label(&NOW), "Europe/Helsinki (EET, UTC+2)");
+        assert_eq!(words(zone.time(NOW, NOW)), "10:14 today");
+        assert_eq!(words(zone.time(NOW.plus(-43_200), NOW)), "yesterday 22:14");
+        assert_eq!(words(zone.ago(NOW.plus(-250), NOW)), "4 minutes ago");
+        assert_eq!(words(zone.ago(NOW.plus(-86_400 * 3), NOW)), "18 Nov 2026, 10:14");
+        assert_eq!(words(zone.until(NOW.plus(2040), NOW)), "in 34 minutes, 10:48");
+        assert_eq!(words(zone.until(NOW.plus(86_400 * 12), NOW)), "in 12 days, 3 Dec 2026");
+        let date = |text: &str| words(zone.date(Date::parse(text).unwrap(), NOW));
+        assert_eq!(date("2026-11-21"), "today, 21 Nov 2026");
+        assert_eq!(date("2026-11-20"), "1 day ago, 20 Nov 2026");
+        assert!(
+            zone.time(NOW, NOW)
+                .0
+                .contains("datetime=\"2026-11-21T08:14:02Z\" title=\"21 Nov 2026, 10:14\"")
+        );
+    }
+
+    #[test]
+    fn unknown_zones_are_not_taken() {
+        assert!(Zone::named("Mars/Olympus").is_none() && Zone::named("").is_none());
+        assert!(Zone::all().iter().any(|name| name == "Europe/Helsinki"));
+    }
+}

@@ -1,0 +1,397 @@
+//! The whole console in process: temporary data directory, frozen clock, seeded randomness, the gate open to loopback, three people
+//! with a session each, and [`Browser`]s with a cookie jar that go through the real router.
+
+use super::databases::{NOW, config};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use mailgrant::app::App;
+use mailgrant::clock::MockClock;
+use mailgrant::model::UserId;
+use mailgrant::model::user::{Role, Theme, User};
+use mailgrant::random::SeededRandom;
+use mailgrant::store::sessions::Sessions;
+use mailgrant::web::{Peer, WebState, router};
+use scraper::{Html, Selector};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tower::ServiceExt;
+use tower_sessions::SessionStore;
+use tower_sessions::session::{Id, Record};
+
+/// What the three people sign in with.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// [`PASSWORD`], hashed cheaply: the first sign-in makes it dear.
+const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$";
+
+/// A console for one test.
+pub struct TestApp {
+    pub app: App,
+    pub web: WebState,
+    pub clock: MockClock,
+    pub router: Router,
+    sessions: BTreeMap<&'static str, String>,
+    directory: Arc<TempDir>,
+    settings: Vec<(String, String)>,
+}
+
+impl TestApp {
+    /// With an admin (Maija Korhonen), an operator (Ossi Lahti) and a viewer (Vera Salo) @contoso.test.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings, as environment variables.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let mut t = Self::fresh_with(settings).await;
+        for (role, name) in [
+            (Role::Admin, "Maija Korhonen"),
+            (Role::Operator, "Ossi Lahti"),
+            (Role::Viewer, "Vera Salo"),
+        ] {
+            let session = t.add_user(role, name).await;
+            t.sessions.insert(role.as_str(), session);
+        }
+        t
+    }
+
+    /// A console at its very first start: nobody has an account.
+    pub async fn fresh() -> Self {
+        Self::fresh_with(&[]).await
+    }
+
+    async fn fresh_with(settings: &[(&str, &str)]) -> Self {
+        let settings = settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Self::open(Arc::new(TempDir::new().unwrap()), settings, MockClock::at(NOW), 1).await
+    }
+
+    async fn open(directory: Arc<TempDir>, settings: Vec<(String, String)>, clock: MockClock, seed: u64) -> Self {
+        let mut all = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
+        all.extend(settings.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let config = config(&directory.path().join("data"), &all);
+        let app = App::open(config, Arc::new(clock.clone()), Arc::new(SeededRandom::new(seed)))
+            .await
+            .unwrap();
+        let mut web = WebState::new(app.clone()).await.unwrap();
+        web.zone = mailgrant::web::time::Zone::utc();
+        Self {
+            router: router(web.clone()),
+            web,
+            app,
+            clock,
+            sessions: BTreeMap::new(),
+            directory,
+            settings,
+        }
+    }
+
+    /// The same data directory in a new process, so to speak.
+    pub async fn restart(self) -> Self {
+        self.app.store.close().await;
+        let seed = u64::from(self.app.random.id().as_bytes()[0]) + 2;
+        let mut t = Self::open(Arc::clone(&self.directory), self.settings.clone(), self.clock.clone(), seed).await;
+        t.sessions = self.sessions;
+        t
+    }
+
+    /// An account with a session; returns the session's id.
+    pub async fn add_user(&self, role: Role, name: &str) -> String {
+        let hash = argon2::PasswordHasher::hash_password_with_salt(
+            &argon2::Argon2::new(
+                argon2::Algorithm::Argon2id,
+                argon2::Version::V0x13,
+                argon2::Params::new(8, 1, 1, None).unwrap(),
+            ),
+            PASSWORD.as_bytes(),
+            b"0123456789abcdef",
+        );
+        let hash: argon2::password_hash::phc::PasswordHash = hash.unwrap();
+        assert!(hash.to_string().starts_with(HASH));
+        let user = User {
+            id: UserId(self.app.new_id()),
+            email: format!("{}@contoso.test", name.to_lowercase().replace(' ', ".")),
+            name: name.to_owned(),
+            role,
+            password_hash: hash.to_string(),
+            disabled: false,
+            theme: Theme::System,
+            time_zone: String::new(),
+            created_at: self.app.clock.now(),
+            last_seen_at: None,
+        };
+        let mut tx = self.app.store.begin().await.unwrap();
+        tx.insert_user(&user).await.unwrap();
+        tx.commit().await.unwrap();
+        self.session_for(&user.id).await
+    }
+
+    /// A new session of somebody, as signing in makes one.
+    pub async fn session_for(&self, user: &UserId) -> String {
+        let store = Sessions::new(self.app.store.clone(), Arc::clone(&self.app.clock), Arc::clone(&self.app.random));
+        let mut record = Record {
+            id: Id(0),
+            data: [("user".to_owned(), user.as_str().into())].into(),
+            expiry_date: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        store.create(&mut record).await.unwrap();
+        record.id.to_string()
+    }
+
+    /// A browser with the admin's session.
+    pub fn admin(&self) -> Browser {
+        self.signed_in("admin")
+    }
+
+    /// A browser with the operator's session.
+    pub fn operator(&self) -> Browser {
+        self.signed_in("operator")
+    }
+
+    /// A browser with the viewer's session.
+    pub fn viewer(&self) -> Browser {
+        self.signed_in("viewer")
+    }
+
+    /// By the role's word.
+    pub fn signed_in(&self, role: &str) -> Browser {
+        self.browser_with(&self.sessions[role])
+    }
+
+    /// A browser with the session of this id.
+    pub fn browser_with(&self, session: &str) -> Browser {
+        let mut browser = self.anonymous();
+        browser.cookies.insert(self.web.cookies.session.to_owned(), session.to_owned());
+        browser
+    }
+
+    /// A browser that was never here.
+    pub fn anonymous(&self) -> Browser {
+        Browser {
+            router: self.router.clone(),
+            cookies: BTreeMap::new(),
+            csrf: None,
+            at: None,
+            headers: vec![("sec-fetch-site".into(), "same-origin".into())],
+            host: self.web.base_url().authority().to_owned(),
+            origin: self.web.base_url().origin().ascii_serialization(),
+            peer: "127.0.0.1:40000".parse().unwrap(),
+        }
+    }
+
+    /// Numbers of rows the text of SQL statements counts; for looking at the database from outside.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(self.app.store.raw_pool()).await.unwrap()
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+}
+
+/// Cookies, the last token seen in a form, and where it came from.
+#[derive(Clone)]
+pub struct Browser {
+    router: Router,
+    pub cookies: BTreeMap<String, String>,
+    pub csrf: Option<String>,
+    at: Option<String>,
+    /// Sent with every POST; `sec-fetch-site: same-origin` to begin with.
+    pub headers: Vec<(String, String)>,
+    pub host: String,
+    origin: String,
+    pub peer: SocketAddr,
+}
+
+impl Browser {
+    /// Asks for a page; follows no redirect.
+    pub async fn get(&mut self, path: impl AsRef<str>) -> Page {
+        let page = self.send(Method::GET, path.as_ref(), &[], Body::empty()).await;
+        if page.status == StatusCode::OK {
+            self.at = Some(path.as_ref().to_owned());
+        }
+        page
+    }
+
+    /// Asks for a page and follows redirects within the console.
+    pub async fn visit(&mut self, path: impl AsRef<str>) -> Page {
+        let page = self.get(path).await;
+        self.follow(page).await
+    }
+
+    /// Where an answer leads.
+    pub async fn follow(&mut self, mut page: Page) -> Page {
+        for _ in 0..5 {
+            match page.location() {
+                Some(location) if page.status.is_redirection() && location.starts_with('/') => page = self.get(&location).await,
+                _ => break,
+            }
+        }
+        page
+    }
+
+    /// Sends a form with the token of the last page; without one a page is asked for first. Follows no redirect.
+    pub async fn post(&mut self, path: impl AsRef<str>, fields: &[(&str, &str)]) -> Page {
+        if self.csrf.is_none() {
+            let known = if self.cookies.keys().any(|name| name.ends_with("session")) {
+                "/me"
+            } else {
+                "/login"
+            };
+            self.visit(known).await;
+        }
+        let token = self.csrf.clone().unwrap_or_default();
+        let mut all = vec![("csrf_token", token.as_str())];
+        all.extend_from_slice(fields);
+        self.post_raw(path, &all).await
+    }
+
+    /// Sends a form and follows.
+    pub async fn submit(&mut self, path: impl AsRef<str>, fields: &[(&str, &str)]) -> Page {
+        let page = self.post(path, fields).await;
+        self.follow(page).await
+    }
+
+    /// Sends exactly these fields.
+    pub async fn post_raw(&mut self, path: impl AsRef<str>, fields: &[(&str, &str)]) -> Page {
+        let body = serde_urlencoded::to_string(fields).unwrap();
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.send(Method::POST, path.as_ref(), &headers, Body::from(body)).await
+    }
+
+    /// Sends anything.
+    pub async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Page {
+        let mut request = Request::builder().method(method.clone()).uri(path).header(header::HOST, &self.host);
+        if !self.cookies.is_empty() {
+            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        if method == Method::POST {
+            for (name, value) in &self.headers {
+                request = request.header(name.as_str(), value.as_str());
+            }
+        }
+        if let Some(at) = &self.at {
+            request = request.header(header::REFERER, format!("{}{at}", self.origin));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(body).unwrap();
+        request.extensions_mut().insert(Peer(self.peer));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            if value.is_empty() || cookie.to_ascii_lowercase().contains("max-age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let body = body.collect().await.unwrap().to_bytes();
+        let page = Page {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        };
+        if let Some(token) = page.attribute("input[name=csrf_token]", "value") {
+            self.csrf = Some(token);
+        }
+        page
+    }
+}
+
+/// An answer.
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Page {
+    /// The text of every element a CSS selector finds, blanks folded; empty if there is none.
+    pub fn text(&self, css: &str) -> String {
+        let html = Html::parse_document(&self.body);
+        let all: Vec<String> = html
+            .select(&Selector::parse(css).unwrap())
+            .map(|element| fold(&element.text().collect::<String>()))
+            .collect();
+        all.join("\n")
+    }
+
+    /// An attribute of the first element a selector finds.
+    pub fn attribute(&self, css: &str, name: &str) -> Option<String> {
+        let html = Html::parse_document(&self.body);
+        let selector = Selector::parse(css).unwrap();
+        html.select(&selector).next()?.attr(name).map(str::to_owned)
+    }
+
+    /// Whether a selector finds anything.
+    pub fn has(&self, css: &str) -> bool {
+        Html::parse_document(&self.body)
+            .select(&Selector::parse(css).unwrap())
+            .next()
+            .is_some()
+    }
+
+    /// Everything one can read on the page.
+    pub fn words(&self) -> String {
+        self.text("body")
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> String {
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Where it leads.
+    pub fn location(&self) -> Option<String> {
+        Some(self.header("location")).filter(|location| !location.is_empty())
+    }
+
+    /// `csrf_token` and every other field of the first form with this action, as a browser would send them unchanged.
+    pub fn form(&self, action: &str) -> Vec<(String, String)> {
+        let html = Html::parse_document(&self.body);
+        let form = Selector::parse(&format!("form[action=\"{action}\"]")).unwrap();
+        let Some(form) = html.select(&form).next() else { return Vec::new() };
+        let controls = Selector::parse("input[name], textarea[name], select[name]").unwrap();
+        let option = Selector::parse("option").unwrap();
+        let mut fields = Vec::new();
+        for control in form.select(&controls) {
+            let (name, element) = (control.attr("name").unwrap().to_owned(), control.value());
+            let kind = element.attr("type").unwrap_or("text");
+            if matches!(kind, "checkbox" | "radio") && element.attr("checked").is_none() {
+                continue;
+            }
+            let value = match element.name() {
+                "textarea" => control.text().collect(),
+                "select" => {
+                    let options: Vec<_> = control.select(&option).collect();
+                    let chosen = options.iter().find(|option| option.attr("selected").is_some()).or(options.first());
+                    chosen.and_then(|option| option.attr("value")).unwrap_or_default().to_owned()
+                }
+                _ => element
+                    .attr("value")
+                    .unwrap_or(if kind == "checkbox" { "on" } else { "" })
+                    .to_owned(),
+            };
+            fields.push((name, value));
+        }
+        fields
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,4 @@
+//! The console's pages, through the router in process.
+
+mod access;
+mod me;
