@@ -4,6 +4,7 @@
 mod actions;
 mod oauth;
 mod probe;
+mod real;
 mod store;
 mod support;
 mod web;

@@ -1,6 +1,9 @@
 //! Everything that changes something: who acts goes in, what came of it comes out, and the audit entry is written with the change.
 
 pub mod access_token;
+pub mod authorize;
+pub mod config;
+pub mod links;
 pub mod mailboxes;
 pub mod place;
 pub mod probe;

@@ -10,10 +10,11 @@ pub use lint::{Warning, lint};
 
 use super::{ActionError, FieldProblem, place};
 use crate::app::App;
+use crate::diagnosis::{self, Evidence, own};
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::{Provider, StoredSecret};
 use crate::model::template::TemplateKind;
-use crate::model::token::{TokenEvent, TokenEventKind};
+use crate::model::token::{Grant, GrantState, TokenEvent, TokenEventKind};
 use crate::model::{Date, ProviderId};
 use crate::oauth::{Discovery, discovery};
 use crate::secret::ClientSecret;
@@ -177,6 +178,9 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Provider, mut new
                 at: now,
             };
             tx.add_token_event(app.new_id(), &token.id, &event).await?;
+            if let Some(grant) = tx.grant(&token.id).await? {
+                follow(app, tx, &new, grant).await?;
+            }
         }
     }
     audit(app, tx, actor, "provider.update", &new, detail).await?;
@@ -186,6 +190,28 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Provider, mut new
         moved,
         mailboxes,
     })
+}
+
+/// A grant of another destination waits for a new sign-in; back at its own one it counts again.
+async fn follow(app: &App, tx: &mut Tx, provider: &Provider, mut grant: Grant) -> Result<(), StoreError> {
+    let error = serde_json::to_string(&diagnosis::diagnose(&Evidence::own(own::DESTINATION_CHANGED))).unwrap_or_default();
+    let waits = grant.state == GrantState::Revoked && grant.last_error.as_deref() == Some(error.as_str());
+    match place::is_current(&grant, provider) {
+        false if grant.state != GrantState::Revoked => {
+            grant.state = GrantState::Revoked;
+            grant.last_error = Some(error);
+            grant.last_error_at = Some(app.clock.now());
+        }
+        true if waits => {
+            grant.state = GrantState::Active;
+            grant.last_error = None;
+            grant.last_error_at = None;
+        }
+        _ => return Ok(()),
+    }
+    let generation = grant.generation;
+    tx.update_grant(&grant, generation, None).await?;
+    Ok(())
 }
 
 /// What differs, in words; secrets only as "changed".

@@ -5,6 +5,7 @@ pub mod check;
 
 pub use check::{TokenEdit, TokenInput, check_token, lint};
 
+use super::access_token::{NewGrant, store_first_grant};
 use super::{ActionError, FieldProblem, place};
 use crate::actions::providers::trial::diagnosis_of;
 use crate::app::App;
@@ -13,7 +14,7 @@ use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::Pause;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, GrantState, Identity, Token, TokenEvent, TokenEventKind};
+use crate::model::token::{Grant, GrantState, Token, TokenEvent, TokenEventKind};
 use crate::oauth::{Client, Revocation, revoke};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::{StoreError, Tx};
@@ -188,53 +189,10 @@ async fn import(
     provider: &Provider,
     refresh_token: &RefreshToken,
 ) -> Result<(), StoreError> {
-    let now = app.clock.now();
-    let old = tx.grant(&token.id).await?;
-    let version = old.as_ref().map_or(1, next_version);
-    let destination = provider.destination();
-    let sealed = app.vault.seal(
-        &place::refresh_token(&token.id, version, &destination),
-        refresh_token.expose_secret(),
-    );
-    let grant = Grant {
-        token_id: token.id.clone(),
-        state: GrantState::Active,
-        generation: old.map_or(1, |old| old.generation + 1),
-        rt_current: Some((sealed, version)),
-        rt_current_proven: false,
-        rt_previous: None,
-        rt_rotated_at: None,
-        access_token: None,
-        token_type: "Bearer".to_owned(),
-        issued_at: None,
-        expires_at: None,
-        granted_scopes: Vec::new(),
-        identity: Identity::default(),
-        destination,
-        authorized_at: Some(now),
-        authorized_by: Some(actor.name.clone()),
-        refreshed_at: None,
-        lease_owner: None,
-        lease_until: None,
-        attempt_id: None,
-        attempt_started: None,
-        outcome: String::new(),
-        failures: 0,
-        retry_at: None,
-        last_error: None,
-        last_error_at: None,
-    };
-    tx.replace_grant(&grant).await?;
-    let text = "Brought along from another program. It is tried at the first renewal.".to_owned();
-    event(app, tx, &token.id, TokenEventKind::Imported, &actor.name, text).await?;
-    tx.reset_mailboxes_of_token(&token.id, now).await?;
+    let by = &actor.name;
+    store_first_grant(app, tx, token, provider, NewGrant::Imported { refresh_token, by }).await?;
+    tx.reset_mailboxes_of_token(&token.id, app.clock.now()).await?;
     audit(app, tx, actor, "token.import", token, "refresh token set".to_owned(), "ok").await
-}
-
-/// The next version of a grant's sealed values: higher than any that is stored.
-pub(super) fn next_version(grant: &Grant) -> i64 {
-    let versions = [&grant.rt_current, &grant.rt_previous, &grant.access_token];
-    versions.into_iter().flatten().map(|(_, version)| *version).max().unwrap_or(0) + 1
 }
 
 /// What the provider made of a sign-out.

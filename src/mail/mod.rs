@@ -10,6 +10,7 @@ mod mask;
 pub mod messages;
 pub mod net;
 pub mod record;
+mod replies;
 pub mod sasl;
 pub mod smtp;
 pub mod stream;

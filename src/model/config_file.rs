@@ -51,6 +51,7 @@ const PROVIDER: Keys = &[
     ("revocation_url", Kind::Text),
     ("admin_consent_url", Kind::Text),
     ("userinfo_url", Kind::Text),
+    ("iss_required", Kind::Flag),
     ("pkce", Kind::Flag),
     ("extra_authorize_params", Kind::Pairs),
 ];

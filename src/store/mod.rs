@@ -10,6 +10,7 @@ pub mod reports;
 pub mod sessions;
 pub mod settings;
 pub mod throttles;
+pub mod token_list;
 pub mod tokens;
 pub mod users;
 

@@ -187,3 +187,29 @@ fn smtp_target(server: &Server, security: Security) -> SmtpTarget {
         hello_name: "mailgrant.test".to_owned(),
     }
 }
+
+/// Tests run in tasks of their own, so that leaving the page does not stop them.
+#[tokio::test]
+async fn tests_can_run_in_tasks_of_their_own() {
+    let lab = Lab::new();
+    let server = imap_server::Imapd::default().start(lab.identity()).await;
+    let target = imap_target(&server, Security::Tls);
+    let outgoing = smtp_target(&server, Security::Tls);
+    let (mut steps, mut watcher) = lab.steps(Direction::Incoming, Vec::new());
+    let connector = lab.connector.clone();
+    let task = tokio::spawn(async move {
+        let read = probe::imap(&connector, &target, &mut steps).await;
+        let sent = probe::smtp(&connector, &outgoing, &mut steps).await;
+        let _ = probe::arrived(&connector, &target, "<x@x.test>", Duration::from_secs(1), &mut steps).await;
+        (read, sent, steps.finish())
+    });
+    let mut seen = 0;
+    while watcher.changed().await.is_ok() {
+        let steps = watcher.borrow_and_update().steps.len();
+        assert!(steps >= seen, "reports only grow");
+        seen = steps;
+    }
+    let (read, sent, (report, _)) = task.await.unwrap();
+    assert!(read.is_ok() && sent.is_err(), "{report:?}");
+    assert_eq!(report.failed_step().unwrap().step, Stage::Greeting);
+}

@@ -173,6 +173,8 @@ EOF
         cat
     } >"$dir/dovecot.conf"
     chmod 600 "$dir"/*.conf "$dir/passwords"
+    # Not root but the auth process reads this one, with every sign-in.
+    chown dovecot "$dir/passwords"
     dovecot -c "$dir/dovecot.conf" >"$rig/log/$1.start.log" 2>&1
     remember_pid "$1" "$(pid_from "$dir/run/master.pid")"
 }

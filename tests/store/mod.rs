@@ -4,3 +4,4 @@ mod audit;
 mod mailboxes;
 mod open;
 mod records;
+mod token_list;

@@ -7,7 +7,7 @@ use mailgrant::model::{Date, Name, ProviderId, RunId, Sealed, TokenId};
 use mailgrant::store::reports::{Run, RunFilter};
 use mailgrant::store::{Store, StoreError, Tx};
 
-fn provider() -> Provider {
+pub(super) fn provider() -> Provider {
     Provider {
         id: ProviderId("p1".into()),
         name: Name::parse("contoso").unwrap(),
@@ -44,7 +44,7 @@ fn provider() -> Provider {
     }
 }
 
-fn token() -> Token {
+pub(super) fn token() -> Token {
     Token {
         id: TokenId("t1".into()),
         name: Name::parse("support").unwrap(),
@@ -61,7 +61,7 @@ fn token() -> Token {
     }
 }
 
-fn grant() -> Grant {
+pub(super) fn grant() -> Grant {
     Grant {
         token_id: TokenId("t1".into()),
         state: GrantState::Active,

@@ -1,0 +1,115 @@
+//! Sign-in links `/l/{code}` (OAUTH-15; `ux.md`, 6.18): for people without an account here, for a private window, and for
+//! `token authorize`. A link is for one token and one sign-in, ends after 72 hours at the latest, and can be taken back.
+
+use super::ActionError;
+use super::tokens::audit;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::audit::Actor;
+use crate::model::token::{Link, Prompt, Token};
+use crate::secret::Nonce;
+use crate::store::StoreError;
+use crate::vault::sha256;
+
+/// The longest life of a link, in seconds.
+pub const LONGEST: i64 = 72 * 3600;
+/// How many octets a code is made of.
+const CODE_OCTETS: usize = 24;
+
+/// What can be done with a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// It can be used.
+    Ready,
+    /// Somebody signed in through it.
+    Used,
+    /// Its time is over.
+    Ended,
+    /// It was taken back.
+    Withdrawn,
+}
+
+/// The state of a link.
+pub fn state(link: &Link, now: Timestamp) -> LinkState {
+    if link.used_at.is_some() {
+        LinkState::Used
+    } else if link.withdrawn {
+        LinkState::Withdrawn
+    } else if now > link.expires_at {
+        LinkState::Ended
+    } else {
+        LinkState::Ready
+    }
+}
+
+/// A new link.
+#[derive(Debug)]
+pub struct NewLink {
+    /// As it is stored.
+    pub link: Link,
+    /// Its address. Holds the code, which nothing else does: shown once.
+    pub url: Nonce,
+}
+
+/// Makes a link. `seconds` is cut to [`LONGEST`].
+pub async fn create(app: &App, actor: &Actor, token: &Token, prompt: Prompt, seconds: i64) -> Result<NewLink, StoreError> {
+    let now = app.clock.now();
+    let code = app.random.base64url(CODE_OCTETS);
+    let link = Link {
+        id: app.new_id(),
+        code_hash: sha256(&code),
+        token_id: token.id.clone(),
+        prompt,
+        created_by: actor.name.clone(),
+        created_at: now,
+        expires_at: now.plus(seconds.clamp(60, LONGEST)),
+        opened_at: None,
+        used_at: None,
+        withdrawn: false,
+        outcome: String::new(),
+        detail: String::new(),
+    };
+    let mut tx = app.store.begin().await?;
+    tx.insert_link(&link).await?;
+    let detail = format!("ends {}", link.expires_at.to_rfc3339());
+    audit(app, &mut tx, actor, "link.create", token, detail, "ok").await?;
+    tx.commit().await?;
+    Ok(NewLink {
+        link,
+        url: Nonce::new(app.config.url(&format!("/l/{code}"))),
+    })
+}
+
+/// The link of a code, with its token.
+pub async fn find(app: &App, code: &str) -> Result<Option<(Link, Token)>, StoreError> {
+    // Longer than any code is: not worth a look.
+    if code.len() > 100 {
+        return Ok(None);
+    }
+    let Some(link) = app.store.link_by_code(&sha256(code)).await? else {
+        return Ok(None);
+    };
+    Ok(app.store.token_by_id(&link.token_id).await?.map(|token| (link, token)))
+}
+
+/// Notes that a link was opened, for whoever sent it. It isn't used up by that: mail scanners open links too.
+pub async fn opened(app: &App, link: &Link) -> Result<(), StoreError> {
+    if link.opened_at.is_some() || state(link, app.clock.now()) != LinkState::Ready {
+        return Ok(());
+    }
+    let mut tx = app.store.begin().await?;
+    tx.mark_link_opened(&link.id, app.clock.now()).await?;
+    tx.commit().await
+}
+
+/// Takes a link back.
+pub async fn withdraw(app: &App, actor: &Actor, token: &Token, link: &Link) -> Result<(), ActionError> {
+    if link.token_id != token.id {
+        return Err(ActionError::NotFound("link"));
+    }
+    let mut tx = app.store.begin().await?;
+    tx.withdraw_link(&link.id).await?;
+    audit(app, &mut tx, actor, "link.withdraw", token, String::new(), "ok").await?;
+    tx.commit().await?;
+    Ok(())
+}

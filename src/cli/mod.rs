@@ -1,0 +1,81 @@
+//! The command tree, exit statuses and `--json` (`interfaces.md`, Commands).
+
+pub mod answer;
+pub mod config;
+pub mod provider;
+pub mod token;
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::{Config, Flags};
+use crate::random::SystemRandom;
+use answer::{Answer, Failure, Outcome};
+use clap::Parser;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Gets, keeps and hands out OAuth 2.0 tokens for mailboxes
+#[derive(Debug, Parser)]
+#[command(name = "mailgrant", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check, apply or export the configuration file
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Providers: app registrations at authorization servers
+    #[command(subcommand)]
+    Provider(provider::Command),
+    /// Outbound tokens
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+/// Parses the command line, runs the command, and reports what came of it.
+pub async fn main() -> ExitCode {
+    // Exits with status 2 on wrong use, with 0 after --help and --version.
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Outcome {
+    let app = open(&cli.flags).await?;
+    let outcome = match cli.command {
+        Command::Config(command) => config::run(&app, command).await,
+        Command::Provider(command) => provider::run(&app, command).await,
+        Command::Token(command) => token::run(&app, command).await,
+    };
+    finish(&app).await;
+    outcome
+}
+
+/// The settings, from flags, environment and file.
+fn settings(flags: &Flags) -> Result<Config, Failure> {
+    Config::load(flags, |name| std::env::var(name).ok()).map_err(|error| {
+        let failure = Failure::wrong(error.message);
+        error.help.into_iter().fold(failure, Failure::help)
+    })
+}
+
+/// Opens the data directory.
+async fn open(flags: &Flags) -> Result<App, Failure> {
+    let config = settings(flags)?;
+    Ok(App::open(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?)
+}
+
+/// Lets renewals under way end, and the database with them.
+async fn finish(app: &App) {
+    app.tasks.close();
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(30), app.tasks.wait()).await;
+    app.store.close().await;
+}
