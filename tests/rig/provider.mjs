@@ -17,13 +17,13 @@ import { tokenEndpoint } from './token_endpoint.mjs';
 const [dir, port, controlPort] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const issuer = `https://localhost:${port}`;
 
-/** Scopes that stand for mail; Google's opens all three protocols. */
-const MAIL_SCOPES = [
-  'https://outlook.office.com/IMAP.AccessAsUser.All',
-  'https://outlook.office.com/POP.AccessAsUser.All',
-  'https://outlook.office.com/SMTP.Send',
-  'https://mail.google.com/',
-];
+/** Microsoft's scope for each mail protocol, and Google's, which opens all of them. */
+const MAIL_SCOPES = {
+  imap: 'https://outlook.office.com/IMAP.AccessAsUser.All',
+  pop3: 'https://outlook.office.com/POP.AccessAsUser.All',
+  smtp: 'https://outlook.office.com/SMTP.Send',
+};
+const GOOGLE_MAIL = 'https://mail.google.com/';
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const policy = interactionPolicy.base();
@@ -56,10 +56,18 @@ function keepOfflineAccess(ctx, accessType) {
   }
 }
 
-/** Facts for the mail servers, which ask by introspection: `email` is the mailbox, `shared` another one it may open. */
+/** What the mail servers read in the introspection answer: for each protocol the mailbox that the token opens, and the shared
+    one. A name no mailbox has stands for none: where it is missing Dovecot calls that a failure of its own. */
 function mailClaims(_ctx, token) {
   const person = accountOf(token.accountId);
-  return { email: person?.email ?? token.clientId, shared: person?.shared ?? 'none' };
+  const granted = new Set((token.scope ?? '').split(' '));
+  const claims = { email: person?.email };
+  for (const [protocol, scope] of Object.entries(MAIL_SCOPES)) {
+    const open = person && (granted.has(scope) || granted.has(GOOGLE_MAIL));
+    claims[`${protocol}_mailbox`] = open ? person.email : 'none';
+    claims[`${protocol}_shared`] = open ? (person.shared ?? 'none') : 'none';
+  }
+  return claims;
 }
 
 const provider = new Provider(issuer, {
@@ -74,7 +82,7 @@ const provider = new Provider(issuer, {
       grant_types: [],
     },
   ],
-  scopes: ['openid', 'offline_access', 'email', 'profile', ...MAIL_SCOPES],
+  scopes: ['openid', 'offline_access', 'email', 'profile', GOOGLE_MAIL, ...Object.values(MAIL_SCOPES)],
   claims: { openid: ['sub', 'tid'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
   conformIdTokenClaims: false,
   cookies: { keys: [randomBytes(24).toString('base64url')] },
