@@ -77,7 +77,7 @@ pub async fn begin(
 ) -> Result<Begun, BeginError> {
     let now = app.clock.now();
     let prompt = prompt.or(token.prompt).unwrap_or(provider.prompt);
-    let redirect_uri = redirect_uri(app, provider);
+    let redirect_uri = redirect_uri(app, provider).await?;
     let sign_in = SignIn {
         redirect_uri: &redirect_uri,
         scopes: &token.scopes,

@@ -1,7 +1,7 @@
 //! Sign-in links `/l/{code}` (OAUTH-15; `ux.md`, 6.18): for people without an account here, for a private window, and for
 //! `token authorize`. A link is for one token and one sign-in, ends after 72 hours at the latest, and can be taken back.
 
-use super::ActionError;
+use super::{ActionError, settings};
 use super::tokens::audit;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -76,7 +76,7 @@ pub async fn create(app: &App, actor: &Actor, token: &Token, prompt: Prompt, sec
     tx.commit().await?;
     Ok(NewLink {
         link,
-        url: Nonce::new(app.config.url(&format!("/l/{code}"))),
+        url: Nonce::new(settings::url(app, &format!("/l/{code}")).await?),
     })
 }
 

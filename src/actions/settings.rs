@@ -20,6 +20,11 @@ pub async fn base_url(app: &App) -> StoreResult<Url> {
         .unwrap_or_else(|| app.config.base_url.clone()))
 }
 
+/// An address below the public one: `path` starts with a slash.
+pub async fn url(app: &App, path: &str) -> StoreResult<String> {
+    Ok(format!("{}{path}", base_url(app).await?.as_str().trim_end_matches('/')))
+}
+
 /// Stores the public address; a sentence where it can't be used.
 pub async fn set_base_url(app: &App, actor: &Actor, text: &str) -> StoreResult<Result<Url, String>> {
     let url = match check_base_url(text.to_owned(), app.config.insecure_http) {

@@ -1,10 +1,13 @@
 //! What may be saved about a provider and still deserves a word: shown in the form, on its page, and by `config check`.
 
+use crate::actions::settings;
 use crate::app::App;
 use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
 use crate::model::scopes;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::Prompt;
+use crate::store::StoreResult;
+use url::Url;
 
 /// From how many days before its end is a secret worth a word?
 pub const SECRET_ENDS_SOON: i64 = 60;
@@ -19,7 +22,8 @@ pub struct Warning {
 }
 
 /// Everything there is to know, most urgent first.
-pub fn lint(app: &App, provider: &Provider) -> Vec<Warning> {
+pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
+    let base_url = settings::base_url(app).await?;
     let mut warnings = Vec::new();
     let mut warn = |field, text: String| warnings.push(Warning { field, text });
     let kind = provider.template;
@@ -71,7 +75,7 @@ pub fn lint(app: &App, provider: &Provider) -> Vec<Warning> {
         warn("scopes", format!("{text}."));
     }
     match kind {
-        TemplateKind::Microsoft => microsoft(app, provider, at_home, &mut warn),
+        TemplateKind::Microsoft => microsoft(&base_url, provider, at_home, &mut warn),
         TemplateKind::Google => google(provider, &mut warn),
         TemplateKind::Yahoo if at_home => {
             warn("scopes", "Mail permission must be approved by Yahoo first.".to_owned());
@@ -87,10 +91,10 @@ pub fn lint(app: &App, provider: &Provider) -> Vec<Warning> {
             "With prompt \"none\" a sign-in succeeds only if the right account is signed in to the browser already.".to_owned(),
         );
     }
-    warnings
+    Ok(warnings)
 }
 
-fn microsoft(app: &App, provider: &Provider, at_home: bool, warn: &mut impl FnMut(&'static str, String)) {
+fn microsoft(base_url: &Url, provider: &Provider, at_home: bool, warn: &mut impl FnMut(&'static str, String)) {
     let tenant = provider.tenant.as_deref().unwrap_or_default().to_ascii_lowercase();
     if matches!(tenant.as_str(), "common" | "organizations") {
         warn(
@@ -105,8 +109,8 @@ fn microsoft(app: &App, provider: &Provider, at_home: bool, warn: &mut impl FnMu
                 .to_owned(),
         );
     }
-    let host = app.config.base_url.host_str().unwrap_or_default();
-    if app.config.base_url.scheme() == "http" && host != "localhost" && at_home {
+    let host = base_url.host_str().unwrap_or_default();
+    if base_url.scheme() == "http" && host != "localhost" && at_home {
         warn(
             "name",
             format!(

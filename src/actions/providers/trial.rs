@@ -2,7 +2,7 @@
 //! signing in. What can't is listed as proved by the first sign-in.
 
 use super::place;
-use crate::actions::ActionError;
+use crate::actions::{ActionError, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence, diagnose};
@@ -13,6 +13,7 @@ use crate::model::report::{Diagnosis, Outcome};
 use crate::model::template::{self, TemplateKind};
 use crate::oauth::{Client, DiscoveryError, OAuthError, authorization, discovery, token_request};
 use crate::secret::{ClientSecret, Nonce};
+use crate::store::StoreResult;
 use serde::{Deserialize, Serialize};
 
 /// A step of a check.
@@ -204,7 +205,10 @@ pub async fn try_secret(app: &App, provider: &Provider, secret: Option<ClientSec
     let client = Client::new(provider, secret);
     let code = Nonce::new(app.random.base64url(32));
     let verifier = Nonce::new(app.random.base64url(32));
-    let redirect = redirect_uri(app, provider);
+    let redirect = match redirect_uri(app, provider).await {
+        Ok(redirect) => redirect,
+        Err(error) => return Trial::Unclear(error.to_string()),
+    };
     let made_up = authorization::exchange(&app.http, &client, &code, Some(&verifier), &redirect).await;
     let trial = judge(made_up.err());
     let microsoft = provider.template == TemplateKind::Microsoft && provider.client_auth != ClientAuth::None;
@@ -264,6 +268,6 @@ pub fn diagnosis_of(error: &OAuthError) -> Diagnosis {
 }
 
 /// Where a provider sends the browser back to: one address for each, from the public address alone (OAUTH-4, OAUTH-5).
-pub fn redirect_uri(app: &App, provider: &Provider) -> String {
-    app.config.url(&format!("/oauth/callback/{}", provider.name))
+pub async fn redirect_uri(app: &App, provider: &Provider) -> StoreResult<String> {
+    settings::url(app, &format!("/oauth/callback/{}", provider.name)).await
 }
