@@ -1,0 +1,58 @@
+// What the browser tests know of the test rig: its rig.json, and its control server.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+/** Packages of the rig: playwright-core and axe-core live there. */
+export const rigModules = createRequire(new URL('../rig/package.json', import.meta.url));
+
+/** The scopes that open a mailbox of the rig. */
+export const READ = 'https://outlook.office.com/IMAP.AccessAsUser.All';
+export const SEND = 'https://outlook.office.com/SMTP.Send';
+
+/** The secret of every client registered here. */
+export const SECRET = 'rig-secret-of-the-browser-tests';
+
+function setting(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set; tests/run sets it`);
+  return value;
+}
+
+/** The binary under test. */
+export const binary = setting('MAILGRANT_BIN');
+
+/** rig.json. */
+export const rig = JSON.parse(readFileSync(setting('MAILGRANT_TEST_RIG'), 'utf8'));
+
+/** Leaves the mark that says Chromium really ran. */
+export const markRun = () => writeFileSync(join(rig.ran, 'chromium'), '');
+
+/** Asks the control server. */
+export async function control(path, body) {
+  const response = await fetch(rig.control_url + path, body && { method: 'POST', body: JSON.stringify(body) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`control server, ${path}: ${answer.error}`);
+  return answer;
+}
+
+/** Registers a client whose sign-ins return to this console, as an admin does in the provider's own console. */
+export async function register(origin, provider, options = {}) {
+  const client_id = `browser-${randomBytes(4).toString('hex')}`;
+  await control('/client', {
+    client_id,
+    client_secret: SECRET,
+    token_endpoint_auth_method: 'client_secret_basic',
+    redirect_uris: [`${origin}/oauth/callback/${provider}`],
+    ...options,
+  });
+  return client_id;
+}
+
+/** An address nobody else uses, with a mailbox of `count` messages. */
+export async function somebody(start, count = 2) {
+  const address = `${start}-${randomBytes(3).toString('hex')}@${rig.domain}`;
+  await control('/mail', { address, count, subject: 'A question' });
+  return address;
+}
