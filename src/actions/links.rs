@@ -1,8 +1,8 @@
 //! Sign-in links `/l/{code}` (OAUTH-15; `ux.md`, 6.18): for people without an account here, for a private window, and for
 //! `token authorize`. A link is for one token and one sign-in, ends after 72 hours at the latest, and can be taken back.
 
-use super::{ActionError, settings};
 use super::tokens::audit;
+use super::{ActionError, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::Actor;

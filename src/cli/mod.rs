@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod doctor;
 pub mod provider;
 pub mod token;
 
@@ -35,6 +36,12 @@ enum Command {
     /// Outbound tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Is this installation sound?
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Parses the command line, runs the command, and reports what came of it.
@@ -54,6 +61,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,
         Command::Token(command) => token::run(&app, command).await,
+        Command::Doctor { json } => doctor::run(&app, json).await,
     };
     finish(&app).await;
     outcome

@@ -1,6 +1,7 @@
 //! `mailgrant provider list`.
 
 use super::answer::{Answer, Outcome, print, print_json, print_table};
+use crate::actions::settings;
 use crate::app::App;
 use serde::Serialize;
 
@@ -34,6 +35,7 @@ struct Row {
 pub async fn run(app: &App, command: Command) -> Outcome {
     let Command::List { json } = command;
     let usage = app.store.provider_usage().await?;
+    let callback = settings::url(app, "/oauth/callback/").await?;
     let rows: Vec<Row> = app
         .store
         .providers()
@@ -45,7 +47,7 @@ pub async fn run(app: &App, command: Command) -> Outcome {
                 .find(|(id, ..)| *id == provider.id)
                 .map_or((0, 0), |(_, tokens, mailboxes)| (*tokens, *mailboxes));
             Row {
-                redirect_uri: app.config.url(&format!("/oauth/callback/{}", provider.name)),
+                redirect_uri: format!("{callback}{}", provider.name),
                 name: provider.name.to_string(),
                 template: provider.template.as_str(),
                 tenant: provider.tenant,

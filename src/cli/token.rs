@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table};
 use crate::actions::access_token::{self, Handed, access_token, refresh_now, settle_unanswered};
-use crate::actions::links;
 use crate::actions::tokens::{Told, log_out};
+use crate::actions::{links, settings};
 use crate::app::App;
 use crate::model::Name;
 use crate::model::audit::{Actor, AuditEntry};
@@ -270,7 +270,7 @@ async fn authorize(app: &App, name: &str) -> Outcome {
         return Err(
             Failure::no("no console answers at the public address, and the sign-in has to come back to one")
                 .help("start it with: mailgrant serve")
-                .help(format!("its address is {} (MAILGRANT_BASE_URL)", app.config.base_url)),
+                .help(format!("its address is {} (MAILGRANT_BASE_URL)", settings::base_url(app).await?)),
         );
     }
     let provider = provider_of(app, &token).await?;

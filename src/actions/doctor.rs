@@ -1,0 +1,408 @@
+//! Is this installation sound? Checks of the data directory, database, key, clock-independent dates, and of the way to the servers in
+//! use. Reads only; the same checks serve the command and, later, the page.
+
+use crate::actions::settings;
+use crate::app::App;
+use crate::model::mailbox::Auth;
+use crate::model::provider::ClientAuth;
+use crate::model::token::GrantState;
+use crate::model::user::Role;
+use crate::store::{Engine, StoreResult};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::Duration;
+
+/// How long may a server take to accept a connection?
+const CONNECT: Duration = Duration::from_secs(5);
+/// How many servers are asked at once?
+const AT_ONCE: usize = 16;
+/// How many free bytes are too few to go on safely?
+const LITTLE_SPACE: u64 = 64 << 20;
+/// Days before a secret's end from which it is named.
+const SOON: i64 = 30;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Sound.
+    Ok,
+    /// Works, and something needs attention.
+    Warning,
+    /// Not sound.
+    Failed,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+    /// What to do; empty if nothing.
+    pub help: String,
+}
+
+fn ok(name: impl Into<String>, detail: impl Into<String>) -> Check {
+    Check {
+        name: name.into(),
+        verdict: Verdict::Ok,
+        detail: detail.into(),
+        help: String::new(),
+    }
+}
+
+fn bad(verdict: Verdict, name: impl Into<String>, detail: impl Into<String>, help: impl Into<String>) -> Check {
+    Check {
+        name: name.into(),
+        verdict,
+        detail: detail.into(),
+        help: help.into(),
+    }
+}
+
+/// Runs every check. That the data directory, key and database could be opened at all is known by having an [`App`].
+pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
+    let mut checks = vec![
+        data_directory(app),
+        disk(app),
+        database(app).await,
+        key(app),
+        trusted_roots(app),
+        address(app).await?,
+        network_setting(app),
+    ];
+    checks.push(match app.store.verify_audit().await? {
+        Ok(entries) => ok("audit chain", format!("{entries} entries, intact")),
+        Err(first) => bad(
+            Verdict::Failed,
+            "audit chain",
+            format!("entry {first} is missing or was changed"),
+            "keep a copy of the database and find out who could write to it",
+        ),
+    });
+    checks.push(people(app).await?);
+    checks.extend(providers(app).await?);
+    checks.extend(tokens(app).await?);
+    checks.extend(servers(app).await?);
+    Ok(checks)
+}
+
+fn data_directory(app: &App) -> Check {
+    let directory = &app.config.data_dir;
+    let mut open = Vec::new();
+    for path in std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+    {
+        if let Ok(meta) = std::fs::symlink_metadata(&path)
+            && meta.mode() & 0o077 != 0
+            && !meta.is_symlink()
+        {
+            open.push(path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
+        }
+    }
+    match open.as_slice() {
+        [] => ok("data directory", format!("{}, for its owner only", directory.display())),
+        files => bad(
+            Verdict::Failed,
+            "data directory",
+            format!("others can read {} in {}", files.join(", "), directory.display()),
+            "chmod go= these files",
+        ),
+    }
+}
+
+fn disk(app: &App) -> Check {
+    let probe = app.config.data_dir.join(format!("write-check-{}", std::process::id()));
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&probe)
+        .and_then(|mut file| file.write_all(&[0; 65_536]).and_then(|()| file.sync_all()));
+    let _ = std::fs::remove_file(&probe);
+    if let Err(error) = written {
+        return bad(
+            Verdict::Failed,
+            "disk",
+            format!("the data directory takes no writes: {error}"),
+            "free space or correct the mount; tokens are not renewed meanwhile",
+        );
+    }
+    let free = rustix::fs::statvfs(&app.config.data_dir)
+        .map(|status| status.f_bavail.saturating_mul(status.f_frsize))
+        .unwrap_or(u64::MAX);
+    if free < LITTLE_SPACE {
+        return bad(
+            Verdict::Warning,
+            "disk",
+            format!("{} MB free", free >> 20),
+            "free some space: without it tokens can't be renewed",
+        );
+    }
+    ok("disk", format!("{} MB free", free >> 20))
+}
+
+async fn database(app: &App) -> Check {
+    let engine = match app.store.engine() {
+        Engine::Sqlite => "SQLite",
+        Engine::Postgres => "PostgreSQL",
+    };
+    match app.store.check_integrity().await {
+        Ok(()) => ok("database", format!("{engine}, undamaged, schema up to date")),
+        Err(error) => {
+            let text = error.to_string();
+            let (detail, help) = text.split_once("\nhelp: ").unwrap_or((&text, "restore it from a backup"));
+            bad(Verdict::Failed, "database", detail, help)
+        }
+    }
+}
+
+fn key(app: &App) -> Check {
+    let from = match &app.config.master_key {
+        crate::config::MasterKeySource::Value(_) => "the environment or settings file".to_owned(),
+        crate::config::MasterKeySource::File(path) => path.display().to_string(),
+        crate::config::MasterKeySource::DataDir => {
+            return bad(
+                Verdict::Warning,
+                "master key",
+                format!("beside the database, in {}", app.config.data_dir.join("master.key").display()),
+                "keep a copy elsewhere: without it no backup can be read. A key outside the data directory also protects copies of it",
+            );
+        }
+    };
+    ok("master key", format!("from {from}; active data key {}", app.vault.active_key_id()))
+}
+
+fn trusted_roots(app: &App) -> Check {
+    const BUNDLES: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    let bundle = std::env::var_os("SSL_CERT_FILE")
+        .map(std::path::PathBuf::from)
+        .into_iter()
+        .chain(BUNDLES.iter().map(std::path::PathBuf::from))
+        .find(|path| path.exists());
+    match (bundle, &app.config.extra_ca_file) {
+        (_, Some(extra)) if !extra.exists() => bad(
+            Verdict::Failed,
+            "trusted CAs",
+            format!("{} can't be found", extra.display()),
+            "correct MAILGRANT_EXTRA_CA_FILE",
+        ),
+        (Some(bundle), None) => ok("trusted CAs", format!("the system's, {}", bundle.display())),
+        (Some(bundle), Some(extra)) => ok(
+            "trusted CAs",
+            format!("the system's, {}, and {}", bundle.display(), extra.display()),
+        ),
+        (None, Some(extra)) => bad(
+            Verdict::Warning,
+            "trusted CAs",
+            format!("only {}", extra.display()),
+            "install the package ca-certificates",
+        ),
+        (None, None) => bad(
+            Verdict::Failed,
+            "trusted CAs",
+            "this machine has no list of trusted CAs",
+            "install the package ca-certificates",
+        ),
+    }
+}
+
+async fn address(app: &App) -> StoreResult<Check> {
+    let url = settings::base_url(app).await?;
+    let local = url
+        .host_str()
+        .is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]");
+    Ok(if url.scheme() == "https" || local {
+        let callback = settings::url(app, "/oauth/callback/…").await?;
+        ok("public address", format!("{url}; providers send people back to {}", callback))
+    } else {
+        bad(
+            Verdict::Warning,
+            "public address",
+            format!("{url} is not encrypted"),
+            "put https in front of the console",
+        )
+    })
+}
+
+fn network_setting(app: &App) -> Check {
+    let names: Vec<String> = app.config.allow_networks.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => ok("allowed destinations", "public addresses"),
+        names if names.iter().any(|name| name == "loopback") => bad(
+            Verdict::Warning,
+            "allowed destinations",
+            format!("public addresses and {}", names.join(", ")),
+            "take loopback out of allow_networks unless a mail server or provider runs on this machine",
+        ),
+        names => ok("allowed destinations", format!("public addresses and {}", names.join(", "))),
+    }
+}
+
+async fn people(app: &App) -> StoreResult<Check> {
+    Ok(
+        match app
+            .store
+            .users()
+            .await?
+            .iter()
+            .filter(|user| user.role == Role::Admin && !user.disabled)
+            .count()
+        {
+            0 => bad(
+                Verdict::Warning,
+                "people",
+                "nobody can sign in yet",
+                "open the console's /setup page, or run: mailgrant user add EMAIL",
+            ),
+            1 => ok("people", "1 admin"),
+            admins => ok("people", format!("{admins} admins")),
+        },
+    )
+}
+
+async fn providers(app: &App) -> StoreResult<Vec<Check>> {
+    let now = app.clock.now();
+    let mut checks = Vec::new();
+    for provider in app.store.providers().await? {
+        let name = format!("provider {}", provider.name);
+        let wants_secret = matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic);
+        let days = provider.client_secret_expires.map(|date| date.days_from(now));
+        checks.push(if provider.problem.is_some() {
+            bad(
+                Verdict::Failed,
+                name,
+                "the provider refuses the app itself",
+                format!("see /providers/{}", provider.name),
+            )
+        } else if wants_secret && provider.client_secret.is_none() {
+            bad(
+                Verdict::Failed,
+                name,
+                "has no client secret",
+                "enter it on the provider's page, or with config apply",
+            )
+        } else {
+            match days {
+                Some(days) if days < 0 => bad(Verdict::Failed, name, "its client secret has ended", "replace the secret"),
+                Some(days) if days <= SOON => bad(
+                    Verdict::Warning,
+                    name,
+                    format!("its client secret ends in {days} days"),
+                    "replace the secret",
+                ),
+                Some(days) => ok(name, format!("client secret ends in {days} days")),
+                None => ok(name, "no end date known"),
+            }
+        });
+    }
+    Ok(checks)
+}
+
+async fn tokens(app: &App) -> StoreResult<Vec<Check>> {
+    let grants = app.store.grants().await?;
+    let mut checks = Vec::new();
+    let (mut good, mut nobody) = (0, Vec::new());
+    for token in app.store.tokens().await? {
+        match grants.iter().find(|grant| grant.token_id == token.id).map(|grant| grant.state) {
+            Some(GrantState::Active) => good += 1,
+            Some(GrantState::Failing) => checks.push(bad(
+                Verdict::Warning,
+                format!("token {}", token.name),
+                "renewing it fails for now",
+                format!("see /tokens/{}; it is tried again by itself", token.name),
+            )),
+            Some(GrantState::Revoked) => checks.push(bad(
+                Verdict::Failed,
+                format!("token {}", token.name),
+                "needs a new sign-in",
+                format!(
+                    "Get authorization token on /tokens/{0}, or run: mailgrant token authorize {0}",
+                    token.name
+                ),
+            )),
+            None => nobody.push(token.name.to_string()),
+        }
+    }
+    if !nobody.is_empty() {
+        let shown = nobody.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        checks.push(bad(
+            Verdict::Warning,
+            "tokens",
+            format!("nobody has signed in yet for {} of them: {shown}", nobody.len()),
+            "Get authorization token on each",
+        ));
+    }
+    checks.insert(0, ok("tokens", format!("{good} work as far as known")));
+    Ok(checks)
+}
+
+async fn servers(app: &App) -> StoreResult<Vec<Check>> {
+    let mut wanted = BTreeSet::new();
+    for provider in app.store.providers().await? {
+        if let Some(url) = provider.endpoints().token_url.and_then(|url| url::Url::parse(&url).ok())
+            && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+        {
+            wanted.insert((host.to_owned(), port));
+        }
+    }
+    for mailbox in app.store.mailboxes().await? {
+        for side in [&mailbox.incoming, &mailbox.outgoing].into_iter().flatten() {
+            if !matches!(&side.auth, Auth::Password { password: None }) {
+                wanted.insert((side.endpoint.host.clone(), side.endpoint.port));
+            }
+        }
+    }
+    use futures_util::StreamExt;
+    let mut checks: Vec<Check> = futures_util::stream::iter(wanted)
+        .map(|(host, port)| reach(app, host, port))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    checks.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(checks)
+}
+
+async fn reach(app: &App, host: String, port: u16) -> Check {
+    let name = format!("reach {host}:{port}");
+    let addresses = match app.gate.resolve(&host, port).await {
+        Ok(addresses) => addresses,
+        Err(error) => {
+            return bad(
+                Verdict::Failed,
+                name,
+                error.to_string(),
+                "correct the server name, the name service or the setting named",
+            );
+        }
+    };
+    let mut last = String::from("no address");
+    for address in addresses.iter().take(3) {
+        match tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return ok(name, format!("connects to {}", address.ip())),
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => last = format!("no answer within {} s", CONNECT.as_secs()),
+        }
+    }
+    bad(
+        Verdict::Failed,
+        name,
+        last,
+        format!("ask whoever runs the network to let this machine reach {host} on port {port}"),
+    )
+}
