@@ -14,5 +14,6 @@ pub mod probe;
 pub mod random;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod web;

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 const CODE: &str = "setup.code";
 /// Setting that says which browser proved it.
 const PROOF: &str = "setup.proof";
-/// Setting that says setup is over.
+/// Setting that says when the address was settled.
 const FINISHED: &str = "setup.finished";
 /// How many seconds does a code live, and a proof?
 const LIFE: i64 = 3600;
@@ -121,13 +121,14 @@ pub async fn used(app: &App) -> StoreResult<()> {
     tx.commit().await
 }
 
-/// Whether the steps after the first account are over.
-pub async fn is_finished(app: &App) -> StoreResult<bool> {
-    Ok(app.store.setting(FINISHED).await?.is_some())
+/// Whether the steps after the first account are over: an hour after the address was settled.
+pub async fn is_over(app: &App) -> StoreResult<bool> {
+    let settled = app.store.setting(FINISHED).await?.and_then(|text| text.parse().ok()).map(Timestamp);
+    Ok(settled.is_some_and(|settled| app.clock.now().since(settled) > LIFE))
 }
 
-/// Ends setup.
-pub async fn finish(app: &App) -> StoreResult<()> {
+/// The address is settled; what is left only shows something.
+pub async fn settle(app: &App) -> StoreResult<()> {
     let mut tx = app.store.begin().await?;
     tx.put_setting(FINISHED, &app.clock.now().0.to_string()).await?;
     tx.commit().await

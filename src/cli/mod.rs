@@ -4,7 +4,9 @@ pub mod answer;
 pub mod config;
 pub mod doctor;
 pub mod provider;
+pub mod serve;
 pub mod token;
+pub mod user;
 
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -27,6 +29,11 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Run the console until it is told to stop
+    Serve,
+    /// Accounts of the console
+    #[command(subcommand)]
+    User(user::Command),
     /// Check, apply or export the configuration file
     #[command(subcommand)]
     Config(config::Command),
@@ -56,8 +63,13 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Outcome {
-    let app = open(&cli.flags).await?;
+    let config = settings(&cli.flags)?;
+    let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
+    crate::telemetry::start(config.log_format, default);
+    let app = open(config).await?;
     let outcome = match cli.command {
+        Command::Serve => return serve::run(&app).await,
+        Command::User(command) => user::run(&app, command).await,
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,
         Command::Token(command) => token::run(&app, command).await,
@@ -76,8 +88,7 @@ fn settings(flags: &Flags) -> Result<Config, Failure> {
 }
 
 /// Opens the data directory.
-async fn open(flags: &Flags) -> Result<App, Failure> {
-    let config = settings(flags)?;
+async fn open(config: Config) -> Result<App, Failure> {
     Ok(App::open(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?)
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Setting that holds the check value of the master key.
-const KEY_CHECK: &str = "vault.master_key_check";
+pub(crate) const KEY_CHECK: &str = "vault.master_key_check";
 
 impl Store {
     /// Opens (at first start: makes) the data directory, master key and database, and the vault over them.

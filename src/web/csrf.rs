@@ -101,6 +101,11 @@ pub(super) async fn gate(State(web): State<WebState>, mut request: Request, next
     with_cookies(&visit, answer)
 }
 
+/// Whether a script asks by itself, to refresh what is on the page. That is no sign of a person.
+pub(super) fn is_background(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-refresh")
+}
+
 /// Somebody whose session has ended, as far as its cookie says.
 struct Was {
     session_token: Option<String>,
@@ -124,7 +129,9 @@ async fn visit(web: &WebState, extensions: &Extensions, host: String, headers: H
     };
     let signed_in = match found {
         Some((mut session, user)) if session.lives(now) && !user.disabled => {
-            if let Err(error) = session::touch(web, &mut session).await {
+            if !is_background(&headers)
+                && let Err(error) = session::touch(web, &mut session).await
+            {
                 tracing::warn!(error = %error, "The end of a session could not be moved: {error}");
             }
             Some(SignedIn { user, session })
@@ -153,7 +160,8 @@ async fn visit(web: &WebState, extensions: &Extensions, host: String, headers: H
         headers,
     );
     if visit.csrf.is_empty() {
-        visit.csrf = token(web, "visitor", &visitor(web, &visit));
+        visit.visitor = visitor(web, &visit);
+        visit.csrf = token(web, "visitor", &visit.visitor);
     }
     Ok((visit, was))
 }
@@ -193,6 +201,10 @@ fn elsewhere(visit: &Visit, request: &Request) -> Option<String> {
 }
 
 fn with_cookies(visit: &Visit, mut answer: Response) -> Response {
+    if let Some(signed_in) = &visit.signed_in {
+        let left = signed_in.session.ends().since(visit.web.app.clock.now());
+        answer.headers_mut().insert("x-session-left", left.into());
+    }
     for cookie in visit.take_cookies() {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }

@@ -32,6 +32,8 @@ pub struct Visit {
     pub address: String,
     /// The token for this visitor's forms.
     pub csrf: String,
+    /// Value of the visitor cookie; empty while somebody is signed in.
+    pub(super) visitor: String,
     /// The host the browser used, for the note that it is not the console's own.
     pub(super) host: String,
     pub(super) headers: Arc<HeaderMap>,
@@ -69,6 +71,7 @@ impl Visit {
             request_id,
             address,
             csrf,
+            visitor: String::new(),
             host,
             headers: Arc::new(headers),
             shared: Arc::default(),

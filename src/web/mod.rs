@@ -33,6 +33,7 @@ pub mod page;
 pub mod pages;
 pub mod request;
 pub mod routes;
+pub mod server;
 pub mod session;
 pub mod time;
 

@@ -219,7 +219,7 @@ impl Layout {
 
     pub(super) async fn signed_in(user: &CurrentUser, section: Section, title: &str) -> Self {
         let visit = &user.visit;
-        let flash = if user.session_row().data.contains_key(FLASH) {
+        let flash = if user.session_row().data.contains_key(FLASH) && !super::csrf::is_background(&visit.headers) {
             visit.session.remove(FLASH).await.ok().flatten()
         } else {
             None
@@ -247,6 +247,13 @@ impl Layout {
     #[must_use]
     pub fn crumb(mut self, words: &str, href: &str) -> Self {
         self.crumbs.push((words.to_owned(), href.to_owned()));
+        self
+    }
+
+    /// Leaves out the note that the console has another address: setup says it in its own words.
+    #[must_use]
+    pub fn without_note(mut self) -> Self {
+        self.elsewhere = None;
         self
     }
 
