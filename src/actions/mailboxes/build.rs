@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::model::mailbox::{Auth, Mailbox, MailboxState, Side, SideState};
 use crate::model::report::Direction;
 use crate::model::token::Token;
-use crate::model::{MailboxId, Name};
+use crate::model::{MailboxId, Name, Sealed};
 use crate::secret::Password;
 use crate::vault::Place;
 
@@ -153,6 +153,12 @@ impl Builder<'_> {
             _ => None,
         });
         let password = match (password, stored) {
+            // The same one again, as a configuration file brings it each time, is no change.
+            (Some(password), Some((stored, server)))
+                if server == destination && self.is_stored(direction, destination, stored, &password) =>
+            {
+                Some(stored.clone())
+            }
             (Some(password), stored) => {
                 let version = stored.map_or(0, |((_, version), _)| *version) + 1;
                 let place = password_place(direction, &self.id, version, destination);
@@ -169,6 +175,12 @@ impl Builder<'_> {
             (None, None) => None,
         };
         Ok(Auth::Password { password })
+    }
+
+    fn is_stored(&self, direction: Direction, destination: &str, (sealed, version): &(Sealed, i64), password: &Password) -> bool {
+        let place = password_place(direction, &self.id, *version, destination);
+        let stored = self.app.vault.open(&place, sealed);
+        stored.is_ok_and(|stored| stored.as_str() == password.expose_secret())
     }
 }
 
