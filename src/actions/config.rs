@@ -184,12 +184,12 @@ async fn summary(app: &App, tx: &mut Tx, actor: &Actor, changes: &[Change]) -> R
 }
 
 async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>) -> Result<Plan, ApplyError> {
-    let mut problems = Vec::new();
+    let mut problems = file.problems.clone();
     for entries in [&file.providers, &file.tokens, &file.mailboxes] {
         problems.extend(doubled(entries));
     }
     let mut plan = Plan::default();
-    for entry in &file.providers {
+    for entry in file.providers.iter().filter(|entry| !entry.faulty) {
         match plan_provider(app, actor, entry, sources).await? {
             Ok(planned) => plan.providers.push(planned),
             Err(found) => problems.extend(found),
@@ -199,7 +199,7 @@ async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>
     let broken: Vec<&str> = names(&file.providers)
         .filter(|name| !plan.providers.iter().any(|(_, p)| p.name.as_str() == *name))
         .collect();
-    for entry in &file.tokens {
+    for entry in file.tokens.iter().filter(|entry| !entry.faulty) {
         if entry.text("provider").is_some_and(|provider| broken.contains(&provider)) {
             continue;
         }
@@ -218,7 +218,7 @@ async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>
         .into_iter()
         .map(|token| (token.name.clone(), token))
         .collect();
-    for entry in &file.mailboxes {
+    for entry in file.mailboxes.iter().filter(|entry| !entry.faulty) {
         if ["incoming.token", "outgoing.token"]
             .iter()
             .any(|key| entry.text(key).is_some_and(|token| failed.contains(&token)))
@@ -283,6 +283,15 @@ fn at_lines(entry: &Entry, problems: Vec<FieldProblem>) -> Vec<Problem> {
             Problem::new(entry.line_of(problem.field), message)
         })
         .collect()
+}
+
+/// What is wrong with an entry: a secret that can't be had, and what the rules say of the rest. Where the secret is the trouble already,
+/// the rules needn't say that it is missing.
+fn both(entry: &Entry, secrets: Vec<Problem>, found: Vec<FieldProblem>) -> Vec<Problem> {
+    let mut problems = at_lines(entry, found);
+    problems.retain(|problem| !secrets.iter().any(|secret| secret.line == problem.line));
+    problems.extend(secrets);
+    problems
 }
 
 /// The value of a secret, wherever the file says it is. A line break at its end is forgiven; nothing of it gets into a problem.
@@ -382,16 +391,20 @@ async fn plan_provider(
             ..Default::default()
         };
     }
-    match secret(entry, "client_secret", sources) {
-        Ok(secret) => input.client_secret = secret.map(|text| ClientSecret::new(text.as_str())),
-        Err(problems) => return Ok(Err(problems)),
-    }
+    let secrets = match secret(entry, "client_secret", sources) {
+        Ok(secret) => {
+            input.client_secret = secret.map(|text| ClientSecret::new(text.as_str()));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
     if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
-        return Ok(Err(at_lines(entry, vec![problem])));
+        return Ok(Err(both(entry, secrets, vec![problem])));
     }
     let edit = match check_provider(app, &input, current.as_ref()) {
-        Ok(edit) => edit,
-        Err(problems) => return Ok(Err(at_lines(entry, problems))),
+        Ok(edit) if secrets.is_empty() => edit,
+        Ok(_) => return Ok(Err(secrets)),
+        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
     };
     match providers::build(app, actor, edit, current.as_ref()) {
         Ok(provider) => Ok(Ok((current, provider))),
@@ -456,23 +469,27 @@ async fn plan_token(
         input.prompt = Some(prompt.to_owned());
     }
     input.shared = entry.flag("shared").unwrap_or(input.shared);
-    match secret(entry, "refresh_token", sources) {
-        Ok(secret) => input.refresh_token = secret.map(|text| RefreshToken::new(text.as_str())),
-        Err(problems) => return Ok(Err(problems)),
-    }
-    if entry.secret("password").is_ok_and(|source| source.is_some()) {
-        return Ok(Err(vec![Problem::new(
+    let mut secrets = match secret(entry, "refresh_token", sources) {
+        Ok(secret) => {
+            input.refresh_token = secret.map(|text| RefreshToken::new(text.as_str()));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
+    if !matches!(entry.secret("password"), Ok(None)) {
+        secrets.push(Problem::new(
             entry.line_of("password"),
             "password goes with grant = \"password\", which this version of Mailgrant can't use",
-        )]));
+        ));
     }
     let current_grant = current.as_ref().map(|token| (token, grant.as_ref()));
     match check_token(&input, &provider, current_grant) {
-        Ok(edit) => {
+        Ok(edit) if secrets.is_empty() => {
             let token = tokens::build(app, &edit, current.as_ref());
             Ok(Ok((current, token, edit.refresh_token)))
         }
-        Err(problems) => Ok(Err(at_lines(entry, problems))),
+        Ok(_) => Ok(Err(secrets)),
+        Err(problems) => Ok(Err(both(entry, secrets, problems))),
     }
 }
 
@@ -507,6 +524,7 @@ async fn plan_mailbox(
     if let Some(tags) = entry.list("tags") {
         input.tags = tags.to_vec();
     }
+    let mut secrets = Vec::new();
     for (table, side, protocol) in [("incoming", &mut input.incoming, "imap"), ("outgoing", &mut input.outgoing, "smtp")] {
         if entry.has_table(table) {
             let new = SideInput {
@@ -515,7 +533,7 @@ async fn plan_mailbox(
                 ..SideInput::default()
             };
             if let Err(problems) = plan_side(entry, table, side.get_or_insert(new), sources) {
-                return Ok(Err(problems));
+                secrets.extend(problems);
             }
         }
     }
@@ -529,8 +547,9 @@ async fn plan_mailbox(
         input.bcc = bcc.to_vec();
     }
     let edit = match check_mailbox(&input, &app.gate) {
-        Ok(edit) => edit,
-        Err(problems) => return Ok(Err(at_lines(entry, problems))),
+        Ok(edit) if secrets.is_empty() => edit,
+        Ok(_) => return Ok(Err(secrets)),
+        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
     };
     let token = |name: &Name| {
         plan.tokens

@@ -159,6 +159,8 @@ pub struct Entry {
     pub line: usize,
     /// Its values; keys of inner tables with a dot.
     pub fields: BTreeMap<String, Field>,
+    /// Whether something in it could not be read, so that what is left says nothing about what was meant.
+    pub faulty: bool,
 }
 
 /// Where a secret of the file comes from.
@@ -250,9 +252,12 @@ pub struct ConfigFile {
     pub tokens: Vec<Entry>,
     /// `[[mailbox]]`
     pub mailboxes: Vec<Entry>,
+    /// What is wrong with faulty entries.
+    pub problems: Vec<Problem>,
 }
 
-/// Reads a file. All problems at once, in the order of their lines.
+/// Reads a file. What is wrong inside entries comes with it, so that it can be told together with what the others lack; an error is
+/// what leaves no entries to look at.
 pub fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     let mut reader = Reader {
         text,
@@ -294,8 +299,12 @@ pub fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
                     let mut entry = Entry {
                         line: reader.line(item.span().start),
                         fields: BTreeMap::new(),
+                        faulty: false,
                     };
+                    let before = reader.problems.len();
                     reader.table(table, keys, "", key.get_ref(), &mut entry);
+                    entry.faulty = reader.problems.len() > before;
+                    file.problems.extend(reader.problems.drain(before..));
                     entries.push(entry);
                 }
                 None => {
@@ -311,6 +320,7 @@ pub fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     if reader.problems.is_empty() {
         return Ok(file);
     }
+    reader.problems.append(&mut file.problems);
     reader.problems.sort_by_key(|problem| problem.line);
     Err(reader.problems)
 }
@@ -451,9 +461,11 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        parse(text)
-            .err()
-            .unwrap_or_default()
+        let found = match parse(text) {
+            Ok(file) => file.problems,
+            Err(problems) => problems,
+        };
+        found
             .iter()
             .map(|p| {
                 format!(
