@@ -75,6 +75,23 @@ impl Failure {
     }
 }
 
+/// Wrong use of the command line, in the form that all errors have. What was asked for with `--help` or `--version` is no error.
+pub fn misuse(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.render().to_string();
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut failure = Failure::wrong(parts.next().unwrap_or_default().trim_start_matches("error: "));
+    for part in parts.filter(|part| !part.is_empty()) {
+        let part = part.trim_start_matches("tip: ").trim_end_matches('.');
+        failure = failure.help(part.replacen("Usage: ", "usage: ", 1).replacen("For more", "for more", 1));
+    }
+    failure.report()
+}
+
 /// Nothing from outside starts a line of its own or moves the cursor (INJ-5).
 pub fn one_line(text: &str) -> String {
     text.chars()
@@ -133,9 +150,25 @@ impl From<ApplyError> for Failure {
     }
 }
 
-/// Prints a line to standard output; a reader that went away (`| head`) ends the command quietly.
+/// Prints a line to standard output.
 pub fn print(text: impl AsRef<str>) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{}", text.as_ref())
+    let mut line = zeroize::Zeroizing::new(text.as_ref().to_owned());
+    line.push('\n');
+    print_all(&line)
+}
+
+/// Prints to standard output as it stands. A reader that went away (`| head`) has what it wanted: the command ends as it would have.
+pub fn print_all(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Says something to a person who waits, beside what the command answers.
+pub fn say(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "{}", one_line(text.as_ref()));
 }
 
 impl From<io::Error> for Failure {

@@ -1,11 +1,11 @@
 //! `mailgrant config check|apply|export`.
 
-use super::answer::{Answer, Failure, Outcome, one_line, print};
+use super::answer::{Answer, Failure, Outcome, one_line, print, print_all};
 use crate::actions::config::{ApplyError, Change, Sources, What, apply, export, parse};
 use crate::app::App;
 use crate::model::audit::Actor;
 use crate::model::config_file::Problem;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How long may a configuration file be?
@@ -45,7 +45,7 @@ pub async fn run(app: &App, command: Command) -> Outcome {
             let text = export(app, &Actor::command_line(), with_secrets)
                 .await
                 .map_err(|error| Failure::no(error.to_string()))?;
-            std::io::stdout().lock().write_all(text.as_bytes())?;
+            print_all(&text)?;
             Ok(Answer::Yes)
         }
     }

@@ -53,8 +53,10 @@ enum Command {
 
 /// Parses the command line, runs the command, and reports what came of it.
 pub async fn main() -> ExitCode {
-    // Exits with status 2 on wrong use, with 0 after --help and --version.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return answer::misuse(&error),
+    };
     match run(cli).await {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),

@@ -1,6 +1,6 @@
 //! `mailgrant token list|show|get|authorize|refresh|remove`.
 
-use super::answer::{Answer, Failure, Outcome, print, print_json, print_table};
+use super::answer::{Answer, Failure, Outcome, print, print_json, print_table, say};
 use crate::actions::access_token::{self, Handed, access_token, refresh_now, settle_unanswered};
 use crate::actions::tokens::{Told, log_out};
 use crate::actions::{links, settings};
@@ -276,10 +276,10 @@ async fn authorize(app: &App, name: &str) -> Outcome {
     let provider = provider_of(app, &token).await?;
     let prompt = token.prompt.unwrap_or(provider.prompt);
     let link = links::create(app, &Actor::command_line(), &token, prompt, LINK_LIFE).await?;
-    eprintln!(
+    say(format!(
         "Open this link and sign in as {}. It works once, for an hour:",
         token.user.as_deref().unwrap_or("the account")
-    );
+    ));
     print(link.url.expose_secret())?;
     let mut told = String::new();
     loop {
@@ -295,7 +295,10 @@ async fn authorize(app: &App, name: &str) -> Outcome {
             links::LinkState::Withdrawn => return Err(Failure::no("the link was withdrawn in the console")),
             links::LinkState::Ended => return Err(Failure::no("nobody signed in within an hour").help("run the command again")),
             links::LinkState::Ready if !now.outcome.is_empty() && now.outcome != told => {
-                eprintln!("Not signed in yet: {}. The link still works.", now.outcome.replace('_', " "));
+                say(format!(
+                    "Not signed in yet: {}. The link still works.",
+                    now.outcome.replace('_', " ")
+                ));
                 told = now.outcome;
             }
             links::LinkState::Ready => {}
