@@ -124,6 +124,7 @@ pub fn all() -> Routes {
         .merge(p::setup::routes())
         .merge(p::login::routes())
         .merge(p::me::routes())
+        .merge(p::providers::routes())
         .merge(p::files::routes())
         // The overview's place.
         .get("/", Access::SignedIn, || async { Redirect::to("/me") })

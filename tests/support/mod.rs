@@ -2,3 +2,4 @@
 
 pub mod app;
 pub mod databases;
+pub mod provider;

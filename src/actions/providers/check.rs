@@ -208,16 +208,7 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         ClientAuth::parse,
     );
     let overrides = differing(given, &defaults, &home);
-    let destination_changes = current.is_some_and(|current| {
-        let moved = Provider {
-            template: kind,
-            tenant: tenant_given.map(str::to_owned),
-            cloud,
-            overrides: overrides.clone(),
-            ..current.clone()
-        };
-        moved.destination() != current.destination()
-    });
+    let destination_changes = current.is_some_and(|current| moves(input, current));
     let secret = check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes);
     let expires = check_expiry(&mut problems, app, input, current, client_auth);
 
@@ -280,6 +271,25 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         }
         _ => Err(problems.into_vec()),
     }
+}
+
+/// Whether saving this would send secrets elsewhere than they go now: another token address, tenant or issuer (SEC-8).
+pub fn moves(input: &ProviderInput, current: &Provider) -> bool {
+    let text = |value: &Option<String>| value.as_deref().map(clean).filter(|text| !text.is_empty());
+    let given = Endpoints {
+        authority: text(&input.endpoints.authority),
+        issuer: text(&input.endpoints.issuer),
+        token_url: text(&input.endpoints.token_url),
+        ..Endpoints::default()
+    };
+    let moved = Provider {
+        template: TemplateKind::parse(&clean(&input.template)).unwrap_or(current.template),
+        tenant: Some(clean(&input.tenant)).filter(|tenant| !tenant.is_empty()),
+        cloud: Cloud::parse(&clean(&input.cloud)).unwrap_or(Cloud::Global),
+        overrides: given,
+        ..current.clone()
+    };
+    moved.destination() != current.destination()
 }
 
 /// A pasted text without blanks, line breaks and quotes around it.

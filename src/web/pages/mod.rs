@@ -4,4 +4,5 @@ pub mod files;
 pub mod health;
 pub mod login;
 pub mod me;
+pub mod providers;
 pub mod setup;

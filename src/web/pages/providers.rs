@@ -1,0 +1,256 @@
+//! `/providers`: list, page of one, its check, its secret, and deleting it. The form is in [`edit`].
+
+pub mod conflict;
+pub mod edit;
+pub mod form;
+pub mod secret;
+mod view;
+
+use crate::actions::ActionError;
+use crate::actions::providers::{self, Warning, trial};
+use crate::app::App;
+use crate::model::Name;
+use crate::model::provider::Provider;
+use crate::model::template::TemplateKind;
+use crate::model::token::TokenState;
+use crate::model::user::Permission;
+use crate::store::StoreError;
+use crate::store::token_list::{TokenFilter, TokenRow};
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::{CsrfForm, FieldErrors};
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::routes::{self, Access, Routes};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::Deserialize;
+use trial::Check;
+use view::{Standing, standing};
+
+/// How many tokens a provider's page lists.
+const TOKENS_SHOWN: i64 = 50;
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    let view = Access::Permission(Permission::View);
+    let change = Access::Permission(Permission::ProviderEdit);
+    let secret = Access::Permission(Permission::SecretSet);
+    Routes::new()
+        .get("/providers", view, index)
+        .get("/providers/new", change, edit::new)
+        .post("/providers/new", change, edit::create)
+        .get("/providers/{name}", view, show)
+        .get("/providers/{name}/edit", change, edit::edit)
+        .post("/providers/{name}/edit", change, edit::update)
+        .post("/providers/{name}/check", change, check)
+        .get("/providers/{name}/secret", secret, secret::edit)
+        .post("/providers/{name}/secret", secret, secret::update)
+        .get("/providers/{name}/delete", change, confirm)
+        .post("/providers/{name}/delete", change, delete)
+}
+
+/// The provider of an address, or 404.
+pub(super) async fn find(app: &App, name: &str) -> Result<Provider, PageError> {
+    let missing = || PageError::Missing("There is no such provider. It may have been deleted.".to_owned());
+    let name = Name::parse(name).map_err(|_| missing())?;
+    app.store.provider(&name).await?.ok_or_else(missing)
+}
+
+struct Row {
+    provider: Provider,
+    standing: Standing,
+    tokens: i64,
+    mailboxes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "providers/index.html")]
+struct IndexPage {
+    layout: Layout,
+    rows: Vec<Row>,
+}
+
+/// `GET /providers`.
+pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
+    let usage = web.app.store.provider_usage().await?;
+    let mut rows = Vec::new();
+    for provider in web.app.store.providers().await? {
+        let check = trial::last(&web.app, &provider.id).await?;
+        let used = usage.iter().find(|(id, ..)| *id == provider.id);
+        rows.push(Row {
+            standing: standing(&provider, check.as_ref(), web.app.clock.now()),
+            tokens: used.map_or(0, |(_, tokens, _)| *tokens),
+            mailboxes: used.map_or(0, |(.., mailboxes)| *mailboxes),
+            provider,
+        });
+    }
+    let layout = user.layout(Section::Providers, "Providers").await;
+    IndexPage { layout, rows }.show()
+}
+
+#[derive(Template)]
+#[template(path = "providers/show.html")]
+struct ShowPage {
+    layout: Layout,
+    standing: Standing,
+    warnings: Vec<Warning>,
+    check: Option<Check>,
+    unproved: &'static [&'static str],
+    redirect: String,
+    secret_set: String,
+    cloud: &'static str,
+    microsoft: bool,
+    tokens: Vec<(TokenRow, &'static str, &'static str)>,
+    more_tokens: i64,
+    mailboxes: i64,
+    provider: Provider,
+}
+
+/// `GET /providers/{name}`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let now = web.app.clock.now();
+    let filter = TokenFilter {
+        provider: provider.name.to_string(),
+        ..TokenFilter::default()
+    };
+    let tokens = web.app.store.tokens_after(&filter, "", TOKENS_SHOWN, now).await?;
+    let usage = web.app.store.provider_usage().await?;
+    let used = usage.into_iter().find(|(id, ..)| *id == provider.id);
+    let (count, mailboxes) = used.map_or((0, 0), |(_, tokens, mailboxes)| (tokens, mailboxes));
+    let check = trial::last(&web.app, &provider.id).await?;
+    let layout = user
+        .layout(Section::Providers, provider.name.as_str())
+        .await
+        .crumb("Providers", "/providers");
+    ShowPage {
+        standing: standing(&provider, check.as_ref(), now),
+        warnings: providers::lint(&web.app, &provider).await?,
+        check,
+        unproved: trial::UNPROVED,
+        redirect: trial::redirect_uri(&web.app, &provider).await?,
+        secret_set: provider
+            .client_secret
+            .as_ref()
+            .map(|secret| edit::secret_words(secret, Some(&provider), &layout))
+            .unwrap_or_default(),
+        cloud: edit::cloud_label(provider.cloud),
+        microsoft: provider.template == TemplateKind::Microsoft,
+        more_tokens: count - i64::try_from(tokens.len()).unwrap_or(0),
+        tokens: tokens
+            .into_iter()
+            .map(|row| (state_kind(row.state), row))
+            .map(|((kind, words), row)| (row, kind, words))
+            .collect(),
+        mailboxes,
+        layout,
+        provider,
+    }
+    .show()
+}
+
+/// Mark and words of a token's state, in lists.
+pub(super) fn state_kind(state: TokenState) -> (&'static str, &'static str) {
+    match state {
+        TokenState::Unauthorized => ("todo", "Nobody has signed in yet"),
+        TokenState::Authorizing => ("run", "Sign-in started"),
+        TokenState::Active => ("ok", "Works"),
+        TokenState::Expired => ("run", "Renewing"),
+        TokenState::Failing => ("warn", "Renewal fails"),
+        TokenState::Revoked => ("bad", "Needs a new sign-in"),
+    }
+}
+
+/// `POST /providers/{name}/check`.
+pub async fn check(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let path = format!("{}#check", routes::provider(&name));
+    let flash = match trial::check(&web.app, &user.actor(), &provider).await {
+        Ok(check) if check.failed() => Flash::bad("The check found a problem."),
+        Ok(_) => Flash::ok("Checked."),
+        // The rest of the page says what that means.
+        Err(ActionError::Vault(_)) => Flash::bad("The stored client secret can't be opened. Replace it."),
+        Err(error) => return Err(error.into()),
+    };
+    user.redirect_with(&path, flash).await
+}
+
+#[derive(Template)]
+#[template(path = "providers/delete.html")]
+struct DeletePage {
+    layout: Layout,
+    errors: FieldErrors,
+    provider: Provider,
+    tokens: Vec<TokenRow>,
+    button: String,
+    action: String,
+    keep: String,
+}
+
+impl DeletePage {
+    async fn new(web: &WebState, user: &CurrentUser, provider: Provider, errors: FieldErrors) -> Result<Self, PageError> {
+        let filter = TokenFilter {
+            provider: provider.name.to_string(),
+            ..TokenFilter::default()
+        };
+        let path = routes::provider(provider.name.as_str());
+        let layout = user.layout(Section::Providers, &format!("Delete {}", provider.name)).await;
+        let layout = layout.crumb("Providers", "/providers").crumb(provider.name.as_str(), &path);
+        Ok(Self {
+            tokens: web.app.store.tokens_after(&filter, "", TOKENS_SHOWN, web.app.clock.now()).await?,
+            layout: if errors.is_empty() { layout } else { layout.error() },
+            button: format!("Delete {}", provider.name),
+            action: format!("{path}/delete"),
+            keep: path,
+            provider,
+            errors,
+        })
+    }
+}
+
+/// `GET /providers/{name}/delete`.
+pub async fn confirm(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    DeletePage::new(&web, &user, provider, FieldErrors::default()).await?.show()
+}
+
+/// What has to be typed before something goes.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Typed {
+    /// The name, or the account.
+    pub confirm: String,
+}
+
+impl Typed {
+    /// Whether it is the expected text; case and blanks are forgiven (8.3).
+    pub fn is(&self, expected: &str) -> bool {
+        let plain = |text: &str| text.split_whitespace().collect::<String>().to_lowercase();
+        plain(&self.confirm) == plain(expected)
+    }
+}
+
+/// `POST /providers/{name}/delete`.
+pub async fn delete(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(typed): CsrfForm<Typed>,
+) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let mut errors = FieldErrors::default();
+    if !typed.is(provider.name.as_str()) {
+        errors.add("confirm", format!("Name doesn't match. Type {}", provider.name));
+        return DeletePage::new(&web, &user, provider, errors).await?.refused();
+    }
+    match providers::delete(&web.app, &user.actor(), &provider).await {
+        Ok(()) => user.redirect("/providers", &format!("Provider {} deleted.", provider.name)).await,
+        Err(ActionError::Store(StoreError::InUse)) => {
+            errors.add("confirm", "Tokens of this provider are still there. Nothing was deleted");
+            DeletePage::new(&web, &user, provider, errors).await?.refused()
+        }
+        Err(error) => Err(error.into()),
+    }
+}

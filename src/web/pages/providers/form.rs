@@ -1,0 +1,449 @@
+//! `/providers/new` and `/providers/{name}/edit`: the form as text, and what it means.
+
+use crate::actions::providers::ProviderInput;
+use crate::model::lint::is_guid;
+use crate::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
+use crate::model::template::{self, Purpose, TemplateKind, ZOHO_DATA_CENTRES};
+use crate::secret::ClientSecret;
+use crate::web::form::FieldErrors;
+use serde::Deserialize;
+
+/// What was typed. No `Debug`: it holds a secret.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProviderForm {
+    /// Which button: `check`, `save`, `read`, `template`.
+    pub act: String,
+    /// Card of the picker: `microsoft`, `google`, `known`, `custom`.
+    pub card: String,
+    /// Which of the known ones, for the card `known`.
+    pub which: String,
+    /// Handle.
+    pub name: String,
+    /// Directory id or domain.
+    pub tenant: String,
+    /// Microsoft's cloud.
+    pub cloud: String,
+    /// Client id.
+    pub client_id: String,
+    /// How the client proves itself.
+    pub client_auth: String,
+    /// A new secret; never filled in again.
+    pub client_secret: String,
+    /// The file Google hands out, pasted; never filled in again.
+    pub client_json: String,
+    /// The secret's end.
+    pub client_secret_expires: String,
+    /// Google's consent screen.
+    pub consent_screen: String,
+    /// Ticked purposes.
+    pub purposes: Vec<String>,
+    /// Further scopes, or for `custom` all of them.
+    pub scopes: String,
+    /// Prompt of new tokens.
+    pub prompt: String,
+    /// Ticked: the account is sent along.
+    pub login_hint: String,
+    /// Ticked: PKCE is sent.
+    pub pkce: String,
+    /// Server of Zoho's data centre, or another one for Microsoft.
+    pub authority: String,
+    /// Issuer or discovery address.
+    pub issuer: String,
+    /// Authorize address.
+    pub authorize_url: String,
+    /// Token address.
+    pub token_url: String,
+    /// Revoke address.
+    pub revocation_url: String,
+    /// User info address.
+    pub userinfo_url: String,
+    /// Whether the description announced `iss`; comes from *Read it*.
+    pub iss_announced: String,
+    /// When the description was read.
+    pub discovered_at: String,
+    /// `name=value`, one a line.
+    pub extra_authorize_params: String,
+    /// Ticked: tokens need a new sign-in, and that is known.
+    pub confirm_move: String,
+    /// The version that was edited.
+    pub version: i64,
+}
+
+/// A tick under *Permissions to ask for*.
+pub struct Tick {
+    /// Its value.
+    pub key: &'static str,
+    /// What it lets tokens do.
+    pub label: String,
+    /// The scopes behind it, without their server.
+    pub scopes: String,
+    /// Whether it is set.
+    pub on: bool,
+}
+
+/// The prompts, for choices.
+pub const PROMPTS: [(&str, &str); 5] = [
+    ("select_account", "Choose the account (select_account)"),
+    ("consent", "Ask for consent again (consent)"),
+    ("login", "Ask for the password (login)"),
+    ("none", "Show no page (none)"),
+    ("", "Send nothing: the provider decides"),
+];
+
+/// The ways to prove the client, for the choice.
+pub const CLIENT_AUTH: [(&str, &str); 3] = [
+    ("secret_basic", "secret_basic: in a header, what every provider has to take"),
+    ("secret_post", "secret_post: in the request itself, as Microsoft and Google do"),
+    ("none", "none: a public client without a secret"),
+];
+
+/// Microsoft's clouds.
+pub const CLOUDS: [(&str, &str); 4] = [
+    ("global", "Global, also GCC"),
+    ("usgov", "US Government (GCC High)"),
+    ("dod", "US Department of Defense"),
+    ("china", "China, run by 21Vianet"),
+];
+
+/// The states of Google's consent screen.
+pub const CONSENT_SCREENS: [(&str, &str, &str); 3] = [
+    ("internal", "Internal", "Only people of your organisation."),
+    ("production", "In production", "Published for everyone."),
+    ("testing", "Testing", "Google ends each sign-in after 7 days."),
+];
+
+impl ProviderForm {
+    /// What a new provider of a template starts with.
+    pub fn of_template(kind: TemplateKind) -> Self {
+        let mut form = Self::default();
+        form.choose(kind);
+        form
+    }
+
+    /// Takes a template's values over and keeps what belongs to the app registration.
+    pub fn choose(&mut self, kind: TemplateKind) {
+        let template = kind.template();
+        *self = Self {
+            card: card(kind).to_owned(),
+            which: kind.to_string(),
+            name: std::mem::take(&mut self.name),
+            tenant: std::mem::take(&mut self.tenant),
+            cloud: Cloud::Global.to_string(),
+            client_id: std::mem::take(&mut self.client_id),
+            client_auth: template.client_auth.to_string(),
+            client_secret_expires: std::mem::take(&mut self.client_secret_expires),
+            purposes: vec!["imap".into(), "smtp".into(), "api".into()],
+            scopes: if kind == TemplateKind::Custom {
+                template.always.join("\n")
+            } else {
+                String::new()
+            },
+            prompt: template.prompt.to_string(),
+            login_hint: "on".into(),
+            pkce: "on".into(),
+            authority: if kind == TemplateKind::Zoho {
+                ZOHO_DATA_CENTRES[0].1.to_owned()
+            } else {
+                String::new()
+            },
+            extra_authorize_params: lines(template.extra_authorize_params),
+            ..Self::default()
+        };
+    }
+
+    /// A stored provider, to be edited.
+    pub fn of(provider: &Provider) -> Self {
+        let own = &provider.overrides;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let kind = provider.template;
+        let ticked = |purpose: &&Purpose| template::ticked(purpose, &provider.scopes);
+        let purposes: Vec<&Purpose> = template::purposes(kind, provider.cloud).iter().filter(ticked).collect();
+        let covered = |scope: &&String| {
+            let of_purpose = purposes
+                .iter()
+                .flat_map(|p| p.scopes)
+                .any(|known| known.eq_ignore_ascii_case(scope));
+            let always = kind != TemplateKind::Custom && kind.template().always.contains(&scope.as_str());
+            of_purpose || always
+        };
+        let rest: Vec<&str> = provider.scopes.iter().filter(|s| !covered(s)).map(String::as_str).collect();
+        Self {
+            card: card(kind).to_owned(),
+            which: kind.to_string(),
+            name: provider.name.to_string(),
+            tenant: text(&provider.tenant),
+            cloud: provider.cloud.to_string(),
+            client_id: provider.client_id.clone(),
+            client_auth: provider.client_auth.to_string(),
+            client_secret_expires: provider.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
+            consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
+            purposes: purposes.iter().map(|purpose| purpose.key.to_owned()).collect(),
+            scopes: rest.join("\n"),
+            prompt: provider.prompt.to_string(),
+            login_hint: tick(provider.login_hint),
+            pkce: tick(provider.pkce),
+            authority: match kind {
+                TemplateKind::Zoho => text(&provider.endpoints().authority),
+                _ => text(&own.authority),
+            },
+            issuer: text(&own.issuer),
+            authorize_url: text(&own.authorize_url),
+            token_url: text(&own.token_url),
+            revocation_url: text(&own.revocation_url),
+            userinfo_url: text(&own.userinfo_url),
+            iss_announced: tick(own.iss_announced),
+            discovered_at: own.discovered_at.map(|at| at.to_string()).unwrap_or_default(),
+            extra_authorize_params: lines(&provider.extra_authorize_params),
+            version: provider.version,
+            ..Self::default()
+        }
+    }
+
+    /// The template that is chosen.
+    pub fn kind(&self) -> TemplateKind {
+        let known = TemplateKind::parse(&self.which).filter(|kind| card(*kind) == "known");
+        match self.card.as_str() {
+            "known" => known.unwrap_or(TemplateKind::Yahoo),
+            card => TemplateKind::parse(card).unwrap_or(TemplateKind::Microsoft),
+        }
+    }
+
+    /// Microsoft's cloud that is chosen.
+    pub fn cloud(&self) -> Cloud {
+        Cloud::parse(&self.cloud).unwrap_or(Cloud::Global)
+    }
+
+    /// Whether the client proves itself with a secret.
+    pub fn has_secret(&self) -> bool {
+        ClientAuth::parse(&self.client_auth) != Some(ClientAuth::None)
+    }
+
+    /// The ticks. Where every purpose has the same scopes there is one for all of them.
+    pub fn ticks(&self) -> Vec<Tick> {
+        let purposes = template::purposes(self.kind(), self.cloud());
+        let on = |key: &str| self.purposes.iter().any(|ticked| ticked == key);
+        let short = |scopes: &[&str]| {
+            let names: Vec<&str> = scopes.iter().map(|scope| short_scope(scope)).collect();
+            names.join(", ")
+        };
+        match purposes {
+            [first, .., last] if purposes.iter().all(|p| p.scopes == first.scopes) => vec![Tick {
+                key: first.key,
+                label: "Read and send mail with IMAP, SMTP and POP".to_owned(),
+                scopes: short(first.scopes),
+                on: on(first.key) || on(last.key),
+            }],
+            _ => purposes
+                .iter()
+                .map(|purpose| Tick {
+                    key: purpose.key,
+                    label: purpose.label.to_owned(),
+                    scopes: short(purpose.scopes),
+                    on: on(purpose.key),
+                })
+                .collect(),
+        }
+    }
+
+    /// All scopes: those of the ticks and the further ones.
+    pub fn all_scopes(&self) -> String {
+        let kind = self.kind();
+        if kind == TemplateKind::Custom {
+            return self.scopes.clone();
+        }
+        let ticks: Vec<&str> = self.purposes.iter().map(String::as_str).collect();
+        format!("{}\n{}", template::scopes_of(kind, self.cloud(), &ticks).join("\n"), self.scopes)
+    }
+
+    /// The address that counts where a field is empty.
+    pub fn default_of(&self, field: &str) -> String {
+        let tenant = Some(self.tenant.trim()).filter(|tenant| !tenant.is_empty());
+        let authority = Some(self.authority.as_str());
+        let defaults = template::endpoints(self.kind(), self.cloud(), tenant, authority);
+        let found = match field {
+            "issuer" => defaults.issuer,
+            "authorize_url" => defaults.authorize_url,
+            "token_url" => defaults.token_url,
+            "revocation_url" => defaults.revocation_url,
+            "userinfo_url" => defaults.userinfo_url,
+            _ => None,
+        };
+        found.map_or_else(|| "Empty: there is none.".to_owned(), |url| format!("Empty: {url}"))
+    }
+
+    /// What was typed as the action takes it. What the form doesn't show stays as it is stored.
+    pub fn input(&self, current: Option<&Provider>, errors: &mut FieldErrors) -> ProviderInput {
+        let kind = self.kind();
+        let only = |kinds: &[TemplateKind], text: &str| if kinds.contains(&kind) { text.to_owned() } else { String::new() };
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
+        let stored = current.map(|current| current.overrides.clone()).unwrap_or_default();
+        let custom = kind == TemplateKind::Custom;
+        let mut input = ProviderInput {
+            name: self.name.clone(),
+            template: kind.to_string(),
+            tenant: only(&[TemplateKind::Microsoft], &self.tenant),
+            cloud: only(&[TemplateKind::Microsoft], &self.cloud),
+            client_id: self.client_id.clone(),
+            client_auth: self.client_auth.clone(),
+            client_secret: some(&self.client_secret).map(ClientSecret::new),
+            client_secret_expires: self.client_secret_expires.clone(),
+            consent_screen: only(&[TemplateKind::Google], &self.consent_screen),
+            grant: String::new(),
+            scopes: Some(self.all_scopes()),
+            prompt: Some(self.prompt.clone()),
+            login_hint: Some(!self.login_hint.is_empty()),
+            pkce: Some(!custom || !self.pkce.is_empty()),
+            endpoints: Endpoints {
+                authority: some(&only(&[TemplateKind::Microsoft, TemplateKind::Zoho], &self.authority)),
+                issuer: some(&self.issuer),
+                authorize_url: some(&self.authorize_url),
+                token_url: some(&self.token_url),
+                revocation_url: some(&self.revocation_url),
+                userinfo_url: some(&self.userinfo_url),
+                iss_announced: custom && !self.iss_announced.is_empty(),
+                discovered_at: self.discovered_at.parse().ok().filter(|_| custom),
+                graph_url: stored.graph_url,
+                device_authorization_url: stored.device_authorization_url,
+                admin_consent_url: stored.admin_consent_url,
+            },
+            extra_authorize_params: Some(parameters(&self.extra_authorize_params, errors)),
+        };
+        if kind == TemplateKind::Google && !self.client_json.trim().is_empty() {
+            match client_json(&self.client_json) {
+                Some((id, secret)) => {
+                    input.client_id = id;
+                    input.client_secret = Some(secret);
+                }
+                None => errors.add(
+                    "client_json",
+                    "Client JSON must be the file of a web client, as Google hands it out under Clients",
+                ),
+            }
+        }
+        input
+    }
+
+    /// Whether the issuer has to be read before this can be saved.
+    pub fn wants_reading(&self) -> bool {
+        let empty = |text: &str| text.trim().is_empty();
+        self.kind() == TemplateKind::Custom && !empty(&self.issuer) && (empty(&self.authorize_url) || empty(&self.token_url))
+    }
+
+    /// Takes what a description says into the fields, and gives back what it changed: label, before, now.
+    pub fn take(&mut self, found: &crate::oauth::Discovery) -> Vec<(&'static str, String, String)> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let endpoints = &found.endpoints;
+        let mut changed = Vec::new();
+        let mut put = |label, field: &mut String, now: String| {
+            if *field != now {
+                changed.push((label, field.clone(), now.clone()));
+                *field = now;
+            }
+        };
+        put("Issuer", &mut self.issuer, text(&endpoints.issuer));
+        put("Authorize address", &mut self.authorize_url, text(&endpoints.authorize_url));
+        put("Token address", &mut self.token_url, text(&endpoints.token_url));
+        put("Revoke address", &mut self.revocation_url, text(&endpoints.revocation_url));
+        put("User info address", &mut self.userinfo_url, text(&endpoints.userinfo_url));
+        if self.discovered_at.is_empty() {
+            let auth = found.preferred_client_auth();
+            put("How the client proves itself", &mut self.client_auth, auth.to_string());
+        }
+        self.iss_announced = tick(endpoints.iss_announced);
+        self.discovered_at = endpoints.discovered_at.map(|at| at.to_string()).unwrap_or_default();
+        changed
+    }
+}
+
+/// A scope without the server before it.
+pub fn short_scope(scope: &str) -> &str {
+    match scope.strip_prefix("https://").and_then(|rest| rest.split_once('/')) {
+        Some((_, name)) if !name.is_empty() && !name.contains('/') => name,
+        _ => scope,
+    }
+}
+
+/// The picker's card of a template.
+pub fn card(kind: TemplateKind) -> &'static str {
+    match kind {
+        TemplateKind::Yahoo | TemplateKind::Zoho | TemplateKind::Fastmail => "known",
+        other => other.as_str(),
+    }
+}
+
+fn tick(on: bool) -> String {
+    if on { "on".to_owned() } else { String::new() }
+}
+
+fn lines<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> String {
+    let lines: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{}={}", key.as_ref(), value.as_ref()))
+        .collect();
+    lines.join("\n")
+}
+
+fn parameters(text: &str, errors: &mut FieldErrors) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.split_once('=') {
+            Some((name, value)) => pairs.push((name.to_owned(), value.to_owned())),
+            None => errors.add("extra_authorize_params", "Extra parameters must be name=value, one a line"),
+        }
+    }
+    pairs
+}
+
+/// Id and secret in the file Google hands out for a web client.
+fn client_json(text: &str) -> Option<(String, ClientSecret)> {
+    let document: serde_json::Value = serde_json::from_str(text.trim()).ok()?;
+    let web = document.get("web")?;
+    let text = |name: &str| web.get(name)?.as_str().map(str::to_owned);
+    Some((text("client_id")?, ClientSecret::new(text("client_secret")?)))
+}
+
+/// A name for a new provider: the template's, or what stands before the first dot of the tenant's domain.
+pub fn suggested_name(kind: TemplateKind, tenant: &str) -> String {
+    let domain = Some(tenant.trim()).filter(|tenant| tenant.contains('.') && !is_guid(tenant));
+    domain
+        .and_then(|domain| domain.split('.').next())
+        .unwrap_or(kind.as_str())
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::provider::ConsentScreen;
+    use crate::model::token::Prompt;
+
+    #[test]
+    fn every_choice_is_a_word_the_model_knows() {
+        assert!(PROMPTS.iter().all(|(word, _)| Prompt::parse(word).is_some()) && PROMPTS.len() == Prompt::ALL.len());
+        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() == ClientAuth::ALL.len());
+        assert!(CLOUDS.iter().all(|(word, _)| Cloud::parse(word).is_some()) && CLOUDS.len() == Cloud::ALL.len());
+        let screens = CONSENT_SCREENS.iter().filter_map(|(word, ..)| ConsentScreen::parse(word)).count();
+        assert_eq!(screens, ConsentScreen::ALL.len());
+    }
+
+    #[test]
+    fn googles_file_brings_id_and_secret() {
+        let (id, secret) = client_json(r#" {"web":{"client_id":"1.apps.googleusercontent.com","client_secret":"canary"}} "#).unwrap();
+        assert_eq!((id.as_str(), secret.expose_secret()), ("1.apps.googleusercontent.com", "canary"));
+        assert!(client_json(r#"{"installed":{"client_id":"1"}}"#).is_none() && client_json("{").is_none());
+    }
+
+    #[test]
+    fn a_form_of_each_template_holds_its_own_scopes() {
+        for kind in TemplateKind::ALL {
+            let form = ProviderForm::of_template(*kind);
+            assert_eq!(form.kind(), *kind);
+            let mut errors = FieldErrors::default();
+            let input = form.input(None, &mut errors);
+            assert!(errors.is_empty());
+            let scopes = crate::model::scopes::parse_scopes(input.scopes.as_deref().unwrap()).unwrap();
+            assert_eq!(scopes.is_empty(), false, "{kind}");
+        }
+    }
+}

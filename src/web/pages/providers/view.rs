@@ -1,0 +1,97 @@
+//! How a provider stands, in a mark and a sentence.
+
+use crate::actions::providers::lint::SECRET_ENDS_SOON;
+use crate::actions::providers::trial::Check;
+use crate::clock::Timestamp;
+use crate::model::provider::{ClientAuth, Provider};
+use crate::model::report::{Diagnosis, Outcome};
+
+/// How a provider stands.
+pub(super) struct Standing {
+    /// Mark.
+    pub kind: &'static str,
+    /// The verdict.
+    pub title: String,
+    /// What it means, in a sentence or two.
+    pub text: String,
+    /// Whether replacing the secret is what helps.
+    pub replace: bool,
+}
+
+impl Standing {
+    fn new(kind: &'static str, title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            title: title.into(),
+            text: text.into(),
+            replace: false,
+        }
+    }
+
+    fn replace(self) -> Self {
+        Self { replace: true, ..self }
+    }
+}
+
+/// The verdict on a provider: its problem, its secret's end, then its last check.
+pub(super) fn standing(provider: &Provider, check: Option<&Check>, now: Timestamp) -> Standing {
+    if let Some(problem) = &provider.problem {
+        let diagnosis: Option<Diagnosis> = serde_json::from_str(problem).ok();
+        let (title, text, secret) = match diagnosis {
+            Some(found) => (found.title, found.meaning, found.id.contains("secret")),
+            None => ("The provider refuses this app".to_owned(), String::new(), false),
+        };
+        let standing = Standing::new("bad", title, format!("{text} All tokens of this provider wait until it is mended."));
+        return if secret { standing.replace() } else { standing };
+    }
+    let end = provider.client_secret_expires.filter(|_| provider.client_auth != ClientAuth::None);
+    match end.map(|date| (date.days_from(now), date)) {
+        Some((days, date)) if days <= 0 => {
+            let text = format!("It ended on {date}. Nothing can be renewed until there is a new one.");
+            return Standing::new("bad", "Client secret has ended", text).replace();
+        }
+        Some((days, date)) if days <= SECRET_ENDS_SOON / 2 => {
+            let unit = if days == 1 { "day" } else { "days" };
+            let text = format!("It ends on {date}. Make a new one and put it in before that.");
+            return Standing::new("warn", format!("Client secret ends in {days} {unit}"), text).replace();
+        }
+        _ => {}
+    }
+    match check {
+        Some(check) if check.version != provider.version => Standing::new(
+            "todo",
+            "Not checked since the change",
+            "The last check was made with other settings.",
+        ),
+        Some(check) if check.failed() => Standing::new("bad", "The last check found a problem", "See the step that failed below."),
+        Some(_) => Standing::new(
+            "ok",
+            "Works as far as it can be checked",
+            "The rest is proved by the first sign-in.",
+        ),
+        None => Standing::new(
+            "todo",
+            "Not checked yet",
+            "A check shows whether the app is known and its secret accepted.",
+        ),
+    }
+}
+
+/// The mark of a step.
+pub(super) fn mark(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "ok",
+        Outcome::Warning => "warn",
+        Outcome::Failed => "bad",
+        Outcome::Skipped => "skip",
+    }
+}
+
+/// How the row of a step looks.
+pub(super) fn css(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Failed => "fail",
+        Outcome::Skipped => "wait",
+        Outcome::Passed | Outcome::Warning => "",
+    }
+}
