@@ -52,7 +52,6 @@ impl App {
         let connector = Connector::new(gate.clone(), extra_authorities(&config)?.as_deref()).map_err(|e| unusable(&e))?;
         let tls = connector.roots().client_config().map_err(|e| unusable(&e))?;
         let http = Http::new(gate.clone(), Arc::new(tls), Limits::default());
-        let flights = Flights::new(&*random);
         Ok(Self {
             config: Arc::new(config),
             store,
@@ -63,7 +62,7 @@ impl App {
             connector,
             http,
             probes: Desk::default(),
-            flights,
+            flights: Flights::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

@@ -96,6 +96,7 @@ async fn open(config: Config) -> Result<App, Failure> {
 
 /// Lets renewals under way end, and the database with them.
 async fn finish(app: &App) {
+    app.stopping.cancel();
     app.tasks.close();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(30), app.tasks.wait()).await;
     app.store.close().await;

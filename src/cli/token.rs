@@ -1,7 +1,7 @@
 //! `mailgrant token list|show|get|authorize|refresh|remove`.
 
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table, say};
-use crate::actions::access_token::{self, Handed, access_token, refresh_now, settle_unanswered};
+use crate::actions::access_token::{self, Handed, access_token, refresh_now};
 use crate::actions::tokens::{Told, log_out};
 use crate::actions::{links, settings};
 use crate::app::App;
@@ -202,7 +202,6 @@ async fn show(app: &App, name: &str, json: bool) -> Outcome {
 
 async fn get(app: &App, name: &str, min_lifetime: Option<i64>, json: bool) -> Outcome {
     let token = find(app, name).await?;
-    settle_unanswered(app).await?;
     let handed = access_token(app, &token, min_lifetime).await?;
     // Durable before the token leaves (AUD-1).
     handed_out(app, &token).await?;

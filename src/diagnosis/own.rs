@@ -87,6 +87,10 @@ own!(
     QUEUE_FULL = "console-queue-full",
     /// The database can't be written because the disk is full.
     DISK_FULL = "console-disk-full",
+    /// The database is locked, or the disk refuses writes for another reason.
+    DATABASE_BUSY = "console-database-busy",
+    /// Too many wait for one renewal already.
+    TOO_MANY_WAITING = "console-too-many-waiting",
     /// Nothing in the catalogue fits.
     UNKNOWN = "console-unknown",
 );

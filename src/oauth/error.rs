@@ -229,6 +229,16 @@ impl OAuthError {
         }
     }
 
+    /// Whether it is the server that can't answer anybody now, rather than this one request that failed.
+    pub fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Malformed(malformed) => malformed.status >= 500,
+            Self::Refused(refused) => refused.status == 429 || refused.status >= 500,
+            _ => false,
+        }
+    }
+
     /// How long the provider wants to be left alone, at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

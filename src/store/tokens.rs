@@ -327,6 +327,29 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Notes why a grant can't be renewed, found before anything was sent: only over the attempt and the claim that were read as `was`.
+    pub async fn refuse_grant(&mut self, grant: &Grant, was: &Grant) -> StoreResult<bool> {
+        let done = sqlx::query(
+            "UPDATE grants SET state = $5, outcome = $6, failures = $7, retry_at = $8, last_error = $9, last_error_at = $10,
+             lease_owner = NULL, lease_until = NULL
+             WHERE token_id = $1 AND generation = $2 AND COALESCE(attempt_id, '') = $3 AND COALESCE(lease_owner, '') = $4",
+        )
+        .bind(was.token_id.as_str())
+        .bind(was.generation)
+        .bind(was.attempt_id.as_deref().unwrap_or_default())
+        .bind(was.lease_owner.as_deref().unwrap_or_default())
+        .bind(grant.state.as_str())
+        .bind(grant.outcome.as_str())
+        .bind(grant.failures)
+        .bind(grant.retry_at.map(|at| at.0))
+        .bind(grant.last_error.as_deref())
+        .bind(grant.last_error_at.map(|at| at.0))
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Lets the failing grants of a provider be tried again at once: what they failed at may be mended now.
     pub async fn retry_grants_of(&mut self, provider: &ProviderId) -> StoreResult<()> {
         sqlx::query(
@@ -371,6 +394,21 @@ impl Tx {
         .bind(event.kind.as_str())
         .bind(&event.actor)
         .bind(&event.text)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Keeps only the newest lines of one kind in a token's history.
+    pub async fn prune_token_events(&mut self, token: &TokenId, kind: TokenEventKind, keep: i64) -> StoreResult<()> {
+        sqlx::query(
+            "DELETE FROM token_events WHERE token_id = $1 AND kind = $2 AND sequence < (SELECT MIN(newest.sequence) FROM
+             (SELECT sequence FROM token_events WHERE token_id = $1 AND kind = $2 ORDER BY sequence DESC LIMIT $3) AS newest)",
+        )
+        .bind(token.as_str())
+        .bind(kind.as_str())
+        .bind(keep)
         .execute(&mut ***self)
         .await
         .map_err(StoreError::from_write)?;

@@ -1,7 +1,6 @@
 //! The first token set of a token: after a sign-in, or brought along from another program.
 
-use super::outcome::event;
-use crate::actions::place;
+use crate::actions::{place, tokens};
 use crate::app::App;
 use crate::model::provider::Provider;
 use crate::model::token::{Grant, GrantState, Identity, Token, TokenEventKind};
@@ -92,14 +91,9 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
     }
     tx.replace_grant(&grant).await?;
     if grant.access_token.is_none() {
-        event(
-            tx,
-            app,
-            token,
-            TokenEventKind::Imported,
-            "A refresh token was brought along from another program.".into(),
-        )
-        .await?;
+        let by = grant.authorized_by.as_deref().unwrap_or_default();
+        let text = "Brought along from another program. It is tried at the first renewal.".to_owned();
+        tokens::event(app, tx, &token.id, TokenEventKind::Imported, by, text).await?;
     }
     Ok(grant)
 }

@@ -1,15 +1,16 @@
 //! One renewal of a grant at a time in this process; everyone who asks meanwhile waits for it. The renewal is a task of its own: who
 //! leaves does not cancel it, and a stop of the program waits for it.
 
-use super::lease::Owner;
+use super::hold::Holds;
+use super::lease::{self, Owner};
+use super::recovery::Unsaved;
 use super::{AccessError, Handed, Wanted, renew};
 use crate::app::App;
 use crate::diagnosis::own;
 use crate::model::TokenId;
 use crate::model::token::Token;
-use crate::random::Random;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// How many may wait for one renewal?
@@ -23,69 +24,74 @@ struct Flight {
     waiting: Arc<()>,
 }
 
-/// The renewals under way in this process, and its name in leases. Cheap to clone.
-#[derive(Clone)]
-pub struct Flights {
-    owner: Owner,
-    running: Arc<Mutex<HashMap<TokenId, Flight>>>,
+/// What this process knows of renewals and the database does not: those under way, token sets it could not store yet, its name in
+/// leases. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Flights(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    owner: OnceLock<Owner>,
+    running: Mutex<HashMap<TokenId, Flight>>,
+    unsaved: Mutex<HashMap<TokenId, Unsaved>>,
+    holds: Holds,
 }
 
 impl Flights {
-    /// None yet.
-    pub fn new(random: &dyn Random) -> Self {
-        Self {
-            owner: Owner::new(random),
-            running: Arc::default(),
-        }
+    /// This process in leases; named when it claims for the first time.
+    pub(super) fn owner(&self, app: &App) -> &Owner {
+        self.0.owner.get_or_init(|| Owner::new(&lease::directory(app), &*app.random))
     }
 
-    /// This process in leases.
-    pub fn owner(&self) -> &Owner {
-        &self.owner
+    /// Token sets that the database did not take yet.
+    pub(super) fn unsaved(&self) -> MutexGuard<'_, HashMap<TokenId, Unsaved>> {
+        self.0.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Providers that don't answer.
+    pub(super) fn holds(&self) -> &Holds {
+        &self.0.holds
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<TokenId, Flight>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Joins the renewal that is under way, or starts one.
 pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Handed, AccessError> {
     let (mut answer, _waiting) = {
-        let mut running = app.flights.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = app.flights.running();
         match running.get(&token.id) {
             Some(flight) if Arc::strong_count(&flight.waiting) > MOST_WAITERS => {
-                return Err(AccessError::own(AccessError::Busy, own::QUEUE_FULL));
+                return Err(AccessError::own(AccessError::TooMany, own::TOO_MANY_WAITING));
             }
             Some(flight) => (flight.answer.clone(), Arc::clone(&flight.waiting)),
             None => {
                 let (sender, answer) = watch::channel(None);
                 let waiting = Arc::new(());
-                running.insert(
-                    token.id.clone(),
-                    Flight {
-                        answer: answer.clone(),
-                        waiting: Arc::clone(&waiting),
-                    },
-                );
+                let flight = Flight {
+                    answer: answer.clone(),
+                    waiting: Arc::clone(&waiting),
+                };
+                running.insert(token.id.clone(), flight);
                 let (app, token) = (app.clone(), token.clone());
-                let tasks = app.tasks.clone();
-                tasks.spawn(async move {
-                    // Dropped before the sender: whoever comes after the answer starts anew.
-                    let _landing = Landing {
+                app.tasks.clone().spawn(async move {
+                    let landing = Landing {
                         flights: app.flights.clone(),
                         token: token.id.clone(),
                     };
                     let answer = renew::renew(&app, &token, wanted).await;
+                    // Off the list before anyone hears: whoever asks after the answer starts anew.
+                    drop(landing);
                     sender.send_replace(Some(answer));
                 });
                 (answer, waiting)
             }
         }
     };
-    let answer = answer.wait_for(Option::is_some).await;
-    match answer {
-        Ok(answer) => answer
-            .clone()
-            .unwrap_or_else(|| Err(AccessError::Store("the renewal ended without an answer".into()))),
-        Err(_) => Err(AccessError::Store("the renewal ended without an answer".into())),
-    }
+    let ended = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+    ended.unwrap_or_else(|| Err(AccessError::Store("the renewal ended without an answer".into())))
 }
 
 /// Takes a renewal off the list when it ends, however it ends.
@@ -96,10 +102,6 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.flights
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.token);
+        self.flights.running().remove(&self.token);
     }
 }

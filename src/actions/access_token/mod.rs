@@ -3,19 +3,23 @@
 //!
 //! One process renews a grant once for all who ask ([`flight`]); several processes agree through a lease in the grant's row
 //! ([`lease`]). The attempt is durable before anything is sent, the answer before anyone is answered; what can't be stored for now is
-//! kept beside the database ([`recovery`]).
+//! kept beside the database (`recovery`, with `ballast` so that it rarely comes to that). What was left open by a process that died is
+//! settled first thing ([`settle`]).
 
+mod ballast;
 pub mod first;
 pub mod flight;
+mod hold;
 pub mod lease;
 mod outcome;
-pub mod recovery;
+mod recovery;
 mod renew;
+pub mod settle;
 pub mod state;
 
 pub use first::{NewGrant, store_first_grant};
-pub use recovery::settle_unanswered;
-pub use state::{missing_scopes, state};
+pub use settle::{forget_previous, settle_unanswered};
+pub use state::{missing_scopes, not_granted, required_scopes, side_scopes, state};
 
 use super::place;
 use crate::app::App;
@@ -23,13 +27,22 @@ use crate::clock::Timestamp;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::report::Diagnosis;
 use crate::model::token::{Grant, GrantState, Token};
+use crate::oauth::Class;
 use crate::secret::AccessToken;
 use crate::store::StoreError;
+use renew::MAX_LEASE;
+use std::time::Duration;
 
 /// How long must a token that is handed out still live, in seconds?
 const MIN_LIFETIME: i64 = 60;
 /// Tokens shorter than this, in seconds, are handed out until a fifth of their life is left.
 const SHORT_LIFETIME: i64 = 300;
+/// How far ahead can the next try be at most, in seconds? What lies further ahead was written by a clock that was wrong.
+const LONGEST_PAUSE: i64 = 3600;
+/// How far may two clocks be apart, in seconds, before the age of a token is taken for unknown?
+const SKEW: i64 = 300;
+/// How long may asking again for a lost answer hold up who only wants the stored token?
+const SETTLE: Duration = Duration::from_secs(2);
 /// How soon may a grant be renewed again, in seconds, while its last token lives? Against loops with odd lifetimes (F6).
 const BETWEEN_RENEWALS: i64 = 30;
 
@@ -81,9 +94,12 @@ pub enum AccessError {
         /// Not before.
         retry_at: Option<Timestamp>,
     },
-    /// The database takes no writes, or too many wait: nothing was sent.
+    /// The database takes no writes: nothing was sent.
     #[error("{}", .0.title)]
     Busy(Box<Diagnosis>),
+    /// Too many wait for the same renewal already.
+    #[error("{}", .0.title)]
+    TooMany(Box<Diagnosis>),
     /// A stored secret of this token can't be opened.
     #[error("{}", .0.title)]
     Damaged(Box<Diagnosis>),
@@ -100,6 +116,7 @@ impl AccessError {
             | Self::NeedsSignIn(diagnosis)
             | Self::AppProblem(diagnosis)
             | Self::Busy(diagnosis)
+            | Self::TooMany(diagnosis)
             | Self::Damaged(diagnosis)
             | Self::Transient { diagnosis, .. } => (**diagnosis).clone(),
             Self::Store(text) => diagnosis::diagnose(&Evidence { own_id: None, text }),
@@ -108,7 +125,7 @@ impl AccessError {
 
     /// Whether asking again later may help without a person.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient { .. } | Self::Busy(_) | Self::Store(_))
+        matches!(self, Self::Transient { .. } | Self::Busy(_) | Self::TooMany(_) | Self::Store(_))
     }
 
     fn own(make: fn(Box<Diagnosis>) -> Self, id: &str) -> Self {
@@ -119,7 +136,8 @@ impl AccessError {
 impl From<StoreError> for AccessError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy(_) => Self::own(Self::Busy, own::DISK_FULL),
+            StoreError::Busy(text) if text.contains("full") || text.contains("space") => Self::own(Self::Busy, own::DISK_FULL),
+            StoreError::Busy(_) => Self::own(Self::Busy, own::DATABASE_BUSY),
             other => Self::Store(other.to_string()),
         }
     }
@@ -131,24 +149,36 @@ impl From<StoreError> for AccessError {
 /// token that lives shorter than asked is handed out all the same. While renewing fails for now, the stored token is served until it
 /// really runs out.
 pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -> Result<Handed, AccessError> {
-    let grant = app.store.grant(&token.id).await?;
-    let Some(grant) = grant else {
+    let Some(grant) = app.store.grant(&token.id).await? else {
         return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
     };
     let now = app.clock.now();
     if long_enough(&grant, min_lifetime, now) {
-        return hand(app, token, &grant, How::Stored);
-    }
-    let renewed = if may_renew(&grant, now) {
-        flight::renew(app, token, Wanted::Lifetime(min_lifetime)).await
-    } else {
-        Err(last_error(&grant))
-    };
-    match renewed {
-        Err(error) if lives(&grant, now) && !matches!(error, AccessError::Damaged(_)) => {
-            hand(app, token, &grant, How::Stored).map_err(|_| error)
+        if may_renew_at_all(&grant) && lease::is_abandoned(app, &grant, now) {
+            let asking = flight::renew(app, token, Wanted::Newer(grant.generation));
+            if let Ok(Ok(handed)) = tokio::time::timeout(SETTLE, asking).await {
+                return Ok(handed);
+            }
         }
-        other => other,
+        return give(app, token, &grant).await;
+    }
+    let problem = match may_renew(app, token, &grant, now) {
+        Err(problem) => problem,
+        Ok(()) => match flight::renew(app, token, Wanted::Lifetime(min_lifetime)).await {
+            Ok(handed) => return Ok(handed),
+            Err(problem) => problem,
+        },
+    };
+    // Time has passed, and others may have changed the grant: what is there now counts.
+    let grant = match app.store.grant(&token.id).await {
+        Ok(Some(grant)) => grant,
+        Ok(None) => return Err(problem),
+        Err(_) => grant,
+    };
+    if lives(&grant, app.clock.now()) {
+        give(app, token, &grant).await.map_err(|_| problem)
+    } else {
+        Err(problem)
     }
 }
 
@@ -156,7 +186,7 @@ pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -
 pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError> {
     match app.store.grant(&token.id).await? {
         None => Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED)),
-        Some(grant) if grant.state == GrantState::Revoked => Err(last_error(&grant)),
+        Some(grant) if !may_renew_at_all(&grant) => Err(last_error(&grant)),
         Some(grant) => flight::renew(app, token, Wanted::Newer(grant.generation)).await,
     }
 }
@@ -183,47 +213,67 @@ fn lives(grant: &Grant, now: Timestamp) -> bool {
     grant.access_token.is_some() && grant.expires_at.is_some_and(|end| end > now)
 }
 
-/// Whether the stored token will do. A clock that stands before the moment of issue says nothing about the token's age, so the
-/// remaining life is never taken to be longer than the whole.
+/// Whether the stored token will do. If the clock stands well before the moment of issue it has been set back, or was wrong then: how
+/// old the token is nobody knows, so a new one is due, which settles it.
 fn long_enough(grant: &Grant, min_lifetime: Option<i64>, now: Timestamp) -> bool {
     let (Some(_), Some(issued), Some(end)) = (&grant.access_token, grant.issued_at, grant.expires_at) else {
         return false;
     };
-    let whole = end.since(issued);
-    let left = end.since(now).min(whole);
-    let wanted = min_lifetime
-        .unwrap_or(if whole < SHORT_LIFETIME {
-            (whole / 5).min(MIN_LIFETIME)
-        } else {
-            MIN_LIFETIME
-        })
-        .max(1);
-    let just_renewed = now.since(issued).abs() < BETWEEN_RENEWALS && left > 0;
-    left >= wanted || just_renewed
+    let (age, whole, left) = (now.since(issued), end.since(issued), end.since(now));
+    if age < -SKEW {
+        return false;
+    }
+    let short = (whole / 5).min(MIN_LIFETIME);
+    let usual = if whole < SHORT_LIFETIME { short } else { MIN_LIFETIME };
+    let wanted = min_lifetime.unwrap_or(usual).max(1);
+    left >= wanted || (left > 0 && age < BETWEEN_RENEWALS)
 }
 
-fn may_renew(grant: &Grant, now: Timestamp) -> bool {
-    match grant.state {
-        GrantState::Active => true,
-        GrantState::Failing => grant.retry_at.is_none_or(|at| at <= now || at.since(now) > 3600),
-        GrantState::Revoked => false,
+/// Whether a renewal may be tried at all: not once the provider has ended the grant. What only we refused is looked at anew.
+fn may_renew_at_all(grant: &Grant) -> bool {
+    grant.state != GrantState::Revoked || grant.outcome == outcome::REFUSED
+}
+
+/// Whether it may be tried now: not in the pause after a failure, and not while the provider answers nobody.
+fn may_renew(app: &App, token: &Token, grant: &Grant, now: Timestamp) -> Result<(), AccessError> {
+    let pausing = grant.state == GrantState::Failing && grant.retry_at.is_some_and(|at| at > now && at.since(now) <= LONGEST_PAUSE);
+    if pausing || !may_renew_at_all(grant) {
+        return Err(last_error(grant));
+    }
+    match app.flights.holds().check(&token.provider_id, tokio::time::Instant::now()) {
+        None => Ok(()),
+        Some((diagnosis, left)) => Err(AccessError::Transient {
+            diagnosis,
+            retry_at: Some(now.plus(i64::try_from(left.as_secs()).unwrap_or(0) + 1)),
+        }),
     }
 }
 
 /// The stored reason why a grant can't be renewed now.
 fn last_error(grant: &Grant) -> AccessError {
-    let stored = grant
-        .last_error
-        .as_deref()
-        .and_then(|text| serde_json::from_str::<Diagnosis>(text).ok());
-    let diagnosis = Box::new(stored.unwrap_or_else(|| diagnosis::diagnose(&Evidence::own(own::NEEDS_SIGN_IN))));
+    let found = outcome::stored(grant).unwrap_or_else(|| diagnosis::diagnose(&Evidence::own(own::NEEDS_SIGN_IN)));
+    let diagnosis = Box::new(found);
     match grant.state {
+        GrantState::Revoked if diagnosis.id == own::DAMAGED => AccessError::Damaged(diagnosis),
         GrantState::Revoked => AccessError::NeedsSignIn(diagnosis),
+        _ if grant.outcome == outcome::APP => AccessError::AppProblem(diagnosis),
         _ => AccessError::Transient {
             diagnosis,
             retry_at: grant.retry_at,
         },
     }
+}
+
+/// Hands the stored token out. One that can't be opened is written down (SEC-2): somebody should look.
+async fn give(app: &App, token: &Token, grant: &Grant) -> Result<Handed, AccessError> {
+    let handed = hand(app, token, grant, How::Stored);
+    if matches!(handed, Err(AccessError::Damaged(_)))
+        && let Ok(Some(provider)) = app.store.provider_by_id(&token.provider_id).await
+    {
+        let failure = outcome::Failure::here(Class::UserMustAct, own::DAMAGED);
+        return Err(outcome::refused(app, token, &provider, grant, failure).await);
+    }
+    handed
 }
 
 fn hand(app: &App, token: &Token, grant: &Grant, how: How) -> Result<Handed, AccessError> {
@@ -294,9 +344,11 @@ mod tests {
         );
         assert!(!at(20, Some(600), 1021), "but a dead one is");
         assert!(!at(3600, None, 1_000_000), "a clock that jumped ahead");
+        assert!(at(3600, None, 900), "the clocks of two machines differ");
+        assert!(!at(3600, None, -90_000), "set back by a day: how old it is nobody knows");
         assert!(
-            at(3600, None, -90_000),
-            "a clock that jumped back neither kills a token nor storms the provider"
+            !at(3600, Some(i64::MAX), 2000) && at(3600, Some(i64::MIN), 2000),
+            "odd wishes do no harm"
         );
     }
 }

@@ -1,74 +1,93 @@
-//! How a renewal ended, written down: the new token set, or why there is none. Nothing here ever throws a token away.
+//! How a renewal ended, as it is written down: the new token set, or why there is none. Nothing here ever throws a token away.
 
-use super::{AccessError, recovery};
-use crate::actions::place;
+use super::AccessError;
+use crate::actions::{place, tokens};
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, GrantState, Token, TokenEvent, TokenEventKind};
+use crate::model::token::{Grant, GrantState, Identity, Token, TokenEventKind};
 use crate::oauth::{Class, OAuthError, TokenResponse};
-use crate::store::{StoreError, StoreResult, Tx};
-use tracing::{error, info, warn};
+use crate::store::{StoreResult, Tx};
+use tracing::{info, warn};
 
 /// The longest pause between two tries, in seconds, unless the provider asks for more.
 const LONGEST_PAUSE: i64 = 900;
+/// How many lines about successful renewals does a token's history keep?
+const RENEWALS_KEPT: i64 = 30;
 
-/// An attempt as it was claimed.
-pub(super) struct Attempt {
-    /// Its id in the row.
-    pub id: String,
-    /// The generation it renews.
-    pub generation: i64,
+/// Outcome of an attempt whose answer is not known.
+pub(super) const SENT: &str = "sent";
+/// It brought a token set.
+const OK: &str = "ok";
+/// The provider answered, and refused or was no use.
+const FAILED: &str = "failed";
+/// No answer came, though the provider may have acted.
+const UNKNOWN: &str = "unknown";
+/// The provider refuses the app itself, or its secret is missing here.
+pub(super) const APP: &str = "app";
+/// Nothing was sent: something here speaks against it. Looked at anew each time, for it may be mended.
+pub(super) const REFUSED: &str = "refused";
+
+/// What a renewal brought, beside the grant it renews.
+pub(super) struct Brought<'a> {
+    /// The answer.
+    pub response: &'a TokenResponse,
+    /// The scopes that were asked for.
+    pub sent: &'a [String],
+    /// Whether the refresh token in the answer is another than the one that was used.
+    pub rotated: bool,
+    /// Whether the previous refresh token was used, not the current one.
+    pub used_previous: bool,
+    /// Who the answer says it is for, where that is news.
+    pub identity: Option<Identity>,
 }
 
 /// The grant after a successful renewal (section 3, step 4 and 8).
-pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, response: &TokenResponse, used_previous: bool) -> Grant {
+pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, brought: &Brought<'_>) -> Grant {
     let now = app.clock.now();
     let generation = grant.generation + 1;
     let mut new = grant.clone();
-    match &response.refresh_token {
+    let used = if brought.used_previous {
+        &grant.rt_previous
+    } else {
+        &grant.rt_current
+    };
+    match brought.response.refresh_token.as_ref().filter(|_| brought.rotated) {
         Some(refresh_token) => {
-            let sealed = app.vault.seal(
-                &place::refresh_token(&token.id, generation, &grant.destination),
-                refresh_token.expose_secret(),
-            );
+            let place = place::refresh_token(&token.id, generation, &grant.destination);
+            let sealed = app.vault.seal(&place, refresh_token.expose_secret());
             // The one that just worked is kept until its successor has worked too.
-            new.rt_previous = if used_previous {
-                grant.rt_previous.clone()
-            } else {
-                grant.rt_current.clone()
-            };
+            new.rt_previous = used.clone();
             new.rt_current = Some((sealed, generation));
             new.rt_current_proven = false;
             new.rt_rotated_at = Some(now);
         }
         None => {
-            if used_previous {
-                new.rt_current = grant.rt_previous.clone();
-            }
+            new.rt_current = used.clone();
             new.rt_previous = None;
             new.rt_current_proven = true;
         }
     }
-    let access = app.vault.seal(
-        &place::access_token(&token.id, generation, &grant.destination),
-        response.access_token.expose_secret(),
-    );
+    let place = place::access_token(&token.id, generation, &grant.destination);
+    let access = app.vault.seal(&place, brought.response.access_token.expose_secret());
     new.access_token = Some((access, generation));
-    new.token_type = response.token_type.clone();
+    new.token_type = brought.response.token_type.clone();
     new.issued_at = Some(now);
-    new.expires_at = Some(now.plus(response.expires_in));
-    if response.scopes.is_some() {
-        new.granted_scopes = response.granted(&token.scopes);
+    new.expires_at = Some(now.plus(brought.response.expires_in));
+    if brought.response.scopes.is_some() || grant.granted_scopes.is_empty() {
+        new.granted_scopes = brought.response.granted(brought.sent);
+    }
+    if let Some(identity) = &brought.identity {
+        new.identity = identity.clone();
     }
     new.generation = generation;
     new.state = GrantState::Active;
     new.refreshed_at = Some(now);
     new.lease_owner = None;
     new.lease_until = None;
-    new.outcome = "ok".into();
+    new.outcome = OK.into();
     new.failures = 0;
     new.retry_at = None;
     new.last_error = None;
@@ -76,67 +95,57 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, response: &TokenR
     new
 }
 
-/// Makes a new token set last; only then may anyone be answered. When the database takes no writes it is kept beside it and written
-/// later. [`AccessError`] if it lasts nowhere yet (it is still tried again while the program runs).
-pub(super) async fn store(
-    app: &App,
-    token: &Token,
-    provider: &Provider,
-    attempt: &Attempt,
-    new: Grant,
-    response: &TokenResponse,
-) -> Result<(), AccessError> {
-    let first = write(app, token, provider, attempt, &new, response.expires_in).await;
-    let problem = match first {
-        Ok(()) => return Ok(()),
-        Err(problem) => problem,
-    };
-    recovery::drop_ballast(app);
-    if write(app, token, provider, attempt, &new, response.expires_in).await.is_ok() {
-        return Ok(());
-    }
-    error!(token = %token.name, cause = %problem, "A renewed token can't be stored in the database; it is kept in the recovery folder");
-    let kept = recovery::keep(app, token, &new);
-    let (app, token, provider) = (app.clone(), token.clone(), provider.clone());
-    let attempt = Attempt {
-        id: attempt.id.clone(),
-        generation: attempt.generation,
-    };
-    let lifetime = response.expires_in;
-    app.tasks.clone().spawn(async move {
-        for pause in [1, 2, 4, 8, 15, 30].into_iter().chain(std::iter::repeat(60)) {
-            tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_secs(pause)) => {}
-                () = app.stopping.cancelled() => break,
-            }
-            if write(&app, &token, &provider, &attempt, &new, lifetime).await.is_ok() {
-                recovery::forget(&app, &token, new.generation);
-                recovery::make_ballast(&app);
-                info!(token = %token.name, "A renewed token that waited is stored now");
-                return;
-            }
-        }
-    });
-    match kept {
-        Ok(()) => Ok(()),
-        Err(problem) => {
-            error!(cause = %problem, "A renewed token could not be kept in the recovery folder either");
-            Err(AccessError::own(AccessError::Busy, own::DISK_FULL))
-        }
-    }
+/// A new token set on its way into the database.
+#[derive(Clone)]
+pub(super) struct Renewal {
+    /// Whose it is.
+    pub token: Token,
+    /// Who gave it.
+    pub provider: Provider,
+    /// The grant with it.
+    pub grant: Grant,
+    /// The generation it follows.
+    pub was: i64,
 }
 
-async fn write(app: &App, token: &Token, provider: &Provider, attempt: &Attempt, new: &Grant, lifetime: i64) -> StoreResult<()> {
-    let now = app.clock.now();
+/// What became of it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is stored, durably.
+    Stored,
+    /// The grant was replaced or deleted meanwhile; what stands there counts.
+    Superseded,
+}
+
+/// Stores a new token set, durably when this returns. Only the generation decides: an answer that comes after the claim ran out is as
+/// good as any, and the refresh token in it may be the only one left.
+pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> {
+    let (token, new, now) = (&renewal.token, &renewal.grant, app.clock.now());
     let mut tx = app.store.begin().await?;
-    if !tx.update_grant(new, attempt.generation, Some(&attempt.id)).await? {
-        // Somebody signed in meanwhile, or logged out: what they stored stands.
-        warn!(token = %token.name, "A renewal came too late: the token was replaced meanwhile");
-        return Ok(());
+    if !tx.update_grant(new, renewal.was, None).await? {
+        warn!(token.id = %token.id, "A renewal came too late: token {} was replaced meanwhile", token.name);
+        return Ok(Written::Superseded);
     }
-    let text = format!("Valid for {}.", minutes(lifetime));
-    event(&mut tx, app, token, TokenEventKind::Renewed, text).await?;
+    if new.state == GrantState::Active {
+        let lifetime = new.expires_at.map_or(0, |end| end.since(new.issued_at.unwrap_or(now)));
+        event(
+            &mut tx,
+            app,
+            token,
+            TokenEventKind::Renewed,
+            format!("Valid for {}.", minutes(lifetime)),
+        )
+        .await?;
+        tx.prune_token_events(&token.id, TokenEventKind::Renewed, RENEWALS_KEPT).await?;
+        audit(&mut tx, app, token, format!("generation {}", new.generation), "ok").await?;
+    } else if let Some(found) = stored(new) {
+        event(&mut tx, app, token, TokenEventKind::Revoked, format!("{}.", found.title)).await?;
+        audit(&mut tx, app, token, format!("{}: {}", found.id, found.title), "refused").await?;
+    }
+    let provider = &renewal.provider;
     if tx.set_provider_problem(&provider.id, None, now).await? {
+        // The app works again: nobody has to wait for the end of a pause.
+        tx.retry_grants_of(&provider.id).await?;
         let entry = AuditEntry {
             action: "provider.recovered",
             target: format!("provider:{}", provider.name),
@@ -145,166 +154,174 @@ async fn write(app: &App, token: &Token, provider: &Provider, attempt: &Attempt,
         };
         tx.audit(now, &Actor::console(), entry).await?;
     }
-    let entry = AuditEntry {
-        action: "token.refresh",
-        target: format!("token:{}", token.name),
-        detail: format!("generation {}", new.generation),
-        outcome: "ok",
-    };
-    tx.audit(now, &Actor::console(), entry).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(Written::Stored)
 }
 
-/// Writes down why a renewal failed, and says so. Tokens stay as they are.
-pub(super) async fn failed(
-    app: &App,
-    token: &Token,
-    provider: &Provider,
-    grant: Grant,
-    attempt: &Attempt,
-    error: &OAuthError,
-) -> AccessError {
-    let now = app.clock.now();
-    let found = Box::new(diagnosis::diagnose(&Evidence {
-        own_id: error.own_id(),
-        text: &error.evidence(),
-    }));
-    let class = error.class();
-    let mut new = grant.clone();
-    new.lease_owner = None;
-    new.lease_until = None;
-    new.failures = grant.failures + 1;
-    new.outcome = if error.outcome_unknown() {
-        "unknown".into()
-    } else {
-        "failed".into()
-    };
-    new.last_error = serde_json::to_string(&found).ok();
-    new.last_error_at = Some(now);
-    new.attempt_id = Some(attempt.id.clone());
-    match class {
-        Class::UserMustAct => (new.state, new.retry_at) = (GrantState::Revoked, None),
-        _ => (new.state, new.retry_at) = (GrantState::Failing, Some(now.plus(pause(app, new.failures, error)))),
-    }
-    if let Err(problem) = write_failure(app, token, provider, &grant, &new, attempt, class, &found).await {
-        warn!(token = %token.name, cause = %problem, "Why a renewal failed could not be written down");
-    }
-    info!(token = %token.name, diagnosis = %found.id, "Renewing a token failed");
-    match class {
-        Class::UserMustAct => AccessError::NeedsSignIn(found),
-        Class::AppBroken => AccessError::AppProblem(found),
-        Class::Transient => AccessError::Transient {
-            diagnosis: found,
-            retry_at: new.retry_at,
-        },
-    }
+/// Why a grant was not renewed.
+pub(super) struct Failure {
+    /// What it means for the token.
+    pub class: Class,
+    /// The cause.
+    pub found: Box<Diagnosis>,
+    /// How long the provider wants to be left alone, in seconds.
+    pub asked: i64,
+    /// The word for the row.
+    outcome: &'static str,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one transaction, told everything")]
-async fn write_failure(
-    app: &App,
-    token: &Token,
-    provider: &Provider,
-    old: &Grant,
-    new: &Grant,
-    attempt: &Attempt,
-    class: Class,
-    found: &Diagnosis,
-) -> StoreResult<()> {
-    let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    if !tx.update_grant(new, attempt.generation, Some(&attempt.id)).await? {
-        return Ok(());
-    }
-    let same = old.last_error == new.last_error && old.state == new.state;
-    match class {
-        Class::AppBroken => {
-            // One alarm for the app, however many tokens find out.
-            let problem = serde_json::to_string(found).unwrap_or_default();
-            if tx.set_provider_problem(&provider.id, Some(&problem), now).await? {
-                let entry = AuditEntry {
-                    action: "provider.problem",
-                    target: format!("provider:{}", provider.name),
-                    detail: format!("{}: {}", found.id, found.title),
-                    outcome: "failed",
-                };
-                tx.audit(now, &Actor::console(), entry).await?;
-            }
+impl Failure {
+    /// What the provider's answer, or its lack, means. `unknown`: it may have acted on one of the requests.
+    pub fn of(error: &OAuthError, unknown: bool) -> Self {
+        let (own_id, text) = (error.own_id(), error.evidence());
+        let class = error.class();
+        Self {
+            class,
+            found: Box::new(diagnosis::diagnose(&Evidence { own_id, text: &text })),
+            asked: error
+                .retry_after()
+                .map_or(0, |wait| i64::try_from(wait.as_secs()).unwrap_or(i64::MAX)),
+            outcome: match class {
+                Class::AppBroken => APP,
+                Class::Transient if unknown => UNKNOWN,
+                _ => FAILED,
+            },
         }
-        _ if !same => {
-            let kind = if class == Class::UserMustAct {
-                TokenEventKind::Revoked
-            } else {
-                TokenEventKind::Failed
-            };
-            event(&mut tx, app, token, kind, format!("{}.", found.title)).await?;
-            let entry = AuditEntry {
-                action: "token.refresh",
-                target: format!("token:{}", token.name),
-                detail: format!("{}: {}", found.id, found.title),
-                outcome: "failed",
-            };
-            tx.audit(now, &Actor::console(), entry).await?;
-        }
-        _ => {}
     }
-    tx.commit().await
+
+    /// Something here speaks against asking the provider: nothing was sent.
+    pub fn here(class: Class, id: &'static str) -> Self {
+        Self {
+            class,
+            found: Box::new(diagnosis::diagnose(&Evidence::own(id))),
+            asked: 0,
+            outcome: if class == Class::AppBroken { APP } else { REFUSED },
+        }
+    }
+
+    /// The grant that says so. Tokens stay as they are.
+    fn applied_to(&self, app: &App, grant: &Grant) -> Grant {
+        let now = app.clock.now();
+        let mut new = grant.clone();
+        new.lease_owner = None;
+        new.lease_until = None;
+        new.outcome = self.outcome.into();
+        new.last_error = serde_json::to_string(&self.found).ok();
+        new.last_error_at = Some(now);
+        if self.class == Class::UserMustAct {
+            (new.state, new.retry_at) = (GrantState::Revoked, None);
+        } else {
+            new.failures = grant.failures.saturating_add(1);
+            new.state = GrantState::Failing;
+            new.retry_at = Some(now.plus(pause(app, new.failures).max(self.asked)));
+        }
+        new
+    }
+
+    fn told(self, retry_at: Option<crate::clock::Timestamp>) -> AccessError {
+        match self.class {
+            _ if self.found.id == own::DAMAGED && self.outcome == REFUSED => AccessError::Damaged(self.found),
+            Class::UserMustAct => AccessError::NeedsSignIn(self.found),
+            Class::AppBroken => AccessError::AppProblem(self.found),
+            Class::Transient => AccessError::Transient {
+                diagnosis: self.found,
+                retry_at,
+            },
+        }
+    }
 }
 
-/// Writes down what was found before anything was sent: a secret that can't be opened, an address that changed, no refresh token.
-pub(super) async fn refuse(app: &App, token: &Token, grant: &Grant, error: &AccessError) {
-    let found = error.diagnosis();
-    let last_error = serde_json::to_string(&found).ok();
-    if grant.last_error == last_error {
-        return;
-    }
-    let now = app.clock.now();
-    let mut new = grant.clone();
-    new.last_error = last_error;
-    new.last_error_at = Some(now);
-    match error {
-        AccessError::NeedsSignIn(_) | AccessError::Damaged(_) => new.state = GrantState::Revoked,
-        _ => (new.state, new.retry_at) = (GrantState::Failing, Some(now)),
-    }
+/// Writes down why an attempt failed, and says so. `grant` is the one that was claimed.
+pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant: &Grant, failure: Failure) -> AccessError {
+    let new = failure.applied_to(app, grant);
+    info!(token.id = %token.id, diagnosis = %failure.found.id, "Renewing token {} failed: {}", token.name, failure.found.title);
+    let attempt = new.attempt_id.as_deref();
     let written = async {
         let mut tx = app.store.begin().await?;
-        if tx.update_grant(&new, grant.generation, None).await? {
-            event(&mut tx, app, token, TokenEventKind::Failed, format!("{}.", found.title)).await?;
+        if tx.update_grant(&new, grant.generation, attempt).await? {
+            tell(&mut tx, app, token, provider, grant, &new, &failure).await?;
+            tx.commit().await?;
+        }
+        StoreResult::Ok(())
+    };
+    if let Err(error) = written.await {
+        // The row still says "sent": the next one who asks will try again at once.
+        warn!(token.id = %token.id, %error, "Why token {} was not renewed could not be written down", token.name);
+    }
+    failure.told(new.retry_at)
+}
+
+/// Writes down what was found before anything was sent, once, and says so.
+pub(super) async fn refused(app: &App, token: &Token, provider: &Provider, grant: &Grant, failure: Failure) -> AccessError {
+    let mut new = failure.applied_to(app, grant);
+    // It costs the provider nothing to look again.
+    new.retry_at = None;
+    let known = (&new.state, &new.last_error, &new.outcome) == (&grant.state, &grant.last_error, &grant.outcome)
+        && (failure.class != Class::AppBroken || provider.problem == new.last_error);
+    if !known && let Err(error) = write_refusal(app, token, provider, grant, &new, &failure).await {
+        warn!(token.id = %token.id, %error, "Why token {} can't be renewed could not be written down", token.name);
+    }
+    failure.told(None)
+}
+
+async fn write_refusal(app: &App, token: &Token, provider: &Provider, old: &Grant, new: &Grant, failure: &Failure) -> StoreResult<()> {
+    let mut tx = app.store.begin().await?;
+    if tx.refuse_grant(new, old).await? {
+        tell(&mut tx, app, token, provider, old, new, failure).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// History, audit and alarm: once for each change, and one alarm for an app however many tokens find out.
+async fn tell(tx: &mut Tx, app: &App, token: &Token, provider: &Provider, old: &Grant, new: &Grant, failure: &Failure) -> StoreResult<()> {
+    let now = app.clock.now();
+    let detail = format!("{}: {}", failure.found.id, failure.found.title);
+    let news = old.last_error != new.last_error || old.state != new.state;
+    if news {
+        let kind = match failure.class {
+            Class::UserMustAct => TokenEventKind::Revoked,
+            _ => TokenEventKind::Failed,
+        };
+        event(tx, app, token, kind, format!("{}.", failure.found.title)).await?;
+    }
+    if failure.class == Class::AppBroken {
+        if tx.set_provider_problem(&provider.id, new.last_error.as_deref(), now).await? {
             let entry = AuditEntry {
-                action: "token.refresh",
-                target: format!("token:{}", token.name),
-                detail: format!("{}: {}", found.id, found.title),
+                action: "provider.problem",
+                target: format!("provider:{}", provider.name),
+                detail,
                 outcome: "failed",
             };
             tx.audit(now, &Actor::console(), entry).await?;
-            tx.commit().await?;
         }
-        Ok::<_, StoreError>(())
-    };
-    if let Err(problem) = written.await {
-        warn!(token = %token.name, cause = %problem, "Why a token can't be renewed could not be written down");
+    } else if news {
+        audit(tx, app, token, detail, "failed").await?;
     }
+    Ok(())
 }
 
-pub(super) async fn event(tx: &mut Tx, app: &App, token: &Token, kind: TokenEventKind, text: String) -> StoreResult<()> {
-    let event = TokenEvent {
-        kind,
-        actor: "the console".into(),
-        text,
-        at: app.clock.now(),
-    };
-    tx.add_token_event(app.new_id(), &token.id, &event).await
+/// The stored reason of a failure.
+pub(super) fn stored(grant: &Grant) -> Option<Diagnosis> {
+    serde_json::from_str(grant.last_error.as_deref()?).ok()
 }
 
-/// Seconds until the next try: 1, 2, 4 … 15 minutes, a fifth more or less, and never sooner than the provider asks for.
-fn pause(app: &App, failures: i64, error: &OAuthError) -> i64 {
+async fn event(tx: &mut Tx, app: &App, token: &Token, kind: TokenEventKind, text: String) -> StoreResult<()> {
+    tokens::event(app, tx, &token.id, kind, &Actor::console().name, text).await
+}
+
+async fn audit(tx: &mut Tx, app: &App, token: &Token, detail: String, outcome: &'static str) -> StoreResult<()> {
+    tokens::audit(app, tx, &Actor::console(), "token.refresh", token, detail, outcome).await
+}
+
+/// Seconds until the next try: 1, 2, 4 … 15 minutes, a fifth more or less.
+fn pause(app: &App, failures: i64) -> i64 {
     let steps = u32::try_from(failures.clamp(1, 11) - 1).unwrap_or(0);
     let base = (1_i64 << steps).min(LONGEST_PAUSE);
     let mut byte = [0];
     app.random.fill(&mut byte);
     let jitter = base * (i64::from(byte[0]) - 128) / 640;
-    let asked = error.retry_after().map_or(0, |wait| i64::try_from(wait.as_secs()).unwrap_or(0));
-    (base + jitter).clamp(1, LONGEST_PAUSE).max(asked)
+    (base + jitter).clamp(1, LONGEST_PAUSE)
 }
 
 fn minutes(seconds: i64) -> String {

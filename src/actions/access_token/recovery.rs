@@ -1,35 +1,101 @@
-//! What a full or locked database may not cost: a renewed token set is kept, sealed, in `<data-dir>/recovery/` until the database takes
-//! it, and a ballast file gives the disk the little room that one row needs.
+//! What a full or locked database may not cost: a token set that it doesn't take is kept, sealed, in `<data-dir>/recovery/` until it
+//! does (`security.md`, section 3, step 4). As long as it is not in the database nobody renews the grant: the refresh token in the row
+//! is an old one.
 
+use super::ballast;
+use super::outcome::{self, Renewal, Written};
+use super::{AccessError, Handed, How, Wanted, hand};
 use crate::app::App;
-use crate::model::token::{Grant, GrantState, Token};
+use crate::clock::Timestamp;
+use crate::diagnosis::own;
+use crate::model::token::{Grant, GrantState, Identity, Token};
 use crate::model::{Sealed, TokenId};
-use crate::store::StoreResult;
+use crate::store::StoreError;
 use crate::vault::Place;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tracing::{error, info, warn};
 
-/// How much room is kept for bad days?
-const BALLAST: usize = 1 << 20;
-/// How long is a previous refresh token kept at the latest, in seconds?
-const PREVIOUS_KEPT: i64 = 86_400;
+/// How long do we go on trying once the process is asked to stop, while a token set lasts nowhere yet?
+const LAST_TRIES: u32 = 20;
 
-/// A token set as it is kept. Its sealed values are those of the row, so nothing here is readable.
+/// A token set the database did not take yet.
+pub(super) struct Unsaved {
+    renewal: Renewal,
+    /// Whether the recovery folder has it: only then may anyone be answered.
+    kept: bool,
+}
+
+/// A token set as it is kept. Its sealed values are those of the row, and it is sealed as a whole besides.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    generation: i64,
+    /// Which sign-in it belongs to: another one has made it worthless.
+    authorized_at: Option<Timestamp>,
+    active: bool,
     rt_current: Option<(String, i64)>,
     rt_previous: Option<(String, i64)>,
     proven: bool,
+    rotated_at: Option<Timestamp>,
     access_token: Option<(String, i64)>,
     token_type: String,
-    issued_at: Option<i64>,
-    expires_at: Option<i64>,
+    issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
     granted_scopes: Vec<String>,
+    identity: Identity,
+    last_error: Option<String>,
+}
+
+impl Kept {
+    fn of(grant: &Grant) -> Self {
+        let sealed = |value: &Option<(Sealed, i64)>| value.as_ref().map(|(sealed, version)| (sealed.0.clone(), *version));
+        Self {
+            authorized_at: grant.authorized_at,
+            active: grant.state == GrantState::Active,
+            rt_current: sealed(&grant.rt_current),
+            rt_previous: sealed(&grant.rt_previous),
+            proven: grant.rt_current_proven,
+            rotated_at: grant.rt_rotated_at,
+            access_token: sealed(&grant.access_token),
+            token_type: grant.token_type.clone(),
+            issued_at: grant.issued_at,
+            expires_at: grant.expires_at,
+            granted_scopes: grant.granted_scopes.clone(),
+            identity: grant.identity.clone(),
+            last_error: grant.last_error.clone(),
+        }
+    }
+
+    /// The row with it.
+    fn into_grant(self, row: &Grant, generation: i64) -> Grant {
+        let sealed = |value: Option<(String, i64)>| value.map(|(text, version)| (Sealed(text), version));
+        Grant {
+            generation,
+            state: if self.active { GrantState::Active } else { GrantState::Revoked },
+            rt_current: sealed(self.rt_current),
+            rt_previous: sealed(self.rt_previous),
+            rt_current_proven: self.proven,
+            rt_rotated_at: self.rotated_at,
+            access_token: sealed(self.access_token),
+            token_type: self.token_type,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            granted_scopes: self.granted_scopes,
+            identity: self.identity,
+            refreshed_at: self.issued_at,
+            lease_owner: None,
+            lease_until: None,
+            outcome: "ok".into(),
+            failures: 0,
+            retry_at: None,
+            last_error: self.last_error,
+            last_error_at: None,
+            ..row.clone()
+        }
+    }
 }
 
 fn directory(app: &App) -> PathBuf {
@@ -50,26 +116,89 @@ fn place<'a>(token: &'a TokenId, generation: i64, destination: &'a str) -> Place
     }
 }
 
-/// Keeps a token set: written beside, synced, moved into place, the folder synced.
-pub(super) fn keep(app: &App, token: &Token, grant: &Grant) -> io::Result<()> {
-    let sealed = |value: &Option<(Sealed, i64)>| value.as_ref().map(|(sealed, version)| (sealed.0.clone(), *version));
-    let kept = Kept {
-        generation: grant.generation,
-        rt_current: sealed(&grant.rt_current),
-        rt_previous: sealed(&grant.rt_previous),
-        proven: grant.rt_current_proven,
-        access_token: sealed(&grant.access_token),
-        token_type: grant.token_type.clone(),
-        issued_at: grant.issued_at.map(|at| at.0),
-        expires_at: grant.expires_at.map(|at| at.0),
-        granted_scopes: grant.granted_scopes.clone(),
+/// Makes a new token set last; only then may anyone be answered. `Err` if it lasts nowhere yet. What the database does not take is tried
+/// again until it does.
+pub(super) async fn store(app: &App, renewal: Renewal) -> Result<Written, AccessError> {
+    let problem = match outcome::write(app, &renewal).await {
+        Ok(written) => return Ok(written),
+        Err(problem) => problem,
     };
-    let text = serde_json::to_string(&kept).map_err(io::Error::other)?;
-    let text = app.vault.seal(&place(&token.id, grant.generation, &grant.destination), &text);
+    ballast::drop(app);
+    if let Ok(written) = outcome::write(app, &renewal).await {
+        ballast::make(app);
+        return Ok(written);
+    }
+    let (id, name) = (renewal.token.id.clone(), renewal.token.name.clone());
+    error!(token.id = %id, error = %problem, "The database does not take the renewed token {name}; it goes to the recovery folder");
+    let kept = keep(app, &renewal.grant).is_ok();
+    app.flights.unsaved().insert(id.clone(), Unsaved { renewal, kept });
+    let (app, tasks) = (app.clone(), app.tasks.clone());
+    tasks.spawn(async move { save(&app, &id).await });
+    if kept {
+        Ok(Written::Stored)
+    } else {
+        error!("The recovery folder takes no file either; nobody is given the renewed token {name} before one of the two does");
+        Err(AccessError::from(problem))
+    }
+}
+
+/// Tries until the token set is in the database. A stop waits only while it lasts nowhere.
+async fn save(app: &App, id: &TokenId) {
+    let mut pause = Duration::from_millis(500);
+    let mut last_tries = 0;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = app.stopping.cancelled(), if last_tries == 0 => {}
+        }
+        if save_once(app, id).await {
+            return;
+        }
+        let kept = app.flights.unsaved().get(id).is_none_or(|unsaved| unsaved.kept);
+        pause = (pause * 2).min(Duration::from_secs(60));
+        if app.stopping.is_cancelled() {
+            last_tries += 1;
+            if kept || last_tries > LAST_TRIES {
+                return;
+            }
+            pause = Duration::from_millis(500);
+        }
+    }
+}
+
+/// One try. Says whether there is nothing left to do.
+async fn save_once(app: &App, id: &TokenId) -> bool {
+    let Some((renewal, kept)) = app.flights.unsaved().get(id).map(|unsaved| (unsaved.renewal.clone(), unsaved.kept)) else {
+        return true;
+    };
+    match outcome::write(app, &renewal).await {
+        Ok(_) => {
+            app.flights.unsaved().remove(id);
+            let _ = fs::remove_file(path(app, id, renewal.grant.generation));
+            ballast::make(app);
+            info!(token.id = %id, "The renewed token {} that waited is in the database now", renewal.token.name);
+            true
+        }
+        Err(_) if kept => false,
+        Err(_) => {
+            if keep(app, &renewal.grant).is_ok()
+                && let Some(unsaved) = app.flights.unsaved().get_mut(id)
+            {
+                unsaved.kept = true;
+            }
+            false
+        }
+    }
+}
+
+/// Keeps a token set: written beside, synced, moved into place, the folder synced.
+fn keep(app: &App, grant: &Grant) -> io::Result<()> {
+    let text = serde_json::to_string(&Kept::of(grant)).map_err(io::Error::other)?;
+    let text = app.vault.seal(&place(&grant.token_id, grant.generation, &grant.destination), &text);
     let directory = directory(app);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-    let target = path(app, &token.id, grant.generation);
-    let beside = directory.join(format!("{}.{}.new", token.id, grant.generation));
+    let target = path(app, &grant.token_id, grant.generation);
+    let beside = target.with_extension(format!("{}.new", grant.generation));
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -82,147 +211,110 @@ pub(super) fn keep(app: &App, token: &Token, grant: &Grant) -> io::Result<()> {
     File::open(&directory)?.sync_all()
 }
 
-/// Deletes what was kept and is stored now.
-pub(super) fn forget(app: &App, token: &Token, generation: i64) {
-    let _ = fs::remove_file(path(app, &token.id, generation));
+/// Before a grant is renewed: what is kept of it goes into the database first. An answer means that it is still waiting, and then the
+/// row must not be renewed; the kept token is handed out if it will do.
+pub(super) async fn pending(app: &App, token: &Token, wanted: Wanted) -> Option<Result<Handed, AccessError>> {
+    let waiting = if save_once(app, &token.id).await {
+        from_folder(app, &token.id).await?
+    } else {
+        let unsaved = app.flights.unsaved();
+        let unsaved = unsaved.get(&token.id)?;
+        (unsaved.kept).then(|| unsaved.renewal.grant.clone())
+    };
+    let busy = AccessError::own(AccessError::Busy, own::DATABASE_BUSY);
+    Some(match waiting {
+        Some(grant) if wanted.is_met(&grant, app.clock.now()) => hand(app, token, &grant, How::Refreshed),
+        _ => Err(busy),
+    })
 }
 
-/// Takes in what is kept for one token, if anything is: before its row is read for a renewal.
-pub(super) async fn take_in_one(app: &App, token: &Token) {
-    let directory = directory(app);
-    if !directory.exists() {
-        return;
-    }
-    let prefix = format!("{}.", token.id);
-    for file in files(&directory) {
-        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)) {
-            take_in(app, &file).await;
+/// Takes the files of one token in. `None`: nothing waits any more.
+#[expect(clippy::option_option, reason = "waiting, and if so whether it can be read")]
+async fn from_folder(app: &App, id: &TokenId) -> Option<Option<Grant>> {
+    let prefix = format!("{id}.");
+    let mut waiting = None;
+    for file in files(app) {
+        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+            && let Some(grant) = take_in(app, &file).await
+        {
+            waiting = Some(grant);
         }
     }
+    waiting
 }
 
-async fn take_in(app: &App, file: &Path) {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some((id, generation)) = name
-        .split_once('.')
-        .and_then(|(id, rest)| Some((TokenId(id.to_owned()), rest.parse::<i64>().ok()?)))
-    else {
-        return;
-    };
-    match store(app, &id, generation, file).await {
-        Ok(true) => info!(token.id = %id, "A token set from the recovery folder is stored now"),
-        Ok(false) => {}
-        Err(problem) => {
-            warn!(token.id = %id, cause = %problem, "A token set in the recovery folder can't be stored yet");
-            return;
-        }
-    }
-    let _ = fs::remove_file(file);
-}
-
-/// Stores a kept token set if it follows what the row has. `false`: the row is newer or gone, or the file can't be opened.
-async fn store(app: &App, id: &TokenId, generation: i64, file: &Path) -> StoreResult<bool> {
-    let Some(grant) = app.store.grant(id).await? else {
-        return Ok(false);
-    };
-    if grant.generation != generation - 1 {
-        return Ok(false);
-    }
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let kept = app.vault.open(&place(id, generation, &grant.destination), &Sealed(text)).ok();
-    let Some(kept) = kept.and_then(|text| serde_json::from_str::<Kept>(&text).ok()) else {
-        error!(token.id = %id, "A file in the recovery folder can't be opened; it is moved aside");
-        let _ = fs::rename(file, file.with_extension("damaged"));
-        return Ok(false);
-    };
-    let sealed = |value: Option<(String, i64)>| value.map(|(text, version)| (Sealed(text), version));
-    let new = Grant {
-        generation,
-        state: GrantState::Active,
-        rt_current: sealed(kept.rt_current),
-        rt_previous: sealed(kept.rt_previous),
-        rt_current_proven: kept.proven,
-        rt_rotated_at: kept.issued_at.map(crate::clock::Timestamp),
-        access_token: sealed(kept.access_token),
-        token_type: kept.token_type,
-        issued_at: kept.issued_at.map(crate::clock::Timestamp),
-        expires_at: kept.expires_at.map(crate::clock::Timestamp),
-        granted_scopes: kept.granted_scopes,
-        refreshed_at: kept.issued_at.map(crate::clock::Timestamp),
-        lease_owner: None,
-        lease_until: None,
-        outcome: "ok".into(),
-        failures: 0,
-        retry_at: None,
-        last_error: None,
-        last_error_at: None,
-        ..grant
-    };
-    let mut tx = app.store.begin().await?;
-    let stored = tx.update_grant(&new, generation - 1, None).await?;
-    tx.commit().await?;
-    Ok(stored)
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect()
-}
-
-/// First thing after a start, before anything is served: takes in what the recovery folder holds, asks again at once for every renewal
-/// whose answer is not known (a provider that rotates forgives only for a short while), drops previous refresh tokens that are a day
-/// old, and lays in ballast.
-pub async fn settle_unanswered(app: &App) -> StoreResult<()> {
-    for file in files(&directory(app)) {
+/// Takes everything in that the folder holds.
+pub(super) async fn take_in_all(app: &App) {
+    for file in files(app) {
         take_in(app, &file).await;
     }
-    make_ballast(app);
-    let mut renewals = Vec::new();
-    for grant in app.store.unanswered_grants().await? {
-        let held = grant.lease_owner.as_deref().is_some_and(|owner| !super::lease::is_dead(owner));
-        if held && grant.lease_until.is_some_and(|until| until > app.clock.now()) {
-            continue;
-        }
-        if let Some(token) = app.store.token_by_id(&grant.token_id).await? {
-            info!(token = %token.name, "The answer to a renewal is not known: asking again");
-            let app = app.clone();
-            renewals.push(tokio::spawn(async move {
-                super::flight::renew(&app, &token, super::Wanted::Newer(grant.generation))
-                    .await
-                    .map(|_| ())
-            }));
-        }
-    }
-    for renewal in renewals {
-        let _ = renewal.await;
-    }
-    let mut tx = app.store.begin().await?;
-    tx.drop_previous_refresh_tokens(app.clock.now().plus(-PREVIOUS_KEPT)).await?;
-    tx.commit().await
 }
 
-/// Gives the ballast up, for the row that has to be written now.
-pub(super) fn drop_ballast(app: &App) {
-    let _ = fs::remove_file(app.config.data_dir.join("ballast"));
+/// Puts a kept token set into the database. `Some`: it has to wait, and this is what it holds.
+#[expect(clippy::option_option, reason = "waiting, and if so whether it can be read")]
+async fn take_in(app: &App, file: &Path) -> Option<Option<Grant>> {
+    let name = file.file_name()?.to_string_lossy().into_owned();
+    let (id, generation) = name.split_once('.')?;
+    let (id, generation) = (TokenId(id.to_owned()), generation.parse::<i64>().ok()?);
+    match store_kept(app, &id, generation, file).await {
+        Ok(taken) => {
+            if taken {
+                info!(token.id = %id, "A token set from the recovery folder is in the database now");
+            }
+            let _ = fs::remove_file(file);
+            None
+        }
+        Err((problem, grant)) => {
+            warn!(token.id = %id, error = %problem, "A token set in the recovery folder has to wait");
+            Some(grant)
+        }
+    }
 }
 
-/// Lays in ballast, if there is none and the disk has room.
-pub(super) fn make_ballast(app: &App) {
-    let path = app.config.data_dir.join("ballast");
-    if path.exists() {
-        return;
+/// Stores a kept token set if it follows what the row has. `false`: there is a newer one, or the sign-in is gone, or the file is damaged
+/// (then it is moved aside).
+async fn store_kept(app: &App, id: &TokenId, generation: i64, file: &Path) -> Result<bool, (StoreError, Option<Grant>)> {
+    let Some(row) = app.store.grant(id).await.map_err(|error| (error, None))? else {
+        return Ok(false);
+    };
+    if row.generation >= generation {
+        return Ok(false);
     }
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| file.write_all(&vec![0; BALLAST]).and_then(|()| file.sync_all()));
-    if made.is_err() {
-        let _ = fs::remove_file(&path);
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        // Another process was quicker.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err((StoreError::Busy(error.to_string()), None)),
+    };
+    let kept = app.vault.open(&place(id, generation, &row.destination), &Sealed(text)).ok();
+    let Some(kept) = kept.and_then(|text| serde_json::from_str::<Kept>(&text).ok()) else {
+        error!(token.id = %id, "A file in the recovery folder can't be opened; it is moved aside");
+        let _ = fs::rename(file, file.with_extension(format!("{generation}.damaged")));
+        return Ok(false);
+    };
+    if kept.authorized_at != row.authorized_at {
+        return Ok(false);
     }
+    let grant = kept.into_grant(&row, generation);
+    let stored = async {
+        let Some(token) = app.store.token_by_id(id).await? else {
+            return Ok(false);
+        };
+        let Some(provider) = app.store.provider_by_id(&token.provider_id).await? else {
+            return Ok(false);
+        };
+        let renewal = Renewal {
+            token,
+            provider,
+            grant: grant.clone(),
+            was: row.generation,
+        };
+        Ok(outcome::write(app, &renewal).await? == Written::Stored)
+    };
+    stored.await.map_err(|error| (error, Some(grant)))
+}
+
+fn files(app: &App) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory(app)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }

@@ -1,91 +1,101 @@
 //! The renewal itself: decide, claim durably, call once, store durably. Every way it can end leaves a refresh token that works, as far
 //! as the provider allows.
 
-use super::outcome::{self, Attempt};
-use super::{AccessError, Handed, How, Wanted, hand, lease, recovery};
+use super::outcome::{self, Brought, Failure, Renewal, Written};
+use super::{AccessError, Handed, How, Wanted, hand, last_error, lease, may_renew_at_all, recovery};
 use crate::actions::place;
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::Sealed;
 use crate::model::provider::{ClientAuth, Provider};
-use crate::model::token::{Grant, GrantState, Token};
-use crate::oauth::{Class, Client, OAuthError, TokenResponse, refresh};
+use crate::model::report::Diagnosis;
+use crate::model::token::{Grant, GrantState, Identity, Token};
+use crate::oauth::{Class, Client, Match, OAuthError, TokenResponse, identity, refresh};
 use crate::secret::RefreshToken;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
 
-/// How long does a claim hold, in seconds? Longer than the two calls it may have to cover.
-const LEASE: i64 = 60;
+/// How long does a claim hold, in seconds? Longer than the calls it has to cover.
+pub(super) const MAX_LEASE: i64 = 60;
 /// How long do we wait for another process that renews?
-const WAIT: Duration = Duration::from_secs(65);
+const PATIENCE: Duration = Duration::from_secs(75);
 /// How often do we look whether it is done?
 const LOOK: Duration = Duration::from_millis(100);
 /// How long after a lost answer do we ask again? Providers that rotate forgive for a short while only.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How late may the last call of a claim begin? It takes at most 20 seconds, and its answer has to be stored.
+const LAST_CALL: Duration = Duration::from_secs(35);
+/// How far may two clocks be apart, in seconds, before somebody should know?
+const SKEW: i64 = 300;
 
 pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Handed, AccessError> {
-    let patience = Instant::now() + WAIT;
+    let mut watch = lease::Watch::default();
+    let began = Instant::now();
     loop {
-        recovery::take_in_one(app, token).await;
-        let Some(grant) = app.store.grant(&token.id).await? else {
+        if let Some(waiting) = recovery::pending(app, token, wanted).await {
+            return waiting;
+        }
+        let Some(mut grant) = app.store.grant(&token.id).await? else {
             return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
         };
         let now = app.clock.now();
         if wanted.is_met(&grant, now) {
             return hand(app, token, &grant, How::Refreshed);
         }
-        if grant.state == GrantState::Revoked {
-            return Err(super::last_error(&grant));
+        if !may_renew_at_all(&grant) {
+            return Err(last_error(&grant));
         }
-        let held = grant
-            .lease_owner
-            .as_deref()
-            .filter(|_| grant.lease_until.is_some_and(|until| until > now && until.since(now) <= LEASE));
-        let stale = held.filter(|owner| lease::is_dead(owner)).map(str::to_owned);
-        if held.is_some() && stale.is_none() {
-            if Instant::now() > patience {
-                let diagnosis = Box::new(diagnosis::diagnose(&Evidence::own(own::PROVIDER_UNREACHABLE)));
-                return Err(AccessError::Transient {
-                    diagnosis,
-                    retry_at: grant.lease_until,
-                });
-            }
+        if began.elapsed() > PATIENCE || (app.stopping.is_cancelled() && began.elapsed() > LOOK) {
+            let diagnosis = Box::new(diagnosis::diagnose(&Evidence::own(own::PROVIDER_UNREACHABLE)));
+            let retry_at = grant.lease_until;
+            return Err(AccessError::Transient { diagnosis, retry_at });
+        }
+        let Ok(stale) = watch.may_claim(app, &grant, now) else {
             sleep(LOOK).await;
             continue;
-        }
+        };
         let Some(provider) = app.store.provider_by_id(&token.provider_id).await? else {
             return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
         };
         let prepared = match prepare(app, token, &grant, &provider) {
             Ok(prepared) => prepared,
-            Err(error) => {
-                outcome::refuse(app, token, &grant, &error).await;
-                return Err(error);
+            // Nothing to write down yet: it works until it runs out.
+            Err(failure) if failure.found.id == own::NO_REFRESH_TOKEN && super::lives(&grant, now) => {
+                return Err(AccessError::NeedsSignIn(failure.found));
             }
+            Err(failure) => return Err(outcome::refused(app, token, &provider, &grant, failure).await),
         };
-        let attempt = Attempt {
-            id: app.new_id(),
-            generation: grant.generation,
-        };
-        let owner = app.flights.owner();
+        let attempt = app.new_id();
+        let owner = app.flights.owner(app).as_str();
+        let until = now.plus(MAX_LEASE);
         // From here on a crash is noticed: the row says "sent". If this can't be written nothing is sent (DUR-4).
         let claimed = app
             .store
-            .claim_grant(
-                &token.id,
-                grant.generation,
-                owner.as_str(),
-                stale.as_deref(),
-                &attempt.id,
-                now,
-                now.plus(LEASE),
-            )
+            .claim_grant(&token.id, grant.generation, owner, stale.as_deref(), &attempt, now, until)
             .await?;
         if !claimed {
             sleep(LOOK).await;
             continue;
         }
-        return call(app, token, &provider, grant, attempt, prepared).await;
+        grant.attempt_id = Some(attempt);
+        grant.attempt_started = Some(now);
+        let new = match call(app, token, &provider, &grant, &prepared).await {
+            Ok(new) => new,
+            Err(failure) => return Err(outcome::failed(app, token, &provider, &grant, failure).await),
+        };
+        let renewal = Renewal {
+            token: token.clone(),
+            provider,
+            grant: new.clone(),
+            was: grant.generation,
+        };
+        match recovery::store(app, renewal).await? {
+            Written::Stored if new.state == GrantState::Active => return hand(app, token, &new, How::Refreshed),
+            Written::Stored => return Err(last_error(&new)),
+            // Somebody signed in, logged out or was quicker: the row says what there is now.
+            Written::Superseded => {}
+        }
     }
 }
 
@@ -95,71 +105,155 @@ struct Prepared<'a> {
     current: RefreshToken,
 }
 
-fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) -> Result<Prepared<'a>, AccessError> {
+fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) -> Result<Prepared<'a>, Failure> {
     if !place::is_current(grant, provider) {
-        return Err(AccessError::own(AccessError::NeedsSignIn, own::DESTINATION_CHANGED));
+        return Err(Failure::here(Class::UserMustAct, own::DESTINATION_CHANGED));
     }
     let Some(current) = &grant.rt_current else {
-        return Err(AccessError::own(AccessError::NeedsSignIn, own::NO_REFRESH_TOKEN));
+        return Err(Failure::here(Class::UserMustAct, own::NO_REFRESH_TOKEN));
     };
     let current = open(app, token, grant, current)?;
-    let client = place::open_client_secret(app, provider).map_err(|_| AccessError::own(AccessError::AppProblem, own::DAMAGED))?;
-    if client.is_none() && provider.client_auth != ClientAuth::None {
-        return Err(AccessError::own(AccessError::AppProblem, own::SECRET_MISSING));
+    let public = provider.client_auth == ClientAuth::None;
+    let secret = if public {
+        None
+    } else {
+        place::open_client_secret(app, provider).map_err(|_| Failure::here(Class::AppBroken, own::DAMAGED))?
+    };
+    if secret.is_none() && !public {
+        return Err(Failure::here(Class::AppBroken, own::SECRET_MISSING));
     }
     Ok(Prepared {
-        client: Client::new(provider, client),
+        client: Client::new(provider, secret),
         current,
     })
 }
 
-fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i64)) -> Result<RefreshToken, AccessError> {
+fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i64)) -> Result<RefreshToken, Failure> {
     let place = place::refresh_token(&token.id, *version, &grant.destination);
     let text = app
         .vault
         .open(&place, sealed)
-        .map_err(|_| AccessError::own(AccessError::Damaged, own::DAMAGED))?;
+        .map_err(|_| Failure::here(Class::UserMustAct, own::DAMAGED))?;
     Ok(RefreshToken::new(text.as_str()))
 }
 
-async fn call(
-    app: &App,
-    token: &Token,
-    provider: &Provider,
-    grant: Grant,
-    attempt: Attempt,
-    prepared: Prepared<'_>,
-) -> Result<Handed, AccessError> {
+/// Asks the provider; the claim is held. What comes back is the grant to store.
+async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prepared: &Prepared<'_>) -> Result<Grant, Failure> {
+    let began = Instant::now();
     let scopes = refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes);
-    let ask = async |with: &RefreshToken| -> Result<TokenResponse, OAuthError> {
-        refresh::refresh(&app.http, &prepared.client, with, &scopes).await
-    };
-    let mut answer = ask(&prepared.current).await;
-    if matches!(&answer, Err(error) if error.outcome_unknown()) {
+    let ask = async |with: &RefreshToken| refresh::refresh(&app.http, &prepared.client, with, &scopes).await;
+    let mut used = prepared.current.clone();
+    let mut answer = ask(&used).await;
+    let unknown = matches!(&answer, Err(error) if error.outcome_unknown());
+    if unknown {
         // The provider may have rotated: within its grace the same token gives a new one.
         sleep(AGAIN).await;
-        answer = ask(&prepared.current).await;
+        answer = ask(&used).await;
     }
     let mut used_previous = false;
-    let ended = matches!(&answer, Err(OAuthError::Refused(_))) && matches!(&answer, Err(error) if error.class() == Class::UserMustAct);
-    if ended
+    if matches!(&answer, Err(error) if is_invalid_grant(error))
         && !grant.rt_current_proven
         && provider.template.template().refresh.may_try_previous()
+        && began.elapsed() < LAST_CALL
         && let Some(previous) = &grant.rt_previous
-        && let Ok(previous) = open(app, token, &grant, previous)
+        && let Ok(previous) = open(app, token, grant, previous)
     {
-        // The current one never worked and old ones stay alive here: once.
+        // The current one never worked, and old ones stay alive here: one try.
         let again = ask(&previous).await;
-        if again.is_ok() {
-            (answer, used_previous) = (again, true);
+        used_previous = again.is_ok();
+        // What the current one got stands only if the previous one got the like; else it has not been settled yet.
+        if !matches!(&again, Err(error) if error.class() == Class::UserMustAct) {
+            (answer, used) = (again, previous);
         }
     }
-    match answer {
-        Ok(response) => {
-            let new = outcome::renewed(app, token, &grant, &response, used_previous);
-            outcome::store(app, token, provider, &attempt, new.clone(), &response).await?;
-            hand(app, token, &new, How::Refreshed)
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => {
+            let failure = Failure::of(&error, unknown || error.outcome_unknown());
+            if error.is_of_the_server() {
+                app.flights.holds().note(&provider.id, &failure.found, Instant::now());
+            } else {
+                app.flights.holds().lift(&provider.id);
+            }
+            return Err(failure);
         }
-        Err(error) => Err(outcome::failed(app, token, provider, grant, &attempt, &error).await),
+    };
+    app.flights.holds().lift(&provider.id);
+    compare_clocks(app, provider, &response);
+    let rotated = response
+        .refresh_token
+        .as_ref()
+        .is_some_and(|new| new.expose_secret() != used.expose_secret());
+    let who = who(app, token, grant, prepared, &response).await;
+    let (identity, problem) = match who {
+        Ok(identity) => (identity, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let brought = Brought {
+        response: &response,
+        sent: &scopes,
+        rotated,
+        used_previous,
+        identity,
+    };
+    let mut new = outcome::renewed(app, token, grant, &brought);
+    if let Some(problem) = problem {
+        // Another account's token is never handed out; its refresh token is kept until the right one has signed in.
+        new.state = GrantState::Revoked;
+        new.access_token = None;
+        new.last_error = serde_json::to_string(&problem).ok();
+        new.last_error_at = Some(app.clock.now());
+    }
+    Ok(new)
+}
+
+fn is_invalid_grant(error: &OAuthError) -> bool {
+    matches!(error, OAuthError::Refused(refused) if refused.error == "invalid_grant") && error.class() == Class::UserMustAct
+}
+
+/// Who the answer says it is for, as far as it says so by itself: of a grant that was brought along nobody knows before, and of any other
+/// it must still be the same (OpenID Connect Core, 12.2). `Err`: somebody else.
+async fn who(
+    app: &App,
+    token: &Token,
+    grant: &Grant,
+    prepared: &Prepared<'_>,
+    response: &TokenResponse,
+) -> Result<Option<Identity>, Box<Diagnosis>> {
+    if response.id_token.is_none() {
+        return Ok(None);
+    }
+    // Without the user info address nothing is asked: between this answer and its place on the disk there is no time for that.
+    let mut client = prepared.client.clone();
+    client.endpoints.userinfo_url = None;
+    let signed_in = match identity::who(&app.http, &client, response, None, app.clock.now()).await {
+        Ok(signed_in) => signed_in,
+        Err(error) => {
+            debug!(token.id = %token.id, %error, "The ID token that came with the renewal of token {} says nothing", token.name);
+            return Ok(None);
+        }
+    };
+    let known = &grant.identity;
+    let other = if known.sub.is_empty() {
+        let user = token.user.as_deref();
+        let found = user.map_or(Match::Same, |user| identity::matches(user, &signed_in, prepared.client.provider));
+        found.own_id().filter(|_| found != Match::NotTold)
+    } else {
+        (known.sub != signed_in.identity.sub).then_some(own::DIFFERENT_ACCOUNT)
+    };
+    match other {
+        Some(id) => Err(Box::new(diagnosis::diagnose(&Evidence::own(id)))),
+        None if known.sub.is_empty() => Ok(Some(signed_in.identity)),
+        None => Ok(None),
+    }
+}
+
+/// The provider's clock is a hint at what is wrong with ours (F16).
+fn compare_clocks(app: &App, provider: &Provider, response: &TokenResponse) {
+    if let Some(theirs) = response.date {
+        let apart = app.clock.now().since(theirs);
+        if apart.abs() > SKEW {
+            warn!(provider = %provider.name, seconds = apart, "This server's clock and the one of provider {} differ by {apart} s", provider.name);
+        }
     }
 }

@@ -1,16 +1,14 @@
 //! What a side signs in with, and where that may be sent.
 
 use super::{Order, ProbeError};
+use crate::actions::access_token::{How, access_token, not_granted, side_scopes};
 use crate::actions::mailboxes::password_place;
-use crate::actions::place;
 use crate::app::App;
-use crate::clock::Timestamp;
-use crate::diagnosis::{by_id, own};
+use crate::diagnosis::own;
 use crate::mail::Login;
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, Side};
 use crate::model::report::{Diagnosis, Direction};
-use crate::model::scopes::missing_scopes;
-use crate::model::template::{mail_servers, purposes};
+use crate::model::template::mail_servers;
 use crate::model::token::Token;
 use crate::probe::{Done, Failure};
 use crate::secret::{AccessToken, Password};
@@ -19,8 +17,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// How many seconds must the access token still be good for?
-const MIN_LIFETIME: i64 = 60;
 /// How long a claim is worth showing?
 const LONGEST_CLAIM: usize = 500;
 /// How long a token is looked into at all?
@@ -126,32 +122,35 @@ pub(super) async fn token(
     let Some(token) = app.store.token_by_id(token_id).await.map_err(unavailable)? else {
         return Err(failure(own::NOT_AUTHORIZED, "the token was deleted"));
     };
-    let access = match access_token(app, &token, MIN_LIFETIME).await {
+    let access = match access_token(app, &token, None).await {
         Ok(access) => access,
-        Err(id) => {
-            *diagnosis = by_id(id);
-            return Err(failure(id, "no access token can be had"));
+        Err(error) => {
+            let detail = format!("no access token can be had: {error}");
+            *diagnosis = Some(error.diagnosis());
+            return Err(Failure {
+                detail,
+                transient: error.is_transient(),
+                ..Failure::default()
+            });
         }
     };
     let provider = app.store.provider_by_id(&token.provider_id).await.map_err(unavailable)?;
     let grant = app.store.grant(token_id).await.map_err(unavailable)?;
-    let needed: Vec<String> = provider
-        .iter()
-        .flat_map(|provider| purposes(provider.template, provider.cloud))
-        .filter(|purpose| purpose.key == super::protocol(direction))
-        .flat_map(|purpose| purpose.scopes.iter().map(|scope| (*scope).to_owned()))
-        .collect();
+    let needed = provider
+        .as_ref()
+        .map(|provider| side_scopes(provider, direction))
+        .unwrap_or_default();
     let granted = grant.as_ref().map(|grant| grant.granted_scopes.clone()).unwrap_or_default();
-    let missing = match &provider {
-        Some(provider) if !granted.is_empty() => missing_scopes(provider.template, &needed, &granted),
+    let missing = match (&provider, &grant) {
+        (Some(provider), Some(grant)) => not_granted(provider, &needed, grant),
         _ => Vec::new(),
     };
     let account = grant.map(|grant| grant.identity.account().to_owned()).unwrap_or_default();
-    let claims = Claims::of(&access.token);
+    let claims = Claims::of(&access.access_token);
 
-    let seconds = access.expires_at.since(app.clock.now());
+    let (seconds, refreshed) = (access.expires_in, access.how == How::Refreshed);
     let mut detail = vec![
-        if access.refreshed { "refreshed" } else { "cached" }.to_owned(),
+        if refreshed { "refreshed" } else { "cached" }.to_owned(),
         format!("expires in {}", minutes(seconds)),
     ];
     if let Some(audience) = &claims.audience {
@@ -163,11 +162,11 @@ pub(super) async fn token(
     }
     let login = Login::OAuth2 {
         user: mailbox.login(side).to_owned(),
-        token: access.token,
+        token: access.access_token,
     };
     let mut done = Done::new(login, detail.join("; "))
         .fact("expires_in", seconds)
-        .fact("refreshed", access.refreshed)
+        .fact("refreshed", refreshed)
         .fact("account", account)
         .fact("granted", granted)
         .fact("missing", missing.clone());
@@ -227,31 +226,6 @@ fn words(value: &Value) -> Option<String> {
     };
     let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_CLAIM).collect();
     Some(text).filter(|text| !text.is_empty())
-}
-
-/// An access token that can be used now.
-struct Access {
-    token: AccessToken,
-    expires_at: Timestamp,
-    refreshed: bool,
-}
-
-/// The stored access token, if it still lives long enough.
-async fn access_token(app: &App, token: &Token, min_lifetime: i64) -> Result<Access, &'static str> {
-    let grant = app.store.grant(&token.id).await.ok().flatten().ok_or(own::NOT_AUTHORIZED)?;
-    let (Some((sealed, version)), Some(expires_at)) = (&grant.access_token, grant.expires_at) else {
-        return Err(own::NOT_AUTHORIZED);
-    };
-    if expires_at.since(app.clock.now()) < min_lifetime {
-        return Err(own::NEEDS_SIGN_IN);
-    }
-    let place = place::access_token(&token.id, *version, &grant.destination);
-    let text = app.vault.open(&place, sealed).map_err(|_| own::DAMAGED)?;
-    Ok(Access {
-        token: AccessToken::new(text.as_str()),
-        expires_at,
-        refreshed: false,
-    })
 }
 
 #[cfg(test)]
