@@ -1,5 +1,6 @@
 //! Connection tests against Dovecot and Postfix, with tokens of the real provider.
 
+use crate::support::rig::{IMAP_SCOPE, Rig, SMTP_SCOPE, fresh};
 use mailgrant::clock::Timestamp;
 use mailgrant::diagnosis::{Evidence, diagnose};
 use mailgrant::gate::{AllowNetwork, Gate};
@@ -8,75 +9,48 @@ use mailgrant::model::Name;
 use mailgrant::model::mailbox::{Endpoint, Security};
 use mailgrant::model::report::{Direction, Outcome, Report, Stage};
 use mailgrant::probe::{self, Failure, Found, ImapTarget, SmtpTarget, Steps};
-use mailgrant::random::{Random, SystemRandom};
 use mailgrant::secret::{AccessToken, Password};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-const IMAP: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
-const SMTP: &str = "https://outlook.office.com/SMTP.Send";
-
-/// The running rig, a mailbox nobody else uses, and a connector that trusts the rig's authority.
-struct Rig {
-    facts: Value,
+/// The rig, a mailbox nobody else uses, and a connector that trusts the rig's authority.
+struct Bench {
+    rig: &'static Rig,
     address: String,
     connector: Connector,
 }
 
-impl Rig {
+impl Bench {
     /// None where the rig does not run; `tests/run` checks that these tests did.
     fn get() -> Option<Self> {
-        let facts: Value = serde_json::from_slice(&std::fs::read(std::env::var_os("MAILGRANT_TEST_RIG")?).unwrap()).unwrap();
-        for server in ["dovecot", "postfix"] {
-            std::fs::File::create(Path::new(facts["ran"].as_str().unwrap()).join(server)).unwrap();
-        }
-        let authorities = std::fs::read(facts["ca_file"].as_str().unwrap()).unwrap();
+        let rig = Rig::get()?;
         let gate = Gate::new(vec![AllowNetwork::Loopback], Vec::new());
         Some(Self {
-            address: format!("t{}@rig.test", fresh()),
-            connector: Connector::new(gate, Some(&authorities)).unwrap(),
-            facts,
+            address: rig.fresh_address(),
+            connector: Connector::new(gate, Some(&rig.ca_pem())).unwrap(),
+            rig,
         })
-    }
-
-    fn port(&self, name: &str) -> u16 {
-        u16::try_from(self.facts["ports"][name].as_u64().unwrap()).unwrap()
-    }
-
-    async fn control(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}{path}", self.facts["control_url"].as_str().unwrap());
-        let request = reqwest::Client::new().post(url).body(body.to_string());
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     /// An access token of so many characters for the mailbox.
     async fn token(&self, scope: &str, length: usize) -> Login {
-        let client = format!("mail-{}", fresh());
-        let registration =
-            json!({ "client_id": client, "client_secret": "s", "redirect_uris": ["http://127.0.0.1/cb"], "token_length": length });
-        self.control("/client", registration).await;
-        let grant = json!({ "client_id": client, "account": self.address, "scope": format!("openid offline_access {scope}") });
-        let grant = self.control("/grant", grant).await;
+        let client = self.rig.register_client(json!({ "token_length": length })).await;
+        let minted = self.rig.mint_grant(&client, &self.address, scope).await;
         Login::OAuth2 {
             user: self.address.clone(),
-            token: AccessToken::new(grant["access_token"].as_str().unwrap()),
+            token: AccessToken::new(minted.access_token),
         }
     }
 
     async fn put_mail(&self, mail: Value) {
-        let mut mail = mail;
-        mail["address"] = self.address.clone().into();
-        self.control("/mail", mail).await;
+        self.rig.put_mail(&self.address, mail).await;
     }
 
     fn endpoint(&self, host: &str, port: &str, security: Security) -> Endpoint {
         Endpoint {
             host: host.to_owned(),
-            port: self.port(port),
+            port: self.rig.port(port),
             security,
         }
     }
@@ -127,20 +101,13 @@ impl Rig {
     fn files(&self) -> BTreeSet<String> {
         let mut files = BTreeSet::new();
         for folder in ["cur", "new", ".Junk/cur", ".Junk/new"] {
-            let directory = Path::new(self.facts["mail_dir"].as_str().unwrap())
-                .join(&self.address)
-                .join("Maildir")
-                .join(folder);
+            let directory = self.rig.maildir(&self.address, folder);
             for file in std::fs::read_dir(directory).into_iter().flatten() {
                 files.insert(file.unwrap().file_name().into_string().unwrap());
             }
         }
         files
     }
-}
-
-fn fresh() -> String {
-    (&SystemRandom as &dyn Random).id()[..12].to_owned()
 }
 
 fn report(direction: Direction) -> Report {
@@ -168,22 +135,22 @@ fn cause(failure: Option<Failure>) -> String {
 
 #[tokio::test]
 async fn dovecot_is_read_over_tls_and_starttls_with_both_mechanisms_and_long_tokens() {
-    let Some(rig) = Rig::get() else { return };
-    rig.put_mail(json!({ "count": 1, "subject": "Grüße", "size": 2_000_000 })).await;
-    rig.put_mail(json!({ "count": 2, "seen": true })).await;
-    rig.put_mail(json!({ "count": 3, "folder": "Junk" })).await;
-    let before = rig.files();
-    let (short, long) = (rig.token(IMAP, 43).await, rig.token(IMAP, 4000).await);
+    let Some(bench) = Bench::get() else { return };
+    bench.put_mail(json!({ "count": 1, "subject": "Grüße", "size": 2_000_000 })).await;
+    bench.put_mail(json!({ "count": 2, "seen": true })).await;
+    bench.put_mail(json!({ "count": 3, "folder": "Junk" })).await;
+    let before = bench.files();
+    let (short, long) = (bench.token(IMAP_SCOPE, 43).await, bench.token(IMAP_SCOPE, 4000).await);
     for (host, port, security, mechanism) in [
         ("localhost", "imaps", Security::Tls, "OAUTHBEARER"),
-        ("127.0.0.3", "imap", Security::Starttls, "OAUTHBEARER"),
+        (bench.rig.starttls_host.as_str(), "imap", Security::Starttls, "OAUTHBEARER"),
         ("localhost", "imaps_xoauth2", Security::Tls, "XOAUTH2"),
-        ("127.0.0.3", "imap_xoauth2", Security::Starttls, "XOAUTH2"),
+        (bench.rig.starttls_host.as_str(), "imap_xoauth2", Security::Starttls, "XOAUTH2"),
     ] {
         for login in [&short, &long] {
-            let (report, failure, found) = rig.read(&rig.imap(rig.endpoint(host, port, security), login.clone())).await;
+            let (report, failure, found) = bench.read(&bench.imap(bench.endpoint(host, port, security), login.clone())).await;
             assert_eq!(failure, None, "{report:?}");
-            assert_eq!(detail(&report, Stage::Auth), format!("{mechanism} as {}", rig.address));
+            assert_eq!(detail(&report, Stage::Auth), format!("{mechanism} as {}", bench.address));
             assert!(detail(&report, Stage::Tls).starts_with("TLS 1.3, localhost"));
             let found = found.unwrap();
             assert_eq!(
@@ -195,34 +162,37 @@ async fn dovecot_is_read_over_tls_and_starttls_with_both_mechanisms_and_long_tok
             assert_eq!(detail(&report, Stage::Junk), "3 in Junk, 3 unread, 3 in the last 7 days");
         }
     }
-    assert_eq!(rig.files(), before, "a test must not mark or move anything");
+    assert_eq!(bench.files(), before, "a test must not mark or move anything");
+    bench.rig.mark("dovecot");
 }
 
 #[tokio::test]
 async fn an_empty_mailbox_and_a_password_are_fine() {
-    let Some(rig) = Rig::get() else { return };
-    let login = rig.token(IMAP, 43).await;
-    let (report, failure, _) = rig.read(&rig.imap(rig.endpoint("localhost", "imaps", Security::Tls), login)).await;
+    let Some(bench) = Bench::get() else { return };
+    let login = bench.token(IMAP_SCOPE, 43).await;
+    let (report, failure, _) = bench
+        .read(&bench.imap(bench.endpoint("localhost", "imaps", Security::Tls), login))
+        .await;
     assert_eq!(failure, None, "{report:?}");
     assert_eq!(detail(&report, Stage::Unread), "0, that's fine");
 
     let password = Login::Password {
-        user: rig.facts["users"]["plain"].as_str().unwrap().to_owned(),
-        password: Password::new(rig.facts["plain_password"].as_str().unwrap()),
+        user: bench.rig.user("plain").to_owned(),
+        password: Password::new(bench.rig.plain_password.as_str()),
     };
-    let (report, failure, _) = rig
-        .read(&rig.imap(rig.endpoint("localhost", "imaps", Security::Tls), password))
+    let (report, failure, _) = bench
+        .read(&bench.imap(bench.endpoint("localhost", "imaps", Security::Tls), password))
         .await;
     assert_eq!(failure, None, "{report:?}");
 }
 
 #[tokio::test]
 async fn what_dovecot_refuses_is_named() {
-    let Some(rig) = Rig::get() else { return };
-    let tls = || rig.endpoint("localhost", "imaps", Security::Tls);
+    let Some(bench) = Bench::get() else { return };
+    let tls = || bench.endpoint("localhost", "imaps", Security::Tls);
 
     // A token for sending only.
-    let (_, failure, _) = rig.read(&rig.imap(tls(), rig.token(SMTP, 43).await)).await;
+    let (_, failure, _) = bench.read(&bench.imap(tls(), bench.token(SMTP_SCOPE, 43).await)).await;
     let failure = failure.unwrap();
     assert!(
         failure.evidence.contains("\"status\""),
@@ -232,45 +202,47 @@ async fn what_dovecot_refuses_is_named() {
 
     // A token that nobody issued.
     let stranger = Login::OAuth2 {
-        user: rig.address.clone(),
+        user: bench.address.clone(),
         token: AccessToken::new("x".repeat(43)),
     };
-    let (report, failure, _) = rig.read(&rig.imap(tls(), stranger)).await;
+    let (report, failure, _) = bench.read(&bench.imap(tls(), stranger)).await;
     assert_eq!(report.failed_step().unwrap().step, Stage::Auth);
     assert_eq!(cause(failure), "imap-authenticationfailed-generic");
 
     // Somebody else's mailbox.
-    let login = match rig.token(IMAP, 43).await {
+    let login = match bench.token(IMAP_SCOPE, 43).await {
         Login::OAuth2 { token, .. } => Login::OAuth2 {
-            user: "hr@rig.test".to_owned(),
+            user: "hr@bench.test".to_owned(),
             token,
         },
         other => other,
     };
-    let (report, _, _) = rig.read(&rig.imap(tls(), login)).await;
+    let (report, _, _) = bench.read(&bench.imap(tls(), login)).await;
     assert_eq!(report.failed_step().unwrap().step, Stage::Auth);
 
     // A token that is accepted, for a mailbox that is gone.
-    let mut gone = Rig::get().unwrap();
-    gone.address = rig.facts["users"]["gone"].as_str().unwrap().to_owned();
-    let (report, failure, _) = gone.read(&gone.imap(tls(), gone.token(IMAP, 43).await)).await;
+    let mut gone = Bench::get().unwrap();
+    gone.address = bench.rig.user("gone").to_owned();
+    let (report, failure, _) = gone.read(&gone.imap(tls(), gone.token(IMAP_SCOPE, 43).await)).await;
     assert_eq!(report.failed_step().unwrap().step, Stage::Auth, "{report:?}");
     assert_eq!(cause(failure), "network-closed-early");
 
     // A folder that isn't there.
-    let mut target = rig.imap(tls(), rig.token(IMAP, 43).await);
+    let mut target = bench.imap(tls(), bench.token(IMAP_SCOPE, 43).await);
     target.folder = "Entwürfe".to_owned();
-    let (_, failure, _) = rig.read(&target).await;
+    let (_, failure, _) = bench.read(&target).await;
     assert_eq!(cause(failure), "console-folder-missing");
 }
 
 #[tokio::test]
 async fn bad_certificates_of_real_servers_are_named() {
-    let Some(rig) = Rig::get() else { return };
-    for (host, id) in [("expired_host", "tls-cert-expired"), ("wrong_name_host", "tls-cert-hostname")] {
-        let host = rig.facts[host].as_str().unwrap();
-        let target = rig.imap(rig.endpoint(host, "imaps", Security::Tls), rig.token(IMAP, 43).await);
-        let (report, failure, _) = rig.read(&target).await;
+    let Some(bench) = Bench::get() else { return };
+    for (host, id) in [
+        (&bench.rig.expired_host, "tls-cert-expired"),
+        (&bench.rig.wrong_name_host, "tls-cert-hostname"),
+    ] {
+        let target = bench.imap(bench.endpoint(host, "imaps", Security::Tls), bench.token(IMAP_SCOPE, 43).await);
+        let (report, failure, _) = bench.read(&target).await;
         assert_eq!(report.failed_step().unwrap().step, Stage::Tls);
         assert_eq!(cause(failure), id);
     }
@@ -278,31 +250,35 @@ async fn bad_certificates_of_real_servers_are_named() {
 
 #[tokio::test]
 async fn postfix_takes_a_message_and_it_arrives() {
-    let Some(rig) = Rig::get() else { return };
-    let incoming = rig.imap(rig.endpoint("localhost", "imaps", Security::Tls), rig.token(IMAP, 4000).await);
+    let Some(bench) = Bench::get() else { return };
+    let incoming = bench.imap(
+        bench.endpoint("localhost", "imaps", Security::Tls),
+        bench.token(IMAP_SCOPE, 4000).await,
+    );
     for (port, security, length, mechanism) in [
         ("submissions", Security::Tls, 43, "OAUTHBEARER"),
         ("submission", Security::Starttls, 4000, "OAUTHBEARER"),
         ("submissions_xoauth2", Security::Tls, 4000, "XOAUTH2"),
         ("submission_xoauth2", Security::Starttls, 43, "XOAUTH2"),
     ] {
-        let target = rig.smtp(rig.endpoint("localhost", port, security), rig.token(SMTP, length).await);
-        let (report, failure) = rig.send(&target, Some(&incoming)).await;
+        let target = bench.smtp(bench.endpoint("localhost", port, security), bench.token(SMTP_SCOPE, length).await);
+        let (report, failure) = bench.send(&target, Some(&incoming)).await;
         assert_eq!(failure, None, "{report:?}");
-        assert_eq!(detail(&report, Stage::Auth), format!("{mechanism} as {}", rig.address));
+        assert_eq!(detail(&report, Stage::Auth), format!("{mechanism} as {}", bench.address));
         assert!(detail(&report, Stage::Data).contains("queued as"));
         assert!(detail(&report, Stage::Arrived).starts_with("in the inbox after "));
         assert!(report.steps.iter().all(|step| step.outcome == Outcome::Passed), "{report:?}");
     }
-    assert_eq!(rig.files().len(), 4, "one message a test");
+    assert_eq!(bench.files().len(), 4, "one message a test");
+    bench.rig.mark("postfix");
 }
 
 #[tokio::test]
 async fn what_postfix_refuses_is_named() {
-    let Some(rig) = Rig::get() else { return };
-    let tls = || rig.endpoint("localhost", "submissions", Security::Tls);
+    let Some(bench) = Bench::get() else { return };
+    let tls = || bench.endpoint("localhost", "submissions", Security::Tls);
 
-    let (report, failure) = rig.send(&rig.smtp(tls(), rig.token(IMAP, 43).await), None).await;
+    let (report, failure) = bench.send(&bench.smtp(tls(), bench.token(IMAP_SCOPE, 43).await), None).await;
     assert_eq!(report.failed_step().unwrap().step, Stage::Auth);
     let failure = failure.unwrap();
     assert!(
@@ -311,17 +287,17 @@ async fn what_postfix_refuses_is_named() {
     );
     assert_eq!(cause(Some(failure)), "smtp-auth-failed-generic");
 
-    let mut foreign = rig.smtp(tls(), rig.token(SMTP, 43).await);
-    foreign.from = "hr@rig.test".to_owned();
-    let (report, _) = rig.send(&foreign, None).await;
+    let mut foreign = bench.smtp(tls(), bench.token(SMTP_SCOPE, 43).await);
+    foreign.from = "hr@bench.test".to_owned();
+    let (report, _) = bench.send(&foreign, None).await;
     assert!(report.failed_step().unwrap().detail.starts_with("553 5.7.1 "), "{report:?}");
 
-    let mut nobody = rig.smtp(tls(), rig.token(SMTP, 43).await);
-    nobody.to = "nobody@rig.test".to_owned();
-    let (report, _) = rig.send(&nobody, None).await;
+    let mut nobody = bench.smtp(tls(), bench.token(SMTP_SCOPE, 43).await);
+    nobody.to = "nobody@bench.test".to_owned();
+    let (report, _) = bench.send(&nobody, None).await;
     assert_eq!(report.failed_step().unwrap().step, Stage::RcptTo);
 
-    let relay = rig.smtp(rig.endpoint("127.0.0.1", "smtp_open", Security::None), Login::None);
-    let (report, failure) = rig.send(&relay, None).await;
+    let relay = bench.smtp(bench.endpoint("127.0.0.1", "smtp_open", Security::None), Login::None);
+    let (report, failure) = bench.send(&relay, None).await;
     assert_eq!(failure, None, "{report:?}");
 }

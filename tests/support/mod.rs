@@ -3,3 +3,5 @@
 pub mod app;
 pub mod databases;
 pub mod provider;
+pub mod rig;
+pub mod visitor;
