@@ -26,6 +26,7 @@ export async function fill(page, label, value) {
 export async function signIn(visit, { email, password } = ADMIN) {
   await visit.go('/login');
   await signInHere(visit, { email, password });
+  await button(visit.page, 'Sign out').waitFor();
 }
 
 /** Signs in on the sign-in page that is open. */

@@ -167,7 +167,7 @@ pub(super) fn secret_words(secret: &crate::model::provider::StoredSecret, provid
     let hint = secret
         .hint
         .split_once(' ')
-        .map(|(_, last)| format!(", ends in {last}"))
+        .map(|(_, last)| format!(", its last characters are {last}"))
         .unwrap_or_default();
     format!(
         "Set, last changed {} by {}{expires}{hint}",
