@@ -279,6 +279,7 @@ CREATE TABLE audit (
     request_id TEXT NOT NULL,
     hash       TEXT NOT NULL
 );
+CREATE INDEX audit_target ON audit (target, sequence);
 CREATE TABLE audit_head (
     id       BIGINT PRIMARY KEY,
     sequence BIGINT NOT NULL,

@@ -80,6 +80,19 @@ impl Store {
         rows.iter().map(audit_row).collect()
     }
 
+    /// The newest entries about one thing, `mailbox:support`, newest first.
+    pub async fn audit_rows_of(&self, target: &str, limit: i64) -> StoreResult<Vec<AuditRow>> {
+        let rows = sqlx::query(
+            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash FROM audit
+             WHERE target = $1 ORDER BY sequence DESC LIMIT $2",
+        )
+        .bind(target)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(audit_row).collect()
+    }
+
     /// Walks the whole chain. `Ok(n)`: n entries, all intact. `Err` holds the number of the first bad one.
     pub async fn verify_audit(&self) -> StoreResult<Result<i64, i64>> {
         let key = self

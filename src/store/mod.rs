@@ -5,6 +5,7 @@ pub mod attention;
 pub mod audit;
 pub mod mailboxes;
 pub mod open;
+pub mod overview;
 pub mod providers;
 pub mod reports;
 pub mod sessions;

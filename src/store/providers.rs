@@ -38,6 +38,13 @@ impl Store {
         row.as_ref().map(provider).transpose()
     }
 
+    /// The names of all providers.
+    pub async fn provider_names(&self) -> StoreResult<Vec<String>> {
+        Ok(sqlx::query_scalar("SELECT name FROM providers ORDER BY name LIMIT 500")
+            .fetch_all(self.pool())
+            .await?)
+    }
+
     /// Every provider, by name.
     pub async fn providers(&self) -> StoreResult<Vec<Provider>> {
         let rows = sqlx::query(select!("ORDER BY name")).fetch_all(self.pool()).await?;

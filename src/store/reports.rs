@@ -54,6 +54,8 @@ pub struct RunFilter {
     pub mailbox: Option<MailboxId>,
     /// With this outcome only.
     pub outcome: Option<String>,
+    /// Of this direction only.
+    pub direction: Option<Direction>,
     /// Started before this run (keyset).
     pub after: Option<(Timestamp, RunId)>,
     /// At most so many.
@@ -70,6 +72,17 @@ macro_rules! select {
     };
 }
 
+/// The same for lists, without what is long.
+macro_rules! brief {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, mailbox_id, mailbox_name, address, direction, protocol, draft, started_by, user_id, started_at, finished_at, outcome, ",
+            "failed_step, diagnosis_id, '' AS settings, fingerprint, '' AS report, CAST(NULL AS TEXT) AS newest FROM runs ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// A run.
     pub async fn run(&self, id: &RunId) -> StoreResult<Option<Run>> {
@@ -80,32 +93,35 @@ impl Store {
         row.as_ref().map(run).transpose()
     }
 
-    /// Runs, newest first.
+    /// Runs, newest first, without settings, reports and messages: `settings` and `report` are empty.
     pub async fn runs(&self, filter: &RunFilter) -> StoreResult<Vec<Run>> {
         let (at, id) = filter.after.as_ref().map_or((i64::MAX, "~"), |(at, id)| (at.0, id.as_str()));
         let outcome = filter.outcome.as_deref().unwrap_or_default();
+        let direction = filter.direction.map_or("", Direction::as_str);
         let rows = match &filter.mailbox {
             Some(mailbox) => {
-                sqlx::query(select!(
+                sqlx::query(brief!(
                     "WHERE mailbox_id = $1 AND (started_at < $2 OR (started_at = $2 AND id < $3)) AND ($4 = '' OR outcome = $4)
-                     ORDER BY started_at DESC, id DESC LIMIT $5"
+                     AND ($5 = '' OR direction = $5) ORDER BY started_at DESC, id DESC LIMIT $6"
                 ))
                 .bind(mailbox.as_str())
                 .bind(at)
                 .bind(id)
                 .bind(outcome)
+                .bind(direction)
                 .bind(filter.limit)
                 .fetch_all(self.pool())
                 .await?
             }
             None => {
-                sqlx::query(select!(
+                sqlx::query(brief!(
                     "WHERE (started_at < $1 OR (started_at = $1 AND id < $2)) AND ($3 = '' OR outcome = $3)
-                     ORDER BY started_at DESC, id DESC LIMIT $4"
+                     AND ($4 = '' OR direction = $4) ORDER BY started_at DESC, id DESC LIMIT $5"
                 ))
                 .bind(at)
                 .bind(id)
                 .bind(outcome)
+                .bind(direction)
                 .bind(filter.limit)
                 .fetch_all(self.pool())
                 .await?

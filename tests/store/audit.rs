@@ -26,6 +26,8 @@ async fn entries_are_numbered_without_gaps_and_the_chain_holds() {
         drop(tx);
         store.audit(NOW, &Actor::command_line(), entry("t:last")).await.unwrap();
         assert_eq!(store.verify_audit().await.unwrap(), Ok(21));
+        let about = store.audit_rows_of("t:7", 5).await.unwrap();
+        assert_eq!(about.iter().map(|row| row.target.as_str()).collect::<Vec<_>>(), ["t:7"]);
         let rows = store.audit_rows(2).await.unwrap();
         assert_eq!(
             (rows[0].sequence, rows[0].target.as_str(), rows[0].actor.as_str()),

@@ -387,6 +387,12 @@ async fn runs_are_listed_newest_first_and_a_dead_one_is_ended() {
             ..RunFilter::default()
         };
         assert_eq!(ids(store.runs(&filter).await.unwrap()), ["r0"]);
+        let filter = RunFilter {
+            direction: Some(Direction::Outgoing),
+            limit: 9,
+            ..RunFilter::default()
+        };
+        assert!(store.runs(&filter).await.unwrap().is_empty());
         assert_eq!(store.run(&RunId("r1".into())).await.unwrap().unwrap().outcome, "stopped");
         assert_eq!(
             store.run(&RunId("r0".into())).await.unwrap().unwrap().newest,
