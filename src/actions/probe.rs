@@ -157,6 +157,11 @@ pub fn side(mailbox: &Mailbox, direction: Direction) -> Option<&Side> {
 
 /// Starts a test and answers at once; [`Desk::live`] shows how far it is.
 pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, ProbeError> {
+    begin(app, actor, order).await.map(|(run, _)| run)
+}
+
+/// Starts a test and hands out the view of it at once, for those who wait.
+pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Live), ProbeError> {
     let side = side(&order.mailbox, order.direction).ok_or(ProbeError::NoSide(order.direction))?;
     if app.stopping.is_cancelled() {
         return Err(ProbeError::Stopping);
@@ -215,16 +220,14 @@ pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, Prob
     });
     let (ended, end_watcher) = watch::channel(None);
     let cancel = app.stopping.child_token();
-    app.probes.register(
-        id.clone(),
-        Live {
-            planned: planned.clone(),
-            progress: watcher,
-            ended: end_watcher,
-            began: Instant::now(),
-            cancel: cancel.clone(),
-        },
-    );
+    let live = Live {
+        planned: planned.clone(),
+        progress: watcher,
+        ended: end_watcher,
+        began: Instant::now(),
+        cancel: cancel.clone(),
+    };
+    app.probes.register(id.clone(), live.clone());
     let job = run::Job {
         app: app.clone(),
         order,
@@ -237,10 +240,9 @@ pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, Prob
     app.tasks.spawn(async move {
         let _listed = Listed(job.app.probes.clone(), job.row.id.clone());
         let result = job.run(turn).await;
-        // First the result, then out of the list: who doesn't find it there finds it in the database.
         ended.send_replace(Some(Arc::new(result)));
     });
-    Ok(id)
+    Ok((id, live))
 }
 
 /// A run in the list of those that go on, for as long as this lives.
@@ -272,11 +274,8 @@ async fn insert(app: &App, actor: &Actor, row: &Run) -> Result<(), StoreError> {
 
 /// Starts a test and waits for its end: for the command line.
 pub async fn run_to_end(app: &App, actor: &Actor, order: Order) -> Result<Arc<Ended>, ProbeError> {
-    let run = start(app, actor, order).await?;
-    match app.probes.live(&run) {
-        Some(live) => live.end().await.ok_or(ProbeError::Stopping),
-        None => Err(ProbeError::Stopping),
-    }
+    let (_, live) = begin(app, actor, order).await?;
+    live.end().await.ok_or(ProbeError::Stopping)
 }
 
 /// Stops a run of this process; says whether there was one. Its connection ends at once.

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod config;
 pub mod doctor;
+pub mod mailbox;
 pub mod provider;
 pub mod serve;
 pub mod token;
@@ -43,6 +44,9 @@ enum Command {
     /// Outbound tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Mailboxes, and tests of them
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
     /// Is this installation sound?
     Doctor {
         /// Print JSON
@@ -75,6 +79,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,
         Command::Token(command) => token::run(&app, command).await,
+        Command::Mailbox(command) => mailbox::run(&app, command).await,
         Command::Doctor { json } => doctor::run(&app, json).await,
     };
     finish(&app).await;

@@ -84,18 +84,30 @@ struct State {
     once: VecDeque<(String, RunId)>,
 }
 
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    /// Forms start one after the other, so that pressing a button twice can't start two.
+    forms: tokio::sync::Mutex<()>,
+}
+
 /// The desk. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Desk(Arc<Mutex<State>>);
+pub struct Desk(Arc<Inner>);
 
 impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A run that goes on in this process.
+    /// The right to look up what a form has started, and to start it.
+    pub async fn forms(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.forms.lock().await
+    }
+
+    /// A run that goes on in this process; one that ended is in the database.
     pub fn live(&self, run: &RunId) -> Option<Live> {
-        self.state().live.get(run).cloned()
+        self.state().live.get(run).filter(|live| live.ended.borrow().is_none()).cloned()
     }
 
     /// How many runs go on in this process, waiting ones included.
