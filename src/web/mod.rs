@@ -31,6 +31,7 @@ pub mod guard;
 pub mod headers;
 pub mod page;
 pub mod pages;
+pub mod progress;
 pub mod request;
 pub mod routes;
 pub mod server;
@@ -45,10 +46,9 @@ use aws_lc_rs::hmac;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::Redirect;
 use page::CountsCache;
 pub use request::{ClientAddress, Peer, RequestId};
-use routes::{Access, Routes};
+use routes::Routes;
 use session::CookieNames;
 use std::sync::{Arc, RwLock};
 use time::Zone;
@@ -69,6 +69,8 @@ pub struct WebState {
     /// The server's time zone, for people who chose none.
     pub zone: Zone,
     pub(crate) csrf_key: hmac::Key,
+    pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
+    pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
 }
@@ -82,6 +84,8 @@ impl WebState {
             cookies: CookieNames::new(base_url.scheme() == "https"),
             zone: Zone::system(),
             csrf_key: app.vault.derived("csrf"),
+            lists: Arc::default(),
+            kept: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
             app,
@@ -125,9 +129,10 @@ pub fn all() -> Routes {
         .merge(p::login::routes())
         .merge(p::me::routes())
         .merge(p::providers::routes())
+        .merge(p::overview::routes())
+        .merge(p::mailboxes::routes())
+        .merge(p::tests::routes())
         .merge(p::files::routes())
-        // The overview's place.
-        .get("/", Access::SignedIn, || async { Redirect::to("/me") })
 }
 
 /// The console as a service.

@@ -3,6 +3,9 @@
 pub mod files;
 pub mod health;
 pub mod login;
+pub mod mailboxes;
 pub mod me;
+pub mod overview;
 pub mod providers;
 pub mod setup;
+pub mod tests;

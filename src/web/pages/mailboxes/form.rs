@@ -1,0 +1,576 @@
+//! The form of a mailbox: first the address alone, then all of it, filled in as far as it can be (`ux.md` 6.4).
+
+mod fields;
+mod kept;
+
+use super::find;
+use super::suggest::{Suggestion, suggest};
+use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
+use crate::actions::probe::{self, Options, Order, ProbeError};
+use crate::model::Name;
+use crate::model::mailbox::{Mailbox, check_address};
+use crate::model::report::Direction;
+use crate::model::token::GrantState;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::tests::start::{self, refusal};
+use crate::web::pages::tests::view::RunView;
+use crate::web::pages::tests::{Rights, finished_view};
+use crate::web::routes;
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+pub use fields::MailboxForm;
+use fields::{field_errors, labels};
+pub use kept::KeptPasswords;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The address the form posts to when there is no mailbox yet.
+const NEW: &str = "/mailboxes/new";
+/// How long does *Test without saving* wait for its runs? Longer than a conversation takes, shorter than a request may.
+const WAIT: Duration = Duration::from_secs(26);
+/// With more tokens than this the choice becomes a field to type into.
+const MOST_OPTIONS: usize = 300;
+
+/// What the address of the form asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct NewQuery {
+    address: String,
+    /// `suggested` or `hand`: what was chosen.
+    with: String,
+    /// A mailbox to start from.
+    copy: String,
+}
+
+#[derive(Template)]
+#[template(path = "mailboxes/first.html")]
+struct FirstPage {
+    layout: Layout,
+    errors: FieldErrors,
+    address: String,
+    other: Option<Name>,
+}
+
+#[derive(Template)]
+#[template(path = "mailboxes/suggestion.html")]
+struct SuggestionPage {
+    layout: Layout,
+    suggestion: Suggestion,
+    address: String,
+    suggested: String,
+    by_hand: String,
+}
+
+#[derive(Template)]
+#[template(path = "mailboxes/form.html")]
+struct FormPage {
+    layout: Layout,
+    errors: FieldErrors,
+    form: MailboxForm,
+    /// The mailbox that is edited.
+    existing: Option<Mailbox>,
+    /// Another one that is in the way.
+    other: Option<Name>,
+    tokens: Vec<(String, String)>,
+    too_many_tokens: bool,
+    /// Where the servers come from, where they were filled in.
+    filled: String,
+    /// What *Test without saving* came to.
+    results: Vec<RunView>,
+    may: Rights,
+}
+
+impl FormPage {
+    fn action(&self) -> String {
+        match &self.existing {
+            Some(mailbox) => format!("{}/edit", routes::mailbox(mailbox.name.as_str())),
+            None => NEW.to_owned(),
+        }
+    }
+
+    fn cancel(&self) -> String {
+        match &self.existing {
+            Some(mailbox) => routes::mailbox(mailbox.name.as_str()),
+            None => "/mailboxes".to_owned(),
+        }
+    }
+
+    /// What may be said of the stored password of a side.
+    fn stored(&self, incoming: bool) -> &'static str {
+        let side = self.existing.as_ref().and_then(|mailbox| {
+            if incoming {
+                mailbox.incoming.as_ref()
+            } else {
+                mailbox.outgoing.as_ref()
+            }
+        });
+        match fields::has_password(side) {
+            true => "Set, and never shown",
+            false => "",
+        }
+    }
+
+    /// What may be said where one password is for both sides.
+    fn stored_for_both(&self) -> &'static str {
+        match (self.stored(true), self.stored(false)) {
+            ("", other) => other,
+            (one, _) => one,
+        }
+    }
+
+    fn no_longer(&self) -> bool {
+        let microsoft = |host: &str| {
+            let host = host.trim().to_ascii_lowercase();
+            ["office365.com", "office365.us", "outlook.cn", "outlook.com"]
+                .iter()
+                .any(|domain| host.ends_with(domain))
+        };
+        self.form.auth == "password" && (microsoft(&self.form.incoming_host) || microsoft(&self.form.outgoing_host))
+    }
+}
+
+async fn first_page(user: &CurrentUser, address: String, errors: FieldErrors, other: Option<Name>) -> FirstPage {
+    let layout = user
+        .layout(Section::Mailboxes, "Add mailbox")
+        .await
+        .crumb("Mailboxes", "/mailboxes");
+    FirstPage {
+        layout: if errors.is_empty() { layout } else { layout.error() },
+        errors,
+        address,
+        other,
+    }
+}
+
+/// `GET /mailboxes/new`: the address, then what its domain suggests, then the form.
+pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Query<NewQuery>) -> Result<Response, PageError> {
+    let app = &web.app;
+    if let Some(typed) = user.take_draft(NEW).await {
+        let form = refill::<MailboxForm>(&typed).await.unwrap_or_default();
+        return page(&web, &user, form, None, FieldErrors::default()).await?.show();
+    }
+    if !query.copy.is_empty() {
+        let form = MailboxForm::copy_of(&find(app, &query.copy).await?);
+        return page(&web, &user, form, None, FieldErrors::default()).await?.show();
+    }
+    let typed = clean(&query.address).to_owned();
+    if typed.is_empty() {
+        return first_page(&user, typed, FieldErrors::default(), None).await.show();
+    }
+    let mut errors = FieldErrors::default();
+    let Some(address) = check_address(&typed) else {
+        errors.add("address", "Enter an email address like support@example.com");
+        return first_page(&user, typed, errors, None).await.refused();
+    };
+    if let Some(other) = mailboxes::address_taken(app, &address, None).await? {
+        errors.add("address", format!("{address} is already here"));
+        return first_page(&user, address, errors, Some(other)).await.refused();
+    }
+    let suggestion = suggest(app, &address).await?;
+    match (suggestion, query.with.as_str()) {
+        (Some(suggestion), "suggested") => {
+            let form = MailboxForm::suggested(&address, &suggestion);
+            let mut page = page(&web, &user, form, None, FieldErrors::default()).await?;
+            page.filled = format!("Filled in for {}", suggestion.label);
+            page.show()
+        }
+        (Some(suggestion), with) if with != "hand" => {
+            let link = |with: &str| {
+                let query = serde_urlencoded::to_string([("address", address.as_str()), ("with", with)]).unwrap_or_default();
+                format!("{NEW}?{query}")
+            };
+            SuggestionPage {
+                layout: user
+                    .layout(Section::Mailboxes, "Add mailbox")
+                    .await
+                    .crumb("Mailboxes", "/mailboxes"),
+                suggested: link("suggested"),
+                by_hand: link("hand"),
+                suggestion,
+                address: address.clone(),
+            }
+            .show()
+        }
+        (found, _) => {
+            let mut page = page(&web, &user, MailboxForm::by_hand(&address), None, FieldErrors::default()).await?;
+            if found.is_none() {
+                page.layout.flash = Some(Flash::info(&format!(
+                    "Where mail for {address} lives isn't known here, so enter the servers by hand."
+                )));
+            }
+            page.show()
+        }
+    }
+}
+
+/// `GET /mailboxes/{name}/edit`.
+pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let mailbox = find(&web.app, &name).await?;
+    let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
+    let form = match user.take_draft(&path).await {
+        Some(typed) => refill::<MailboxForm>(&typed).await.unwrap_or_default(),
+        None => MailboxForm::of(&mailbox),
+    };
+    page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?.show()
+}
+
+/// The page of the form.
+async fn page(
+    web: &WebState,
+    user: &CurrentUser,
+    mut form: MailboxForm,
+    existing: Option<Mailbox>,
+    errors: FieldErrors,
+) -> Result<FormPage, PageError> {
+    let title = match &existing {
+        Some(mailbox) => format!("Edit {}", mailbox.address),
+        None => "Add mailbox".to_owned(),
+    };
+    let mut layout = user.layout(Section::Mailboxes, &title).await.crumb("Mailboxes", "/mailboxes");
+    if let Some(mailbox) = &existing {
+        layout = layout.crumb(&mailbox.address, &routes::mailbox(mailbox.name.as_str()));
+    }
+    form.once = web.app.random.base64url(12);
+    let (tokens, too_many_tokens) = tokens(web, &form).await?;
+    Ok(FormPage {
+        layout: if errors.is_empty() { layout } else { layout.error() },
+        errors,
+        form,
+        existing,
+        other: None,
+        tokens,
+        too_many_tokens,
+        filled: String::new(),
+        results: Vec::new(),
+        may: Rights::of(user),
+    })
+}
+
+/// The tokens to choose from: (name, account and state), those of the form's own address first.
+async fn tokens(web: &WebState, form: &MailboxForm) -> Result<(Vec<(String, String)>, bool), PageError> {
+    let store = &web.app.store;
+    let tokens = store.tokens().await?;
+    if tokens.len() > MOST_OPTIONS {
+        return Ok((Vec::new(), true));
+    }
+    let grants = store.grants().await?;
+    let state = |id| match grants.iter().find(|grant| grant.token_id == id).map(|grant| grant.state) {
+        None => ", nobody has signed in yet",
+        Some(GrantState::Revoked) => ", needs a new sign-in",
+        Some(GrantState::Failing) => ", renewal fails",
+        Some(GrantState::Active) => "",
+    };
+    let own = |user: Option<&str>| user.is_some_and(|user| user.eq_ignore_ascii_case(form.address.trim()));
+    let mut sorted: Vec<_> = tokens.into_iter().collect();
+    sorted.sort_by_key(|token| (!own(token.user.as_deref()), token.name.clone()));
+    let mut options = vec![(String::new(), "Choose a token".to_owned())];
+    options.extend(sorted.into_iter().map(|token| {
+        let account = token.user.as_deref().unwrap_or("app-only");
+        let shared = if token.shared { ", for shared mailboxes" } else { "" };
+        let words = format!("{}: {account} at {}{shared}{}", token.name, token.provider, state(token.id.clone()));
+        (token.name.to_string(), words)
+    }));
+    Ok((options, false))
+}
+
+/// What a form that was sent is to do.
+enum Act {
+    Save,
+    SaveAndTest,
+    Test,
+    GetToken,
+}
+
+impl MailboxForm {
+    fn act(&self) -> Act {
+        match self.act.as_str() {
+            "test" => Act::Test,
+            "save" => Act::Save,
+            "token" => Act::GetToken,
+            _ => Act::SaveAndTest,
+        }
+    }
+}
+
+/// A form that can't be taken as it is, and the mailbox that is in the way of it.
+struct Refused {
+    errors: FieldErrors,
+    other: Option<Name>,
+}
+
+/// Everything that can be wrong with the form before anything is written.
+async fn check(
+    web: &WebState,
+    user: &CurrentUser,
+    form: &MailboxForm,
+    existing: Option<&Mailbox>,
+) -> Result<Result<MailboxEdit, Refused>, PageError> {
+    let app = &web.app;
+    let input = form.input(&web.kept.of(user.user().id.as_str(), &form.kept, app.clock.now()));
+    let mut errors = FieldErrors::default();
+    let result = check_mailbox(&input, &app.gate);
+    if let Err(problems) = &result {
+        errors = field_errors(form, problems);
+    }
+    for (field, side, stored) in [
+        ("password", &input.incoming, existing.and_then(|mailbox| mailbox.incoming.as_ref())),
+        (
+            if form.is_separate() { "outgoing_password" } else { "password" },
+            &input.outgoing,
+            existing.and_then(|mailbox| mailbox.outgoing.as_ref()),
+        ),
+    ] {
+        let asks = side.as_ref().is_some_and(|side| side.auth == "password" && side.password.is_none());
+        if asks && !fields::has_password(stored) && !errors.has(field) {
+            errors.add(field, "Enter the password");
+        }
+    }
+    let mut other = None;
+    if let Some(address) = check_address(clean(&form.address))
+        && let Some(name) = mailboxes::address_taken(app, &address, existing).await?
+    {
+        errors.add("address", format!("{address} is already here"));
+        other = Some(name);
+    }
+    Ok(match result {
+        Ok(edit) if errors.is_empty() => Ok(edit),
+        _ => Err(Refused { errors, other }),
+    })
+}
+
+/// `POST /mailboxes/new`.
+pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<MailboxForm>) -> Result<Response, PageError> {
+    submit(&web, &user, form, None).await
+}
+
+/// `POST /mailboxes/{name}/edit`.
+pub async fn update(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<MailboxForm>,
+) -> Result<Response, PageError> {
+    let mailbox = find(&web.app, &name).await?;
+    submit(&web, &user, form, Some(mailbox)).await
+}
+
+async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing: Option<Mailbox>) -> Result<Response, PageError> {
+    if matches!(form.act(), Act::GetToken) {
+        let path = match &existing {
+            Some(mailbox) => format!("{}/edit", routes::mailbox(mailbox.name.as_str())),
+            None => NEW.to_owned(),
+        };
+        user.keep_draft(&path, &form.pairs(true)).await?;
+        let flash = Flash::info("What you typed into the mailbox form is kept for 30 minutes.").link(&path, "Back to the mailbox");
+        return user.redirect_with("/tokens/new", flash).await;
+    }
+    let edit = match check(web, user, &form, existing.as_ref()).await? {
+        Ok(edit) => edit,
+        Err(refused) => return refuse(web, user, form, existing, refused).await,
+    };
+    if matches!(form.act(), Act::Test) {
+        return test_draft(web, user, form, existing, edit).await;
+    }
+    let saved = match &existing {
+        None => mailboxes::create(&web.app, &user.actor(), edit)
+            .await
+            .map(|mailbox| (mailbox.name, true)),
+        Some(old) => {
+            let version = form.version.parse().unwrap_or(-1);
+            let changed = mailboxes::update(&web.app, &user.actor(), &old.name, version, edit).await;
+            changed.map(|changed| (old.name.clone(), changed))
+        }
+    };
+    let (name, changed) = match saved {
+        Ok(saved) => saved,
+        Err(MailboxError::Fields(problems)) => {
+            let taken = problems.iter().find(|problem| problem.message.starts_with("Name is already used"));
+            let refused = Refused {
+                other: taken.and_then(|_| Name::parse(clean(&form.name)).ok()),
+                errors: field_errors(&form, &problems),
+            };
+            return refuse(web, user, form, existing, refused).await;
+        }
+        Err(MailboxError::Stale(now)) => return conflict(web, user, form, *now).await,
+        Err(error) => return Err(error.into()),
+    };
+    web.kept.forget(&form.kept);
+    after_saving(web, user, &form, &name, changed).await
+}
+
+async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, name: &Name, changed: bool) -> Result<Response, PageError> {
+    let mailbox = find(&web.app, name.as_str()).await?;
+    let direction = match mailbox.incoming {
+        Some(_) => Direction::Incoming,
+        None => Direction::Outgoing,
+    };
+    if matches!(form.act(), Act::SaveAndTest) {
+        return start::run(web, user, mailbox, direction, Options::default(), &form.once, form.script == "1").await;
+    }
+    let path = routes::mailbox(name.as_str());
+    if !changed {
+        return user
+            .redirect_with(
+                &path,
+                Flash::info(&format!("{} is as it was. Nothing was changed.", mailbox.address)),
+            )
+            .await;
+    }
+    let flash = Flash::ok(&format!("{} saved. Not tested since the change.", mailbox.address));
+    user.redirect_with(&path, flash.link(&format!("{path}/test/{direction}"), "Test now"))
+        .await
+}
+
+async fn refuse(
+    web: &WebState,
+    user: &CurrentUser,
+    form: MailboxForm,
+    existing: Option<Mailbox>,
+    refused: Refused,
+) -> Result<Response, PageError> {
+    let form = keep_passwords(web, user, form);
+    let mut page = page(web, user, form, existing, refused.errors).await?;
+    page.other = refused.other;
+    page.refused()
+}
+
+/// Passwords never go back into a page; what was typed is kept here for a while instead.
+fn keep_passwords(web: &WebState, user: &CurrentUser, mut form: MailboxForm) -> MailboxForm {
+    let app = &web.app;
+    form.kept = web.kept.keep(user.user().id.as_str(), &form, &*app.random, app.clock.now());
+    form.password.clear();
+    form.outgoing_password.clear();
+    form
+}
+
+/// *Test without saving*: back to the form, with the result on top and every value kept.
+async fn test_draft(
+    web: &WebState,
+    user: &CurrentUser,
+    form: MailboxForm,
+    existing: Option<Mailbox>,
+    edit: MailboxEdit,
+) -> Result<Response, PageError> {
+    let app = &web.app;
+    let draft = match mailboxes::prepare(app, edit, existing.as_ref()).await {
+        Ok(draft) => draft,
+        Err(MailboxError::Fields(problems)) => {
+            let refused = Refused {
+                errors: field_errors(&form, &problems),
+                other: None,
+            };
+            return refuse(web, user, form, existing, refused).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut begun = Vec::new();
+    let mut problem = None;
+    for direction in Direction::ALL {
+        if probe::side(&draft, *direction).is_none() {
+            continue;
+        }
+        let order = Order {
+            mailbox: draft.clone(),
+            draft: true,
+            direction: *direction,
+            // Nothing is sent in the name of settings that nobody has decided on.
+            options: Options {
+                login_only: true,
+                ..Options::default()
+            },
+            user: Some(user.user().id.clone()),
+        };
+        match probe::begin(app, &user.actor(), order).await {
+            Ok(run) => begun.push(run),
+            Err(ProbeError::Store(error)) => return Err(error.into()),
+            Err(error) => problem = Some(refusal(&error)),
+        }
+    }
+    let until = tokio::time::Instant::now() + WAIT;
+    let mut results = Vec::new();
+    for (run, live) in begun {
+        let _ = tokio::time::timeout_at(until, live.clone().end()).await;
+        results.push(finished_view(app, &run, &live).await?);
+    }
+    let form = keep_passwords(web, user, form);
+    let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
+    if let Some(problem) = problem {
+        page.layout.flash = Some(Flash::bad(&problem));
+    }
+    if let Some(first) = results.first() {
+        page.layout.title = first.page_title.clone();
+    }
+    page.results = results;
+    page.show()
+}
+
+/// A field two people have set differently.
+struct Difference {
+    field: &'static str,
+    label: &'static str,
+    theirs: String,
+    yours: String,
+}
+
+#[derive(Template)]
+#[template(path = "mailboxes/conflict.html")]
+struct ConflictPage {
+    layout: Layout,
+    address: String,
+    action: String,
+    who: String,
+    when: Option<crate::clock::Timestamp>,
+    differences: Vec<Difference>,
+    same: Vec<(String, String)>,
+    version: i64,
+    password_typed: bool,
+}
+
+/// Somebody else saved meanwhile (`ux.md` 8.8): both versions side by side, a choice for each field.
+async fn conflict(web: &WebState, user: &CurrentUser, form: MailboxForm, now: Mailbox) -> Result<Response, PageError> {
+    let theirs = MailboxForm::of(&now).pairs(false);
+    let password_typed = !form.password.is_empty() || !form.outgoing_password.is_empty();
+    let form = keep_passwords(web, user, form);
+    let mut differences = Vec::new();
+    let mut same = vec![("kept".to_owned(), form.kept.clone()), ("act".to_owned(), "save".to_owned())];
+    for (name, yours) in form.pairs(false) {
+        let other = theirs
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default();
+        match labels().iter().find(|(field, _)| *field == name) {
+            Some((field, label)) if other != yours => differences.push(Difference {
+                field,
+                label,
+                theirs: other,
+                yours,
+            }),
+            _ => same.push((name, yours)),
+        }
+    }
+    let target = format!("mailbox:{}", now.name);
+    let last = web.app.store.audit_rows_of(&target, 1).await?.into_iter().next();
+    let name_of = |actor: &str| actor.strip_prefix("user:").unwrap_or(actor).to_owned();
+    let layout = user.layout(Section::Mailboxes, &format!("Edit {}", now.address)).await.error();
+    ConflictPage {
+        layout: layout
+            .crumb("Mailboxes", "/mailboxes")
+            .crumb(&now.address, &routes::mailbox(now.name.as_str())),
+        action: format!("{}/edit", routes::mailbox(now.name.as_str())),
+        who: last.as_ref().map_or("Somebody else".to_owned(), |row| name_of(&row.actor)),
+        when: last.map(|row| row.at),
+        version: now.version,
+        address: now.address,
+        differences,
+        same,
+        password_typed,
+    }
+    .with_status(StatusCode::CONFLICT)
+}

@@ -1,0 +1,292 @@
+//! `/mailboxes/{name}`: what a mailbox is set to, how it does, and what was seen last.
+
+use super::find;
+use super::list::{state_kind, state_words};
+use crate::actions::mailboxes::describe;
+use crate::app::App;
+use crate::diagnosis::by_id;
+use crate::model::audit::AuditRow;
+use crate::model::mailbox::{Auth, Mailbox, MailboxState, Side, SideState};
+use crate::model::report::{Direction, Outcome, Report};
+use crate::model::scopes::missing_scopes;
+use crate::model::template::purposes;
+use crate::model::token::GrantState;
+use crate::store::reports::{Run, RunFilter};
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::tests::last_run;
+use crate::web::pages::tests::view::{LastRun, numbers};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+/// How many runs and changes are listed?
+const RUNS: i64 = 6;
+const CHANGES: i64 = 6;
+
+/// What is wrong, and where the whole of it is told.
+struct Problem {
+    title: String,
+    fix: String,
+    run: String,
+}
+
+/// One side as the page shows it.
+struct SideView {
+    direction: &'static str,
+    title: &'static str,
+    protocol: &'static str,
+    server: String,
+    login: String,
+    kind: &'static str,
+    words: &'static str,
+    note: String,
+    state: SideState,
+}
+
+/// How a side signs in.
+struct SignIn {
+    token: String,
+    account: String,
+    kind: &'static str,
+    words: &'static str,
+    missing: String,
+}
+
+/// A line of what happened to it.
+pub struct ChangeLine {
+    /// Who.
+    pub who: String,
+    /// What.
+    pub what: String,
+    /// In detail.
+    pub detail: String,
+    /// When.
+    pub at: crate::clock::Timestamp,
+}
+
+#[derive(Template)]
+#[template(path = "mailboxes/show.html")]
+struct ShowPage {
+    layout: Layout,
+    mailbox: Mailbox,
+    kind: &'static str,
+    verdict: String,
+    problems: Vec<Problem>,
+    sides: Vec<SideView>,
+    sign_ins: Vec<SignIn>,
+    seen: Vec<(String, String)>,
+    seen_at: Option<crate::clock::Timestamp>,
+    runs: Vec<LastRun>,
+    changes: Vec<ChangeLine>,
+}
+
+/// `GET /mailboxes/{name}`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let mailbox = find(app, &name).await?;
+    let layout = user
+        .layout(Section::Mailboxes, &mailbox.address)
+        .await
+        .crumb("Mailboxes", "/mailboxes");
+    let sides: Vec<SideView> = [
+        (Direction::Incoming, &mailbox.incoming, &mailbox.incoming_state),
+        (Direction::Outgoing, &mailbox.outgoing, &mailbox.outgoing_state),
+    ]
+    .into_iter()
+    .filter_map(|(direction, side, state)| side.as_ref().map(|side| side_view(&mailbox, direction, side, state)))
+    .collect();
+    let runs = app
+        .store
+        .runs(&RunFilter {
+            mailbox: Some(mailbox.id.clone()),
+            limit: RUNS,
+            ..RunFilter::default()
+        })
+        .await?;
+    let (seen, seen_at) = seen(app, &mailbox).await?;
+    let changes = app.store.audit_rows_of(&format!("mailbox:{}", mailbox.name), CHANGES).await?;
+    ShowPage {
+        kind: state_kind(mailbox.state),
+        verdict: verdict(&mailbox),
+        problems: problems(app, &mailbox).await?,
+        sign_ins: sign_ins(app, &mailbox).await?,
+        runs: runs.iter().map(last_run).collect(),
+        changes: changes.into_iter().map(change_line).collect(),
+        sides,
+        seen,
+        seen_at,
+        layout,
+        mailbox,
+    }
+    .show()
+}
+
+fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideState) -> SideView {
+    let incoming = direction == Direction::Incoming;
+    let (kind, words, note) = match state.outcome {
+        Some(Outcome::Failed) => ("bad", "Failing", state.problem.clone().unwrap_or_default()),
+        Some(_) => ("ok", "Working", String::new()),
+        None if state.run.is_some() => ("todo", "Not tested", "Since the change".to_owned()),
+        None => ("todo", "Not tested", String::new()),
+    };
+    SideView {
+        direction: direction.as_str(),
+        title: if incoming { "Incoming" } else { "Outgoing" },
+        protocol: if incoming { "IMAP" } else { "SMTP" },
+        server: format!("{}, port {}, {}", side.endpoint.host, side.endpoint.port, encryption(side)),
+        login: mailbox.login(side).to_owned(),
+        kind,
+        words,
+        note,
+        state: state.clone(),
+    }
+}
+
+fn encryption(side: &Side) -> &'static str {
+    use crate::model::mailbox::Security;
+    match side.endpoint.security {
+        Security::Tls => "TLS from the start",
+        Security::Starttls => "STARTTLS",
+        Security::None => "unencrypted",
+    }
+}
+
+fn verdict(mailbox: &Mailbox) -> String {
+    let older = mailbox.incoming_state.run.is_some() || mailbox.outgoing_state.run.is_some();
+    let failing = |state: &SideState| state.outcome == Some(Outcome::Failed);
+    match mailbox.state {
+        MailboxState::Partly if failing(&mailbox.incoming_state) => "Sends mail, but can't read".to_owned(),
+        MailboxState::Partly => "Reads mail, but can't send".to_owned(),
+        MailboxState::NotTested if older => "Not tested, since the change".to_owned(),
+        state => state_words(state).to_owned(),
+    }
+}
+
+async fn problems(app: &App, mailbox: &Mailbox) -> Result<Vec<Problem>, PageError> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for state in [&mailbox.incoming_state, &mailbox.outgoing_state] {
+        let (Some(Outcome::Failed), Some(run)) = (state.outcome, &state.run) else {
+            continue;
+        };
+        let stored = app.store.run(run).await?;
+        let diagnosis = stored.as_ref().and_then(|run| run.diagnosis_id.as_deref()).and_then(by_id);
+        let title = state.problem.clone().unwrap_or_else(|| "The test failed".to_owned());
+        if problems.iter().any(|known| known.title == title) {
+            continue;
+        }
+        problems.push(Problem {
+            title,
+            fix: diagnosis
+                .and_then(|diagnosis| diagnosis.remedy.into_iter().next())
+                .unwrap_or_default(),
+            run: run.to_string(),
+        });
+    }
+    Ok(problems)
+}
+
+async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError> {
+    let mut found: Vec<SignIn> = Vec::new();
+    for (key, side) in [("imap", &mailbox.incoming), ("smtp", &mailbox.outgoing)] {
+        let Some(Auth::OAuth2 { token_id, token: name }) = side.as_ref().map(|side| &side.auth) else {
+            continue;
+        };
+        let (Some(token), grant) = (app.store.token_by_id(token_id).await?, app.store.grant(token_id).await?) else {
+            continue;
+        };
+        let provider = app.store.provider_by_id(&token.provider_id).await?;
+        let (kind, words) = match grant.as_ref().map(|grant| grant.state) {
+            None => ("todo", "Nobody has signed in yet"),
+            Some(GrantState::Active) => ("ok", "Works"),
+            Some(GrantState::Failing) => ("warn", "Renewal fails"),
+            Some(GrantState::Revoked) => ("bad", "Needs a new sign-in"),
+        };
+        let missing = match (&provider, &grant) {
+            (Some(provider), Some(grant)) if !grant.granted_scopes.is_empty() => {
+                let needed: Vec<String> = purposes(provider.template, provider.cloud)
+                    .iter()
+                    .filter(|purpose| purpose.key == key)
+                    .flat_map(|purpose| purpose.scopes.iter().map(|scope| (*scope).to_owned()))
+                    .collect();
+                missing_scopes(provider.template, &needed, &grant.granted_scopes).join(" ")
+            }
+            _ => String::new(),
+        };
+        if let Some(known) = found.iter_mut().find(|known| known.token == name.as_str()) {
+            if !missing.is_empty() && !known.missing.contains(&missing) {
+                known.missing = format!("{} {missing}", known.missing).trim().to_owned();
+            }
+            continue;
+        }
+        found.push(SignIn {
+            token: name.to_string(),
+            account: grant.map_or(token.user.unwrap_or_default(), |grant| grant.identity.account().to_owned()),
+            kind,
+            words,
+            missing,
+        });
+    }
+    Ok(found)
+}
+
+/// What the last test of the incoming side found, also where the settings changed since.
+async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Option<crate::clock::Timestamp>), PageError> {
+    let Some(id) = &mailbox.incoming_state.run else {
+        return Ok((Vec::new(), None));
+    };
+    let run: Option<Run> = app.store.run(id).await?;
+    let Some(run) = run.filter(|run| run.outcome == "passed") else {
+        return Ok((Vec::new(), None));
+    };
+    let report: Option<Report> = serde_json::from_str(&run.report).ok();
+    Ok((report.map(|report| numbers(&report)).unwrap_or_default(), run.finished_at))
+}
+
+/// An entry of the audit as people read it.
+pub fn change_line(row: AuditRow) -> ChangeLine {
+    ChangeLine {
+        who: row.actor.strip_prefix("user:").unwrap_or(&row.actor).to_owned(),
+        what: action_words(&row.action),
+        detail: row.detail,
+        at: row.at,
+    }
+}
+
+/// An action as a verb: `mailbox.create` is "added".
+pub fn action_words(action: &str) -> String {
+    let known = match action.rsplit('.').next().unwrap_or(action) {
+        "create" => "added",
+        "update" => "changed",
+        "delete" => "deleted",
+        "pause" => "paused",
+        "turn_on" => "turned on",
+        "test" => "tested",
+        "test_stop" => "stopped a test of",
+        "peek" => "looked at senders and subjects of",
+        "authorize" => "signed in for",
+        "refresh" => "renewed",
+        "import" => "brought along",
+        "remove" => "logged out and removed",
+        other => return other.replace('_', " "),
+    };
+    known.to_owned()
+}
+
+impl ShowPage {
+    /// The defaults, and whatever else has no block of its own.
+    fn defaults(&self) -> Vec<(&'static str, String)> {
+        let wanted = ["Folder", "Default From", "Default Bcc", "Tags"];
+        let lines = describe(&self.mailbox).into_iter();
+        lines.filter(|(label, value)| wanted.contains(label) && !value.is_empty()).collect()
+    }
+
+    fn has_password(&self) -> bool {
+        [&self.mailbox.incoming, &self.mailbox.outgoing]
+            .into_iter()
+            .flatten()
+            .any(|side| matches!(side.auth, Auth::Password { .. }))
+    }
+}

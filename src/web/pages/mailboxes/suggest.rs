@@ -1,0 +1,156 @@
+//! What the domain of an address suggests: well-known domains, providers and mailboxes that are here already. A suggestion and never
+//! a silent choice; nothing is asked outside.
+
+use crate::app::App;
+use crate::model::Name;
+use crate::model::mailbox::{Auth, Endpoint, Mailbox};
+use crate::model::provider::{Cloud, Provider};
+use crate::model::template::{TemplateKind, mail_servers};
+use crate::store::StoreResult;
+use crate::store::mailboxes::{MailboxFilter, MailboxSort, Page};
+
+/// Domains everybody can have an address at.
+const KNOWN: &[(TemplateKind, &[&str])] = &[
+    (
+        TemplateKind::Microsoft,
+        &["outlook.com", "hotmail.com", "live.com", "msn.com", "hotmail.co.uk", "outlook.de"],
+    ),
+    (TemplateKind::Google, &["gmail.com", "googlemail.com"]),
+    (
+        TemplateKind::Yahoo,
+        &["yahoo.com", "yahoo.co.uk", "yahoo.de", "yahoo.fr", "ymail.com", "rocketmail.com"],
+    ),
+    (TemplateKind::Zoho, &["zohomail.com", "zoho.com"]),
+    (TemplateKind::Fastmail, &["fastmail.com", "fastmail.fm"]),
+];
+
+/// What is suggested.
+#[derive(Debug, Clone)]
+pub struct Suggestion {
+    /// "Microsoft 365"; "other mailboxes of contoso.example".
+    pub label: String,
+    /// The sentence on the page.
+    pub words: String,
+    /// Servers.
+    pub imap: Option<Endpoint>,
+    /// Servers.
+    pub smtp: Option<Endpoint>,
+    /// Token that belongs to the address.
+    pub token: Option<String>,
+    /// Whether a password is usual there.
+    pub password: bool,
+    /// Whether there is no provider for it yet.
+    pub provider_missing: bool,
+}
+
+/// What is suggested for an address; none if nothing is known.
+pub async fn suggest(app: &App, address: &str) -> StoreResult<Option<Suggestion>> {
+    let domain = address.rsplit('@').next().unwrap_or_default().to_lowercase();
+    let providers = app.store.providers().await?;
+    let mut tokens = app.store.tokens().await?;
+    tokens.retain(|token| token.user.as_deref().is_some_and(|user| user.eq_ignore_ascii_case(address)));
+    let token = tokens.first().map(|token| token.name.to_string());
+
+    // A token of this very address says most: its provider is the one.
+    let own = tokens
+        .first()
+        .and_then(|token| providers.iter().find(|provider| provider.id == token.provider_id));
+    if let Some(provider) = own.filter(|provider| provider.template != TemplateKind::Custom) {
+        return Ok(of_provider(&domain, provider, token));
+    }
+    if let Some(neighbour) = neighbour(app, &domain).await? {
+        return Ok(Some(of_neighbour(&domain, &neighbour, token)));
+    }
+    let tenant = |provider: &&Provider| {
+        provider
+            .tenant
+            .as_deref()
+            .is_some_and(|tenant| tenant.eq_ignore_ascii_case(&domain))
+    };
+    if let Some(provider) = providers.iter().find(tenant) {
+        return Ok(of_provider(&domain, provider, token));
+    }
+    let known = KNOWN
+        .iter()
+        .find(|(_, domains)| domains.contains(&domain.as_str()))
+        .map(|(kind, _)| *kind);
+    let kind = match known {
+        Some(kind) => kind,
+        None if domain.ends_with(".onmicrosoft.com") => TemplateKind::Microsoft,
+        None => return Ok(None),
+    };
+    Ok(match providers.iter().find(|provider| provider.template == kind) {
+        Some(provider) => of_provider(&domain, provider, token),
+        None => of_kind(&domain, kind),
+    })
+}
+
+fn of_provider(domain: &str, provider: &Provider, token: Option<String>) -> Option<Suggestion> {
+    let servers = mail_servers(
+        provider.template,
+        provider.cloud,
+        provider.tenant.as_deref(),
+        provider.overrides.authority.as_deref(),
+    )?;
+    let label = provider.template.label();
+    Some(Suggestion {
+        label: label.to_owned(),
+        words: format!(
+            "{domain} is on {label}. Use provider {}, incoming IMAP at {}, outgoing SMTP at {}.",
+            provider.name, servers.imap.host, servers.smtp.host
+        ),
+        imap: Some(servers.imap),
+        smtp: Some(servers.smtp),
+        token,
+        password: provider.template == TemplateKind::Zoho,
+        provider_missing: false,
+    })
+}
+
+fn of_kind(domain: &str, kind: TemplateKind) -> Option<Suggestion> {
+    let tenant = (kind == TemplateKind::Microsoft && !domain.ends_with(".onmicrosoft.com")).then_some("consumers");
+    let servers = mail_servers(kind, Cloud::Global, tenant, None)?;
+    let label = kind.label();
+    // Zoho's IMAP and SMTP take app passwords only.
+    let password = kind == TemplateKind::Zoho;
+    Some(Suggestion {
+        label: label.to_owned(),
+        words: format!(
+            "{domain} is at {label}: incoming IMAP at {}, outgoing SMTP at {}.",
+            servers.imap.host, servers.smtp.host
+        ),
+        imap: Some(servers.imap),
+        smtp: Some(servers.smtp),
+        token: None,
+        password,
+        provider_missing: !password,
+    })
+}
+
+/// A mailbox of the same domain.
+async fn neighbour(app: &App, domain: &str) -> StoreResult<Option<Mailbox>> {
+    let filter = MailboxFilter {
+        text: format!("@{domain}"),
+        ..MailboxFilter::default()
+    };
+    let (rows, _) = app.store.mailbox_page(&filter, MailboxSort::Added, true, &Page::First, 5).await?;
+    let same = rows.iter().find(|row| row.address.to_lowercase().ends_with(&format!("@{domain}")));
+    match same.and_then(|row| Name::parse(&row.name).ok()) {
+        Some(name) => app.store.mailbox(&name).await,
+        None => Ok(None),
+    }
+}
+
+fn of_neighbour(domain: &str, neighbour: &Mailbox, own_token: Option<String>) -> Suggestion {
+    let sides = [&neighbour.incoming, &neighbour.outgoing];
+    let password = sides.into_iter().flatten().any(|side| matches!(side.auth, Auth::Password { .. }));
+    Suggestion {
+        label: format!("mailboxes of {domain}"),
+        words: format!("{} is set up here already. Use the same servers.", neighbour.address),
+        imap: neighbour.incoming.as_ref().map(|side| side.endpoint.clone()),
+        smtp: neighbour.outgoing.as_ref().map(|side| side.endpoint.clone()),
+        token: own_token,
+        password,
+        provider_missing: false,
+    }
+}

@@ -1,0 +1,406 @@
+//! `/tests` and *Test incoming*, *Test outgoing* of a mailbox: the short form before a run, and the run itself, live or ended.
+
+pub mod start;
+pub mod view;
+
+use crate::actions::probe::{self, Live, Messages, open_messages, settings_of, stored_settings};
+use crate::app::App;
+use crate::diagnosis::by_id;
+use crate::model::audit::AuditEntry;
+use crate::model::mailbox::Mailbox;
+use crate::model::report::{Direction, Report, Stage};
+use crate::model::user::Permission;
+use crate::model::{Name, RunId};
+use crate::store::reports::{Run, RunFilter};
+use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::routes::{self, Access, Routes};
+use crate::web::{WebState, progress};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+use view::{LastRun, RunView, outcome_kind, outcome_words, took, what};
+
+/// How many runs on a page of the list?
+const ROWS: i64 = 50;
+/// How many older results beside a run?
+const LAST: i64 = 4;
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    let view = Access::Permission(Permission::View);
+    let test = Access::Permission(Permission::MailboxTest);
+    Routes::new()
+        .get("/tests", view, index)
+        .get("/tests/{run}", view, show)
+        .get("/tests/{run}/events", view, progress::events)
+        .get("/tests/{run}/messages", Access::Permission(Permission::MailboxPeek), messages)
+        .post("/tests/{run}/stop", test, stop)
+        .get("/mailboxes/{name}/test/{direction}", test, start::new)
+        .post("/mailboxes/{name}/test/{direction}", test, start::create)
+}
+
+/// What a person may do on the page of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// Start and stop tests.
+    pub test: bool,
+    /// Change the mailbox.
+    pub edit: bool,
+    /// See senders and subjects.
+    pub peek: bool,
+    /// Read transcripts.
+    pub log: bool,
+}
+
+impl Rights {
+    /// Those of a person.
+    pub fn of(user: &CurrentUser) -> Self {
+        Self {
+            test: user.may(Permission::MailboxTest),
+            edit: user.may(Permission::MailboxEdit),
+            peek: user.may(Permission::MailboxPeek),
+            log: user.may(Permission::LogRead),
+        }
+    }
+}
+
+/// The mailbox of a run, as it is now.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// Handle.
+    pub name: Name,
+    /// Whether it is turned on.
+    pub enabled: bool,
+    /// Whether it has the other side, and which that is.
+    pub other: Option<&'static str>,
+}
+
+/// The page of a run. Its main part alone is what live pages get.
+#[derive(Template)]
+#[template(path = "tests/run.html")]
+struct RunPage {
+    layout: Layout,
+    view: RunView,
+    may: Rights,
+    now: Option<Now>,
+    once: String,
+}
+
+/// The main part of the page of a run.
+#[derive(Template)]
+#[template(path = "tests/part.html")]
+pub struct RunMain {
+    layout: Layout,
+    view: RunView,
+    may: Rights,
+    now: Option<Now>,
+    once: String,
+}
+
+/// A run by the text in its address.
+pub async fn find(app: &App, id: &str) -> Result<Run, PageError> {
+    let found = app.store.run(&RunId(id.to_owned())).await?;
+    found.ok_or_else(|| PageError::Missing("There's no test run of this number.".to_owned()))
+}
+
+async fn mailbox_of(app: &App, run: &Run) -> Result<Option<Mailbox>, PageError> {
+    Ok(match &run.mailbox_id {
+        Some(id) => app.store.mailbox_by_id(id).await?,
+        None => None,
+    })
+}
+
+/// How a run looks now. `live` is what is known of it in this process.
+pub async fn look(app: &App, run: &Run, live: Option<&Live>, mailbox: Option<&Mailbox>) -> Result<RunView, PageError> {
+    let settings = stored_settings(run);
+    if let Some(live) = live {
+        let progress = live.progress.borrow().clone();
+        return Ok(RunView::live(run, &settings, &live.planned, &progress, live.began));
+    }
+    if run.outcome == "running" {
+        return Ok(RunView::elsewhere(run, &settings));
+    }
+    let report: Option<Report> = serde_json::from_str(&run.report).ok();
+    let mut view = RunView::ended(run, &settings, report.as_ref());
+    if let Some(mailbox) = mailbox {
+        let today = settings_of(app, mailbox, run.direction).await?;
+        if today.to_json() != run.settings {
+            view.changes = settings.changes(&today);
+        }
+    }
+    Ok(view)
+}
+
+/// How a run of this process looks that may have ended meanwhile.
+pub async fn finished_view(app: &App, id: &RunId, live: &Live) -> Result<RunView, PageError> {
+    let run = find(app, id.as_str()).await?;
+    let going_on = live.ended.borrow().is_none();
+    look(app, &run, Some(live).filter(|_| going_on), None).await
+}
+
+async fn last_results(app: &App, run: &Run) -> Result<Vec<LastRun>, PageError> {
+    let Some(mailbox) = &run.mailbox_id else {
+        return Ok(Vec::new());
+    };
+    let filter = RunFilter {
+        mailbox: Some(mailbox.clone()),
+        direction: Some(run.direction),
+        limit: LAST,
+        ..RunFilter::default()
+    };
+    let runs = app.store.runs(&filter).await?;
+    Ok(runs.iter().filter(|other| other.id != run.id).map(last_run).collect())
+}
+
+/// An older run in a few words.
+pub fn last_run(run: &Run) -> LastRun {
+    let step = run.failed_step.as_deref().and_then(Stage::parse);
+    LastRun {
+        id: run.id.to_string(),
+        kind: outcome_kind(&run.outcome),
+        words: outcome_words(&run.outcome),
+        step: step.map(|stage| stage.title().to_owned()).unwrap_or_default(),
+        at: run.finished_at.unwrap_or(run.started_at),
+        by: run.started_by.clone(),
+    }
+}
+
+impl Now {
+    fn of(mailbox: &Mailbox, direction: Direction) -> Self {
+        Self {
+            name: mailbox.name.clone(),
+            enabled: mailbox.enabled,
+            other: match direction {
+                Direction::Incoming => mailbox.outgoing.as_ref().map(|_| "outgoing"),
+                Direction::Outgoing => mailbox.incoming.as_ref().map(|_| "incoming"),
+            },
+        }
+    }
+}
+
+/// The main part of a run's page, for live pages. `layout` is one that shows no message and takes none away.
+pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) -> Result<(RunMain, bool), PageError> {
+    let live = app.probes.live(&RunId(id.to_owned()));
+    let run = find(app, id).await?;
+    let mailbox = mailbox_of(app, &run).await?;
+    let mut view = look(app, &run, live.as_ref(), mailbox.as_ref()).await?;
+    view.last = last_results(app, &run).await?;
+    let running = view.running;
+    let main = RunMain {
+        layout,
+        view,
+        may: Rights::of(user),
+        now: mailbox.map(|mailbox| Now::of(&mailbox, run.direction)),
+        once: app.random.base64url(12),
+    };
+    Ok((main, running))
+}
+
+/// `GET /tests/{run}`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    let layout = user.layout(Section::Tests, "Test").await;
+    let (main, _) = main_part(&web.app, &user, layout, &id).await?;
+    let mut layout = main.layout.clone();
+    layout.title = main.view.page_title.clone();
+    let layout = match &main.now {
+        Some(now) => layout
+            .crumb("Mailboxes", "/mailboxes")
+            .crumb(&main.view.address, &routes::mailbox(now.name.as_str())),
+        None => layout.crumb("Tests", "/tests"),
+    };
+    RunPage {
+        layout,
+        view: main.view,
+        may: main.may,
+        now: main.now,
+        once: main.once,
+    }
+    .show()
+}
+
+/// A form without fields of its own.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
+
+/// `POST /tests/{run}/stop`.
+pub async fn stop(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    _: CsrfForm<Nothing>,
+) -> Result<Response, PageError> {
+    let run = find(&web.app, &id).await?;
+    let live = web.app.probes.live(&run.id);
+    let path = routes::run(&id);
+    if !probe::stop(&web.app, &run.id) {
+        return user.redirect_with(&path, Flash::info("This test had ended already.")).await;
+    }
+    let entry = AuditEntry {
+        action: "mailbox.test_stop",
+        target: format!("mailbox:{}", run.mailbox_name),
+        detail: format!("run {}", run.id),
+        outcome: "ok",
+    };
+    web.app.store.audit(web.app.clock.now(), &user.actor(), entry).await?;
+    if let Some(live) = live {
+        // It ends at once; the page that follows should say so.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), live.end()).await;
+    }
+    user.redirect(&path, "Stopped.").await
+}
+
+#[derive(Template)]
+#[template(path = "tests/messages.html")]
+struct MessagesPage {
+    layout: Layout,
+    view: RunView,
+    messages: Messages,
+}
+
+impl MessagesPage {
+    fn size(&self, octets: &u64) -> String {
+        match *octets {
+            0..10_000 => format!("{octets} octets"),
+            10_000..10_000_000 => format!("{} kB", octets / 1000),
+            _ => format!("{} MB", octets / 1_000_000),
+        }
+    }
+}
+
+/// `GET /tests/{run}/messages`: senders and subjects. That somebody looked is written down.
+pub async fn messages(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let run = find(app, &id).await?;
+    let missing = || PageError::Missing("This run has no senders and subjects.".to_owned());
+    let messages = open_messages(app, &run).ok_or_else(missing)?;
+    let entry = AuditEntry {
+        action: "mailbox.peek",
+        target: format!("mailbox:{}", run.mailbox_name),
+        detail: format!("senders and subjects of run {}", run.id),
+        outcome: "ok",
+    };
+    app.store.audit(app.clock.now(), &user.actor(), entry).await?;
+    let view = look(app, &run, None, None).await?;
+    let layout = user.layout(Section::Tests, "Senders and subjects").await;
+    let layout = layout.crumb("Tests", "/tests").crumb(&run.address, &routes::run(&id));
+    MessagesPage { layout, view, messages }.show()
+}
+
+/// What the list of runs shows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RunsQuery {
+    mailbox: String,
+    outcome: String,
+    direction: String,
+    after: String,
+}
+
+/// A row of the list.
+struct RunRow {
+    run: Run,
+    kind: &'static str,
+    words: &'static str,
+    what: &'static str,
+    step: String,
+    problem: String,
+    took: String,
+}
+
+#[derive(Template)]
+#[template(path = "tests/list.html")]
+struct ListPage {
+    layout: Layout,
+    query: RunsQuery,
+    filtered: bool,
+    rows: Vec<RunRow>,
+    next: String,
+}
+
+/// `GET /tests`.
+pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<RunsQuery>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let known = ["running", "passed", "failed", "stopped"].contains(&query.outcome.as_str());
+    let mut filter = RunFilter {
+        mailbox: None,
+        outcome: known.then(|| query.outcome.clone()),
+        direction: Direction::parse(&query.direction),
+        after: read_after(&query.after),
+        limit: ROWS + 1,
+    };
+    let mut nothing = false;
+    if let Ok(name) = Name::parse(&query.mailbox) {
+        filter.mailbox = app.store.mailbox(&name).await?.map(|mailbox| mailbox.id);
+        nothing = filter.mailbox.is_none();
+    }
+    let mut runs = if nothing { Vec::new() } else { app.store.runs(&filter).await? };
+    let more = i64::try_from(runs.len()).unwrap_or(i64::MAX) > ROWS;
+    runs.truncate(usize::try_from(ROWS).unwrap_or(50));
+    let next = match runs.last() {
+        Some(last) if more => next_address(&query, last),
+        _ => String::new(),
+    };
+    ListPage {
+        layout: user.layout(Section::Tests, "Tests").await,
+        filtered: filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty(),
+        rows: runs.into_iter().map(run_row).collect(),
+        next,
+        query,
+    }
+    .show()
+}
+
+fn run_row(run: Run) -> RunRow {
+    let seconds = run
+        .finished_at
+        .map(|at| at.since(run.started_at))
+        .and_then(|s| u64::try_from(s).ok());
+    RunRow {
+        kind: outcome_kind(&run.outcome),
+        words: outcome_words(&run.outcome),
+        what: what(run.direction),
+        step: run
+            .failed_step
+            .as_deref()
+            .and_then(Stage::parse)
+            .map(|stage| stage.title().to_owned())
+            .unwrap_or_default(),
+        problem: run
+            .diagnosis_id
+            .as_deref()
+            .and_then(by_id)
+            .map(|diagnosis| diagnosis.title)
+            .unwrap_or_default(),
+        took: match seconds {
+            Some(0) => "under 1 s".to_owned(),
+            Some(seconds @ 1..60) => format!("{seconds} s"),
+            Some(seconds) => took(std::time::Duration::from_secs(seconds)),
+            None => String::new(),
+        },
+        run,
+    }
+}
+
+fn read_after(text: &str) -> Option<(crate::clock::Timestamp, RunId)> {
+    let (at, id) = text.split_once('.')?;
+    Some((crate::clock::Timestamp(at.parse().ok()?), RunId(id.to_owned())))
+}
+
+fn next_address(query: &RunsQuery, last: &Run) -> String {
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [
+        ("mailbox", &query.mailbox),
+        ("outcome", &query.outcome),
+        ("direction", &query.direction),
+    ] {
+        if !value.is_empty() {
+            text.append_pair(name, value);
+        }
+    }
+    text.append_pair("after", &format!("{}.{}", last.started_at.0, last.id));
+    format!("/tests?{}", text.finish())
+}

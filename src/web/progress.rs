@@ -1,0 +1,84 @@
+//! A run as server-sent events: the main part of its page, again and again until it ends (`ux.md` 8.1).
+
+use super::WebState;
+use super::error::PageError;
+use super::guard::CurrentUser;
+use super::page::Layout;
+use super::pages::tests::{find, main_part};
+use super::time::Zone;
+use crate::model::RunId;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How often does a page hear of a run in which nothing happens, and of one in another process?
+const TICK: Duration = Duration::from_secs(1);
+const ELSEWHERE: Duration = Duration::from_secs(2);
+/// How long does a stream live? The browser comes back by itself.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// `GET /tests/{run}/events`.
+pub async fn events(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    let run = find(&web.app, &id).await?;
+    let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    tokio::spawn(async move {
+        let stopping = web.app.stopping.clone();
+        let watching = watch(&web, &user, &run.id, sender);
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            _ = tokio::time::timeout(LONGEST, watching) => {}
+        }
+    });
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    Ok(events.into_response())
+}
+
+type Sender = tokio::sync::mpsc::Sender<Result<Event, Infallible>>;
+
+/// Sends the main part whenever something changed. Ends with the run or with the browser.
+async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) {
+    loop {
+        let live = web.app.probes.live(run);
+        let Ok((main, running)) = main_part(&web.app, user, layout(user), run.as_str()).await else {
+            return;
+        };
+        let Ok(html) = main.render() else {
+            return;
+        };
+        let event = Event::default().data(html);
+        let event = if running { event } else { event.event("end") };
+        if sender.send(Ok(event)).await.is_err() || !running {
+            return;
+        }
+        let wait = async {
+            match live {
+                Some(mut live) => {
+                    tokio::select! {
+                        _ = live.progress.changed() => {}
+                        _ = live.ended.wait_for(Option::is_some) => {}
+                        () = tokio::time::sleep(TICK) => {}
+                    }
+                }
+                None => tokio::time::sleep(ELSEWHERE).await,
+            }
+        };
+        tokio::select! {
+            () = sender.closed() => return,
+            () = wait => {}
+        }
+    }
+}
+
+/// A frame for parts of pages: it takes no message that waits for a whole one.
+fn layout(user: &CurrentUser) -> Layout {
+    let mut layout = user.visit.layout("Test");
+    if let Some(zone) = Zone::named(&user.user().time_zone) {
+        layout.zone = zone;
+    }
+    layout
+}
