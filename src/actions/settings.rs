@@ -25,6 +25,11 @@ pub async fn url(app: &App, path: &str) -> StoreResult<String> {
     Ok(format!("{}{path}", base_url(app).await?.as_str().trim_end_matches('/')))
 }
 
+/// Whether somebody chose the public address; else it is a guess from the listen address.
+pub async fn base_url_is_chosen(app: &App) -> StoreResult<bool> {
+    Ok(app.config.base_url_set || app.store.setting(BASE_URL).await?.is_some())
+}
+
 /// Stores the public address; a sentence where it can't be used.
 pub async fn set_base_url(app: &App, actor: &Actor, text: &str) -> StoreResult<Result<Url, String>> {
     let url = match check_base_url(text.to_owned(), app.config.insecure_http) {

@@ -188,7 +188,11 @@ fn host(request: &Request) -> String {
 /// `127.0.0.1` and `localhost` are two hosts to a browser, with cookies of their own: whoever is about to sign in at the wrong one is
 /// sent to the console's own, or the return from a provider would find no session.
 fn elsewhere(visit: &Visit, request: &Request) -> Option<String> {
-    if request.method() != Method::GET || request.uri().path() != super::routes::LOGIN || visit.signed_in.is_some() {
+    if request.method() != Method::GET
+        || request.uri().path() != super::routes::LOGIN
+        || visit.signed_in.is_some()
+        || !visit.web.address_is_chosen()
+    {
         return None;
     }
     let own = visit.web.base_url();

@@ -50,6 +50,7 @@ use page::CountsCache;
 pub use request::{ClientAddress, Peer, RequestId};
 use routes::Routes;
 use session::CookieNames;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use time::Zone;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -73,12 +74,15 @@ pub struct WebState {
     pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
+    /// Whether somebody chose the public address; else it is a guess from the listen address.
+    address_chosen: Arc<AtomicBool>,
 }
 
 impl WebState {
     /// Reads what the pages need before the first request.
     pub async fn new(app: App) -> StoreResult<Self> {
         let base_url = crate::actions::settings::base_url(&app).await?;
+        let address_chosen = crate::actions::settings::base_url_is_chosen(&app).await?;
         Ok(Self {
             passwords: Passwords::new(Arc::clone(&app.random)),
             cookies: CookieNames::new(base_url.scheme() == "https"),
@@ -88,6 +92,7 @@ impl WebState {
             kept: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
+            address_chosen: Arc::new(AtomicBool::new(address_chosen)),
             app,
         })
     }
@@ -105,8 +110,14 @@ impl WebState {
         format!("{}{path}", self.base_url().as_str().trim_end_matches('/'))
     }
 
+    /// Whether somebody chose the public address.
+    pub(crate) fn address_is_chosen(&self) -> bool {
+        self.address_chosen.load(Ordering::Relaxed)
+    }
+
     /// Takes over a changed public address.
     pub(crate) fn set_base_url(&self, url: Url) {
+        self.address_chosen.store(true, Ordering::Relaxed);
         match self.base_url.write() {
             Ok(mut slot) => *slot = url,
             Err(poisoned) => *poisoned.into_inner() = url,
@@ -137,13 +148,18 @@ pub fn all() -> Routes {
 
 /// The console as a service.
 pub fn router(web: WebState) -> Router {
+    router_of(all(), web)
+}
+
+/// The same layers around other routes: tests add one that panics.
+pub fn router_of(routes: Routes, web: WebState) -> Router {
     let sessions = Sessions::new(web.app.store.clone(), Arc::clone(&web.app.clock), Arc::clone(&web.app.random));
     // Pages are not compressed: they hold a token beside text from outside (BREACH).
     let compress = SizeAbove::new(1024)
         .and(NotForContentType::const_new("text/html"))
         .and(NotForContentType::const_new("text/event-stream"))
         .and(NotForContentType::const_new("font/"));
-    all()
+    routes
         .into_router()
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::no_such_method)

@@ -46,8 +46,14 @@ impl Zone {
     /// The machine's zone.
     pub fn system() -> Self {
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        let name = zone.iana_name().unwrap_or("UTC").to_owned();
-        Self { zone, name }
+        let name = match zone.iana_name() {
+            None | Some("Etc/UTC" | "Etc/UCT" | "UCT" | "Zulu" | "Etc/Zulu") => "UTC",
+            Some(name) => name,
+        };
+        Self {
+            name: name.to_owned(),
+            zone,
+        }
     }
 
     /// A zone by its IANA name, `Europe/Helsinki`; none if there is no such zone.

@@ -63,7 +63,8 @@ impl TestApp {
         Self::fresh_with(&[]).await
     }
 
-    async fn fresh_with(settings: &[(&str, &str)]) -> Self {
+    /// The same with settings.
+    pub async fn fresh_with(settings: &[(&str, &str)]) -> Self {
         let settings = settings
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -210,6 +211,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// Goes to another service from now on.
+    pub fn set_router(&mut self, router: Router) {
+        self.router = router;
+    }
+
     /// Asks for a page; follows no redirect.
     pub async fn get(&mut self, path: impl AsRef<str>) -> Page {
         let page = self.send(Method::GET, path.as_ref(), &[], Body::empty()).await;

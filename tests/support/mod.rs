@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod databases;
+pub mod logs;
 pub mod provider;
 pub mod rig;
 pub mod visitor;

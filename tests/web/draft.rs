@@ -1,0 +1,148 @@
+//! Nothing typed is lost to an expired session.
+
+use crate::support::app::{PASSWORD, TestApp};
+use axum::http::StatusCode;
+
+const TYPED: [(&str, &str); 3] = [
+    ("name", "Typed for a long time"),
+    ("theme", "dark"),
+    ("time_zone", "Europe/Helsinki"),
+];
+const MAIJA: &str = "maija.korhonen@contoso.test";
+const OSSI: &str = "ossi.lahti@contoso.test";
+
+#[tokio::test]
+async fn a_form_sent_after_the_session_ended_comes_back_filled() {
+    let t = TestApp::start().await;
+    let mut browser = t.admin();
+    browser.get("/me").await;
+    t.clock.advance(31 * 60);
+    let page = browser.post("/me/profile", &TYPED).await;
+    assert_eq!(
+        (page.status, page.location().unwrap().as_str()),
+        (StatusCode::SEE_OTHER, "/login?next=%2Fme")
+    );
+    let page = browser.follow(page).await;
+    assert_eq!(
+        page.text(".head p"),
+        "Your session ended. Sign in and everything you typed comes back."
+    );
+    assert_eq!(page.attribute("input[name=next]", "value").unwrap(), "/me");
+    // A mistake at the sign-in does not lose it either.
+    let next = ("next", "/me");
+    let page = browser
+        .post("/login", &[("email", MAIJA), ("password", "not it, not at all"), next])
+        .await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = browser.submit("/login", &[("email", MAIJA), ("password", PASSWORD), next]).await;
+    assert_eq!(page.attribute("input[name=name]", "value").unwrap(), TYPED[0].1);
+    assert_eq!(page.attribute("select[name=theme] option[selected]", "value").unwrap(), "dark");
+    assert!(page.text(".flash").starts_with("Nothing is saved yet."));
+    let stored = t.app.store.user_by_email(MAIJA).await.unwrap().unwrap();
+    assert_eq!(stored.name, "Maija Korhonen");
+    // Once: a reload shows what is stored.
+    assert_eq!(
+        browser.get("/me").await.attribute("input[name=name]", "value").unwrap(),
+        "Maija Korhonen"
+    );
+    assert!(browser.cookies.keys().all(|name| name != "draft"));
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+}
+
+#[tokio::test]
+async fn somebody_elses_sign_in_destroys_what_was_typed() {
+    let t = TestApp::start().await;
+    let mut browser = t.admin();
+    browser.get("/me").await;
+    t.clock.advance(31 * 60);
+    let page = browser.post("/me/profile", &TYPED).await;
+    browser.follow(page).await;
+    let page = browser
+        .submit("/login", &[("email", OSSI), ("password", PASSWORD), ("next", "/me")])
+        .await;
+    assert!(!page.words().contains("Typed for a long time"));
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+    assert!(!browser.get("/me").await.words().contains("Typed for a long time"));
+}
+
+#[tokio::test]
+async fn what_waits_can_be_read_only_with_the_browsers_cookie_and_not_for_long() {
+    let t = TestApp::start().await;
+    let mut browser = t.admin();
+    browser.get("/me").await;
+    t.clock.advance(31 * 60);
+    let page = browser.post("/me/profile", &TYPED).await;
+    let cookie = page
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .find(|value| value.as_bytes().starts_with(b"draft="))
+        .unwrap();
+    let cookie = cookie.to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("Max-Age=1800"), "{cookie}");
+    let sealed: String = sqlx::query_scalar("SELECT sealed FROM drafts")
+        .fetch_one(t.app.store.raw_pool())
+        .await
+        .unwrap();
+    assert!(!sealed.contains("Typed"));
+    let (id, key) = browser.cookies["draft"].split_once('.').unwrap();
+    assert!(!sealed.contains(key));
+    // Another key opens nothing.
+    let other = format!("{id}.{}", "A".repeat(key.len()));
+    let mut thief = t.anonymous();
+    thief.cookies.insert("draft".into(), other);
+    let page = thief
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", "/me")])
+        .await;
+    assert_eq!(page.attribute("input[name=name]", "value").unwrap(), "Maija Korhonen");
+    // Nor does the right one after half an hour.
+    let mut browser = t.admin();
+    t.clock.advance(31 * 60);
+    browser.get("/me").await;
+    let mut late = t.browser_with(&t.session_for(&t.app.store.user_by_email(MAIJA).await.unwrap().unwrap().id).await);
+    late.get("/me").await;
+    t.clock.advance(31 * 60);
+    let page = late.post("/me/profile", &TYPED).await;
+    late.follow(page).await;
+    t.clock.advance(31 * 60);
+    let page = late
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", "/me")])
+        .await;
+    assert_eq!(page.attribute("input[name=name]", "value").unwrap(), "Maija Korhonen");
+}
+
+#[tokio::test]
+async fn a_form_from_before_a_new_sign_in_is_shown_again_instead_of_saved() {
+    let t = TestApp::start().await;
+    let mut browser = t.admin();
+    browser.get("/me").await;
+    let old = browser.csrf.clone().unwrap();
+    // In another tab: signed out, and in again.
+    browser.post("/logout", &[]).await;
+    browser.get("/login").await;
+    browser
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", "/me")])
+        .await;
+    let mut fields = TYPED.to_vec();
+    fields.push(("csrf_token", &old));
+    let page = browser.post_raw("/me/profile", &fields).await;
+    let page = browser.follow(page).await;
+    assert_eq!(page.attribute("input[name=name]", "value").unwrap(), TYPED[0].1);
+    assert!(page.text(".flash").contains("Nothing is saved yet."));
+    let stored = t.app.store.user_by_email(MAIJA).await.unwrap().unwrap();
+    assert_eq!(stored.name, "Maija Korhonen");
+}
+
+#[tokio::test]
+async fn strangers_leave_no_drafts() {
+    let t = TestApp::start().await;
+    let mut stranger = t.anonymous();
+    stranger.get("/login").await;
+    let mut fields = TYPED.to_vec();
+    fields.push(("csrf_token", "x"));
+    let page = stranger.post_raw("/me/profile", &fields).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    // With a good token there is no session all the same.
+    assert_eq!(stranger.post("/me/profile", &TYPED).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+}
