@@ -35,6 +35,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it only says what would be done.
+    pub fn changes_nothing(&self) -> bool {
+        matches!(self, Self::Check { .. } | Self::Apply { dry_run: true, .. })
+    }
+}
+
 /// Runs the command.
 pub async fn run(app: &App, command: Command) -> Outcome {
     match command {

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod config;
 pub mod doctor;
 pub mod mailbox;
+mod passing;
 pub mod provider;
 pub mod serve;
 pub mod token;
@@ -15,6 +16,7 @@ use crate::config::{Config, Flags};
 use crate::random::SystemRandom;
 use answer::{Answer, Failure, Outcome};
 use clap::Parser;
+use passing::Passing;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -69,9 +71,17 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Outcome {
-    let config = settings(&cli.flags)?;
+    let mut config = settings(&cli.flags)?;
     let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
     crate::telemetry::start(config.log_format, default);
+    // Gone with the last line of this function.
+    let passing = match &cli.command {
+        Command::Config(command) if command.changes_nothing() => Passing::instead_of(&config)?,
+        _ => None,
+    };
+    if let Some(passing) = &passing {
+        config.data_dir = passing.path().to_path_buf();
+    }
     let app = open(config).await?;
     let outcome = match cli.command {
         Command::Serve => return serve::run(&app).await,

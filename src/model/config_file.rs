@@ -367,11 +367,16 @@ impl Reader<'_> {
             });
             let line = self.line(key.span().start);
             let Some(kind) = kind else {
-                let known: Vec<&str> = keys
+                let known: Vec<String> = keys
                     .iter()
-                    .filter_map(|(known, _)| known.strip_prefix(prefix))
-                    .filter(|known| !known.contains('.'))
+                    .filter_map(|(known, kind)| Some((known.strip_prefix(prefix)?, *kind)))
+                    .filter(|(known, _)| !known.contains('.'))
+                    .flat_map(|(known, kind)| {
+                        let endings: &[&str] = if kind == Kind::Secret { &["", "_file", "_env"] } else { &[""] };
+                        endings.iter().map(move |ending| format!("{known}{ending}"))
+                    })
                     .collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 let place = format!(
                     " in [[{noun}]]{}",
                     if prefix.is_empty() {

@@ -8,6 +8,7 @@ use crate::vault::keyring::Keyring;
 use crate::vault::{MasterKey, MasterKeyError, Vault};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AnyConnection, Connection};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -101,36 +102,31 @@ impl Store {
     /// A pool with the settings of DUR-1.
     async fn connect(url: &str, engine: Engine) -> StoreResult<Self> {
         sqlx::any::install_default_drivers();
+        let refused = |error: sqlx::Error| match engine {
+            Engine::Sqlite => unusable(format!(
+                "the database can't be opened: {error}\nhelp: if the file is damaged, restore it from a backup; nothing was changed"
+            )),
+            Engine::Postgres => unusable(format!("PostgreSQL can't be reached: {error}\nhelp: check MAILGRANT_DATABASE_URL")),
+        };
+        let first = match engine {
+            // The pool would try a damaged file again and again, and then say only that it took too long.
+            Engine::Sqlite => {
+                let mut first = AnyConnection::connect(url).await.map_err(refused)?;
+                prepare_connection(&mut first, engine).await.map_err(refused)?;
+                Some(first)
+            }
+            Engine::Postgres => None,
+        };
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(10))
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    let statements: &[&'static str] = match engine {
-                        Engine::Sqlite => &[
-                            "PRAGMA busy_timeout = 5000",
-                            "PRAGMA journal_mode = WAL",
-                            "PRAGMA synchronous = FULL",
-                            "PRAGMA foreign_keys = ON",
-                            "PRAGMA secure_delete = ON",
-                            "PRAGMA journal_size_limit = 67108864",
-                        ],
-                        Engine::Postgres => &["SET synchronous_commit = on"],
-                    };
-                    for statement in statements {
-                        sqlx::query(*statement).execute(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
+            .after_connect(move |connection, _| Box::pin(prepare_connection(connection, engine)))
             .connect(url)
             .await
-            .map_err(|error| match engine {
-                Engine::Sqlite => unusable(format!(
-                    "the database can't be opened: {error}\nhelp: if the file is damaged, restore it from a backup; nothing was changed"
-                )),
-                Engine::Postgres => unusable(format!("PostgreSQL can't be reached: {error}\nhelp: check MAILGRANT_DATABASE_URL")),
-            })?;
+            .map_err(refused)?;
+        if let Some(first) = first {
+            let _ = first.close().await;
+        }
         Ok(Self {
             pool,
             engine,
@@ -234,6 +230,25 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The settings of DUR-1, for one connection.
+async fn prepare_connection(connection: &mut AnyConnection, engine: Engine) -> Result<(), sqlx::Error> {
+    let statements: &[&'static str] = match engine {
+        Engine::Sqlite => &[
+            "PRAGMA busy_timeout = 5000",
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA secure_delete = ON",
+            "PRAGMA journal_size_limit = 67108864",
+        ],
+        Engine::Postgres => &["SET synchronous_commit = on"],
+    };
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 fn unusable(text: String) -> StoreError {
