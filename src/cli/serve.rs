@@ -128,6 +128,9 @@ async fn sweep(app: App) {
         if let Err(error) = app.store.clean_sessions(app.clock.now()).await {
             tracing::warn!(error = %error, "Old sessions could not be swept away: {error}");
         }
+        if let Err(error) = access_token::forget_previous(&app).await {
+            tracing::warn!(error = %error, "Replaced refresh tokens could not be swept away: {error}");
+        }
     }
 }
 

@@ -19,10 +19,9 @@ const AT_ONCE: usize = 16;
 pub async fn settle_unanswered(app: &App) -> StoreResult<()> {
     recovery::take_in_all(app).await;
     ballast::make(app);
-    let unanswered = app.store.unanswered_grants().await?;
     let mut open = Vec::new();
-    for grant in &unanswered {
-        if lease::is_abandoned(app, grant, app.clock.now())
+    for grant in app.store.unanswered_grants().await? {
+        if lease::is_abandoned(app, &grant, app.clock.now())
             && let Some(token) = app.store.token_by_id(&grant.token_id).await?
         {
             info!(token.id = %token.id, "The answer to a renewal of token {} is not known: asking again", token.name);
@@ -40,7 +39,7 @@ pub async fn settle_unanswered(app: &App) -> StoreResult<()> {
         });
         let _ = tokio::time::timeout(WAIT, asking).await;
     }
-    lease::sweep(&lease::directory(app), &unanswered);
+    lease::sweep(&lease::directory(app), &app.store.unanswered_grants().await?);
     forget_previous(app).await
 }
 

@@ -1,0 +1,162 @@
+//! Real processes, killed and counted.
+
+use super::simulator::{Phase, Rotation};
+use super::{House, open};
+use mailgrant::actions::access_token::{How, access_token, refresh_now, settle_unanswered};
+use mailgrant::app::App;
+use mailgrant::clock::{Clock, SystemClock};
+use mailgrant::model::template::TemplateKind;
+use mailgrant::model::token::{GrantState, Token};
+use mailgrant::random::{Random, SeededRandom};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// How many real kills?
+const KILLS: usize = 100;
+
+/// A house in the present, as child processes see it, and its application in this process.
+async fn house(rotation: Rotation, signed_in_ago: i64) -> (House, App, Token) {
+    let house = House::new(TemplateKind::Custom, rotation).await;
+    house.clock.advance(SystemClock.now().since(house.clock.now()) - signed_in_ago);
+    let token = house.signed_in("support").await;
+    let app = open(&house.dir, None, Arc::new(SystemClock)).await;
+    (house, app, token)
+}
+
+fn mailgrant(house: &House, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailgrant"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("MAILGRANT_DATA_DIR", house.data())
+        .env("MAILGRANT_ALLOW_NETWORKS", "loopback")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_at_once_are_one_request() {
+    let (house, app, token) = house(Rotation::Strict, 3600).await;
+    house.sim.delays(Duration::from_millis(300), Duration::from_millis(300));
+    let asking: Vec<_> = (0..6)
+        .map(|_| tokio::spawn(mailgrant(&house, &["token", "get", "support"]).output()))
+        .collect();
+    let here = access_token(&app, &token, None).await.unwrap();
+    for asking in asking {
+        let output = asking.await.unwrap().unwrap();
+        assert_eq!(text(&output), here.access_token.expose_secret());
+    }
+    assert_eq!(house.sim.count(), 1);
+    assert!(house.sim.is_good(&house.refresh_token(&token).await));
+}
+
+/// At which moment of a renewal a process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Somewhere between its start and the arrival of the request: claimed or not.
+    BeforeTheRequest,
+    /// The request has arrived; the provider does its part all the same.
+    Sent,
+    /// The provider has rotated, the answer is on its way.
+    Rotated,
+    /// The answer has gone out: being read, being stored, stored.
+    Answered,
+}
+
+const MOMENTS: [Moment; 4] = [Moment::BeforeTheRequest, Moment::Sent, Moment::Rotated, Moment::Answered];
+const AFTER: Duration = Duration::from_millis(15);
+
+fn below(random: &dyn Random, limit: u64) -> u64 {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes);
+    u64::from_le_bytes(bytes) % limit.max(1)
+}
+
+async fn reach(phases: &mut UnboundedReceiver<Phase>, phase: Phase) {
+    let reached = async { while phases.recv().await != Some(phase) {} };
+    let _ = tokio::time::timeout(Duration::from_secs(20), reached).await;
+}
+
+/// Kills it with signal 9. Says whether that is what it died of.
+async fn kill(mut child: Child) -> bool {
+    child.start_kill().unwrap();
+    child.wait().await.unwrap().signal() == Some(9)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_kills_during_renewals_lose_no_grant() {
+    // The provider rotates, and forgives a lost answer for ten seconds.
+    let (house, app, token) = house(Rotation::Grace(Duration::from_secs(10)), 0).await;
+    house.sim.delays(Duration::from_millis(5), AFTER);
+    let mut phases = house.sim.phases();
+    let random = SeededRandom::new(20_261_121);
+
+    // How long does one take until its request arrives?
+    let began = Instant::now();
+    let child = mailgrant(&house, &["token", "refresh", "support"]).spawn().unwrap();
+    reach(&mut phases, Phase::Arrived).await;
+    let start = u64::try_from(began.elapsed().as_millis()).unwrap();
+    text(&child.wait_with_output().await.unwrap());
+
+    let mut killed = [0; 4];
+    for round in 0.. {
+        let total: usize = killed.iter().sum();
+        if total == KILLS {
+            break;
+        }
+        assert!(round < KILLS * 2, "too few of {round} died of the kill: {killed:?}");
+        let moment = MOMENTS[round % 4];
+        while phases.try_recv().is_ok() {}
+        let child = mailgrant(&house, &["token", "refresh", "support"]).spawn().unwrap();
+        match moment {
+            Moment::BeforeTheRequest => tokio::time::sleep(Duration::from_millis(start / 2 + below(&random, start / 2))).await,
+            Moment::Sent => reach(&mut phases, Phase::Arrived).await,
+            Moment::Rotated => reach(&mut phases, Phase::Rotated).await,
+            Moment::Answered => {
+                reach(&mut phases, Phase::Rotated).await;
+                tokio::time::sleep(AFTER + Duration::from_micros(below(&random, 20_000))).await;
+            }
+        }
+        if kill(child).await {
+            killed[round % 4] += 1;
+        }
+        // What comes next: another process that asks, a start of the console, the same command.
+        match round % 10 {
+            0 => {
+                let output = mailgrant(&house, &["token", "get", "support"]).output().await.unwrap();
+                assert!(text(&output).starts_with("canary-"), "round {round}, {moment:?}");
+            }
+            1..5 => settle_unanswered(&open(&house.dir, None, Arc::new(SystemClock)).await)
+                .await
+                .unwrap(),
+            _ => {
+                access_token(&app, &token, None).await.unwrap();
+            }
+        }
+        let grant = house.grant(&token).await;
+        assert_eq!(grant.state, GrantState::Active, "round {round}, {moment:?}: {:?}", grant.last_error);
+        assert_ne!(grant.outcome, "sent", "round {round}, {moment:?}");
+        let refresh_token = house.refresh_token(&token).await;
+        assert!(
+            house.sim.is_good(&refresh_token),
+            "round {round}, {moment:?}: the grant is lost with {refresh_token}"
+        );
+    }
+    assert!(killed.iter().all(|kills| *kills >= 10), "{killed:?}");
+    assert_eq!(refresh_now(&app, &token).await.unwrap().how, How::Refreshed);
+    app.store.check_integrity().await.unwrap();
+    assert!(app.store.verify_audit().await.unwrap().is_ok(), "no half change");
+    assert!(app.store.unanswered_grants().await.unwrap().is_empty());
+}
