@@ -158,12 +158,15 @@ export async function sound(page) {
     title: document.title,
     scroll: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     lang: document.documentElement.lang,
+    wide: [...document.querySelectorAll('body *')]
+      .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+      .map((element) => element.outerHTML.slice(0, 120)),
   }));
   assert.equal(found.headings.length, 1, `one h1 at ${page.url()}: ${found.headings}`);
   assert.ok(found.headings[0], `the h1 at ${page.url()} is empty`);
   assert.match(found.title, /^\S.* · Mailgrant$/, `title of ${page.url()}`);
   assert.equal(found.lang, 'en');
-  assert.equal(found.scroll, 0, `${page.url()} scrolls sideways by ${found.scroll} px at ${page.viewportSize().width} px`);
+  assert.equal(found.scroll, 0, `${page.url()} scrolls sideways by ${found.scroll} px at ${page.viewportSize().width} px:\n${found.wide.join('\n')}`);
 }
 
 /** Keeps a picture of the whole page in the folder MAILGRANT_SHOTS, if there is one. */
