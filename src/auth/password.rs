@@ -203,7 +203,10 @@ fn is_common(text: &str) -> bool {
 /// On the list, also twice in a row.
 fn is_word(word: &str) -> bool {
     let half = word.len() / 2;
-    COMMON.contains(word) || word.get(..half).is_some_and(|first| COMMON.contains(first) && word[half..] == *first)
+    COMMON.contains(word)
+        || word
+            .get(..half)
+            .is_some_and(|first| COMMON.contains(first) && word[half..] == *first)
 }
 
 /// Letters that are written as digits and marks.

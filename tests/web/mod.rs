@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod csrf;
 mod draft;
+mod mailboxes;
 mod me;
 mod providers;
 mod server;

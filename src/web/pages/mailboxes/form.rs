@@ -400,7 +400,7 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
         Err(MailboxError::Stale(now)) => return conflict(web, user, form, *now).await,
         Err(error) => return Err(error.into()),
     };
-    web.kept.forget(&form.kept);
+    web.kept.forget(user.user().id.as_str(), &form.kept);
     after_saving(web, user, &form, &name, changed).await
 }
 

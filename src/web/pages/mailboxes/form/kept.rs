@@ -45,7 +45,7 @@ impl KeptPasswords {
             password: typed(&form.password, before.password),
             outgoing_password: typed(&form.outgoing_password, before.outgoing_password),
         };
-        self.forget(&form.kept);
+        self.forget(user, &form.kept);
         if passwords.password.is_none() && passwords.outgoing_password.is_none() {
             return String::new();
         }
@@ -76,8 +76,8 @@ impl KeptPasswords {
     }
 
     /// Lets it go.
-    pub(super) fn forget(&self, id: &str) {
-        self.with(|kept| kept.retain(|one| one.id != id));
+    pub(super) fn forget(&self, user: &str, id: &str) {
+        self.with(|kept| kept.retain(|one| one.id != id || one.user != user));
     }
 }
 
