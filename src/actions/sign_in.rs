@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::auth::password::{Passwords, length_fits};
 use crate::auth::throttle;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::user::User;
+use crate::model::user::{Permission, User};
 use crate::secret::Password;
 use crate::store::StoreResult;
 
@@ -97,4 +97,26 @@ pub async fn sign_in(app: &App, passwords: &Passwords, attempt: Attempt<'_>) -> 
     tx.audit(now, &actor, entry("ok", "")).await?;
     tx.commit().await?;
     Ok(SignIn::Done(Box::new(user)))
+}
+
+/// Writes down that somebody signed out.
+pub async fn signed_out(app: &App, actor: &Actor) -> StoreResult<()> {
+    let entry = AuditEntry {
+        action: "sign_out",
+        target: actor.id.clone(),
+        detail: String::new(),
+        outcome: "ok",
+    };
+    app.store.audit(app.clock.now(), actor, entry).await
+}
+
+/// Writes down that somebody was refused for want of a permission; `path` is the route's pattern.
+pub async fn refused(app: &App, actor: &Actor, permission: Permission, path: &str) -> StoreResult<()> {
+    let entry = AuditEntry {
+        action: "access.refuse",
+        target: format!("page:{path}"),
+        detail: format!("without {permission}"),
+        outcome: "refused",
+    };
+    app.store.audit(app.clock.now(), actor, entry).await
 }

@@ -172,7 +172,12 @@ impl Store {
         for (statement, before) in [
             ("DELETE FROM sessions WHERE expires_at < $1", now.plus(-KEPT)),
             ("DELETE FROM drafts WHERE expires_at < $1", now),
-            ("DELETE FROM throttles WHERE updated_at < $1", now.plus(-super::throttles::KEPT)),
+            // Counts are forgotten after a day; which address an account is known at, only after thirty.
+            (
+                "DELETE FROM throttles WHERE updated_at < $1 AND bucket NOT LIKE 'known:%'",
+                now.plus(-super::throttles::KEPT),
+            ),
+            ("DELETE FROM throttles WHERE updated_at < $1", now.plus(-super::throttles::KNOWN)),
         ] {
             sqlx::query(statement)
                 .bind(before.0)
@@ -249,6 +254,7 @@ impl SessionStore for Sessions {
         let owner = record.data.get(USER).and_then(Value::as_str);
         let owner = owner.ok_or_else(|| backend("a session without a person"))?.to_owned();
         let now = self.clock.now();
+        let mut tx = self.store.begin().await.map_err(backend)?;
         for _ in 0..3 {
             let mut id = [0; 16];
             self.random.fill(&mut id);
@@ -261,24 +267,25 @@ impl SessionStore for Sessions {
             .bind(super::to_json(&record.data))
             .bind(now.0)
             .bind(now.plus(IDLE).0)
-            .execute(self.store.pool())
+            .execute(&mut **tx)
             .await
             .map_err(backend)?;
             if done.rows_affected() == 1 {
-                return Ok(());
+                return tx.commit().await.map_err(backend);
             }
         }
         Err(backend("no free session id"))
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
+        let mut tx = self.store.begin().await.map_err(backend)?;
         sqlx::query("UPDATE sessions SET data = $2 WHERE id_hash = $1")
             .bind(sha256(&record.id.to_string()))
             .bind(super::to_json(&record.data))
-            .execute(self.store.pool())
+            .execute(&mut **tx)
             .await
             .map_err(backend)?;
-        Ok(())
+        tx.commit().await.map_err(backend)
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
@@ -293,11 +300,12 @@ impl SessionStore for Sessions {
     }
 
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
+        let mut tx = self.store.begin().await.map_err(backend)?;
         sqlx::query("DELETE FROM sessions WHERE id_hash = $1")
             .bind(sha256(&id.to_string()))
-            .execute(self.store.pool())
+            .execute(&mut **tx)
             .await
             .map_err(backend)?;
-        Ok(())
+        tx.commit().await.map_err(backend)
     }
 }

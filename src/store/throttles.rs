@@ -3,8 +3,10 @@
 use super::{Columns, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
 
-/// How many seconds is a row kept that nobody touches?
-pub(crate) const KEPT: i64 = 30 * 24 * 3600;
+/// How many seconds is a count kept that nobody touches?
+pub(crate) const KEPT: i64 = 24 * 3600;
+/// How many seconds is it remembered at which addresses an account was signed in?
+pub(crate) const KNOWN: i64 = 30 * 24 * 3600;
 
 impl Tx {
     /// A bucket's level and when it was last changed, locked until the transaction ends; an empty one is made where none is.

@@ -5,10 +5,11 @@ use super::error::PageError;
 use super::page::{Flash, Layout, Section};
 use super::routes::Access;
 use super::{WebState, draft};
+use crate::actions::sign_in;
 use crate::model::audit::Actor;
 use crate::model::user::{Permission, Role, User};
 use crate::store::sessions::SessionRow;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -169,7 +170,18 @@ impl CurrentUser {
         if self.may(permission) {
             return Ok(());
         }
-        Err(forbidden(&self.visit, permission).await)
+        Err(self.refuse(permission, "-").await)
+    }
+
+    /// Writes a refusal down and says who could.
+    async fn refuse(&self, permission: Permission, path: &str) -> PageError {
+        let app = &self.visit.web.app;
+        if let Err(error) = sign_in::refused(app, &self.actor(), permission, path).await {
+            tracing::warn!(error = %error, "A refusal could not be written to the audit: {error}");
+        }
+        let roles: Vec<Role> = Role::ALL.iter().copied().filter(|role| role.may(permission)).collect();
+        let names = app.store.names_with(&roles, NAMES).await.unwrap_or_default();
+        PageError::Forbidden { permission, names }
     }
 
     /// Who acts, for actions and the audit.
@@ -239,7 +251,12 @@ pub(super) async fn check(access: Access, request: Request, next: Next) -> Respo
     if let Access::Permission(permission) = access
         && !user.may(permission)
     {
-        return forbidden(&visit, permission).await.into_response();
+        let path = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or("-", MatchedPath::as_str)
+            .to_owned();
+        return user.refuse(permission, &path).await.into_response();
     }
     next.run(request).await
 }
@@ -251,12 +268,6 @@ fn sign_in_first(visit: &Visit, request: &Request) -> Response {
     } else {
         draft::to_login(visit.referer().as_deref())
     }
-}
-
-async fn forbidden(visit: &Visit, permission: Permission) -> PageError {
-    let roles: Vec<Role> = Role::ALL.iter().copied().filter(|role| role.may(permission)).collect();
-    let names = visit.web.app.store.names_with(&roles, NAMES).await.unwrap_or_default();
-    PageError::Forbidden { permission, names }
 }
 
 /// The value of a cookie.

@@ -6,6 +6,8 @@ mod config_secrets;
 mod config_wrong;
 mod master_key;
 mod quiet;
+mod serve;
+mod user;
 
 /// A provider, a token with a refresh token of another program, and a mailbox with a password on one side.
 const CONTOSO: &str = r#"

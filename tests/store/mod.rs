@@ -3,5 +3,6 @@
 mod audit;
 mod mailboxes;
 mod open;
+mod people;
 mod records;
 mod token_list;

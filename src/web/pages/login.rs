@@ -1,7 +1,7 @@
 //! `/login` and `/logout`.
 
 use crate::actions::setup;
-use crate::actions::sign_in::{Attempt, SignIn, sign_in};
+use crate::actions::sign_in::{Attempt, SignIn, sign_in, signed_out};
 use crate::secret::Password;
 use crate::web::error::{PageError, wait};
 use crate::web::form::{CsrfForm, FieldErrors};
@@ -113,8 +113,9 @@ pub async fn create(State(web): State<WebState>, visit: Visit, CsrfForm(form): C
 
 /// `POST /logout`: ends the session, here and in the browser.
 pub async fn delete(visit: Visit) -> Result<Response, PageError> {
-    if visit.user().is_some() {
+    if let Some(user) = visit.user() {
         visit.end_session().await.map_err(PageError::internal)?;
+        signed_out(&user.visit.web.app, &user.actor()).await?;
     }
     Ok(Redirect::to(&format!("{LOGIN}?out=1")).into_response())
 }
