@@ -143,6 +143,9 @@ pub fn all() -> Routes {
         .merge(p::overview::routes())
         .merge(p::mailboxes::routes())
         .merge(p::tests::routes())
+        .merge(p::tokens::routes())
+        .merge(p::authorize::routes())
+        .merge(p::links::routes())
         .merge(p::files::routes())
 }
 

@@ -2,8 +2,10 @@
 
 mod access;
 mod answers;
+mod authorize;
 mod csrf;
 mod draft;
+mod links;
 mod mailboxes;
 mod me;
 mod providers;
@@ -11,3 +13,4 @@ mod server;
 mod session;
 mod setup;
 mod sign_in;
+mod tokens;

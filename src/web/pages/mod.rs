@@ -1,7 +1,9 @@
 //! A file a section: routes, handlers, forms and page structs.
 
+pub mod authorize;
 pub mod files;
 pub mod health;
+pub mod links;
 pub mod login;
 pub mod mailboxes;
 pub mod me;
@@ -9,3 +11,10 @@ pub mod overview;
 pub mod providers;
 pub mod setup;
 pub mod tests;
+pub mod tokens;
+
+/// A text that begins a sentence.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -157,17 +157,7 @@ impl ProviderForm {
         let own = &provider.overrides;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let kind = provider.template;
-        let ticked = |purpose: &&Purpose| template::ticked(purpose, &provider.scopes);
-        let purposes: Vec<&Purpose> = template::purposes(kind, provider.cloud).iter().filter(ticked).collect();
-        let covered = |scope: &&String| {
-            let of_purpose = purposes
-                .iter()
-                .flat_map(|p| p.scopes)
-                .any(|known| known.eq_ignore_ascii_case(scope));
-            let always = kind != TemplateKind::Custom && kind.template().always.contains(&scope.as_str());
-            of_purpose || always
-        };
-        let rest: Vec<&str> = provider.scopes.iter().filter(|s| !covered(s)).map(String::as_str).collect();
+        let (purposes, scopes) = apart(kind, provider.cloud, &provider.scopes);
         Self {
             card: card(kind).to_owned(),
             which: kind.to_string(),
@@ -178,8 +168,8 @@ impl ProviderForm {
             client_auth: provider.client_auth.to_string(),
             client_secret_expires: provider.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
             consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
-            purposes: purposes.iter().map(|purpose| purpose.key.to_owned()).collect(),
-            scopes: rest.join("\n"),
+            purposes,
+            scopes,
             prompt: provider.prompt.to_string(),
             login_hint: tick(provider.login_hint),
             pkce: tick(provider.pkce),
@@ -219,41 +209,14 @@ impl ProviderForm {
         ClientAuth::parse(&self.client_auth) != Some(ClientAuth::None)
     }
 
-    /// The ticks. Where every purpose has the same scopes there is one for all of them.
+    /// The ticks of its template.
     pub fn ticks(&self) -> Vec<Tick> {
-        let purposes = template::purposes(self.kind(), self.cloud());
-        let on = |key: &str| self.purposes.iter().any(|ticked| ticked == key);
-        let short = |scopes: &[&str]| {
-            let names: Vec<&str> = scopes.iter().map(|scope| short_scope(scope)).collect();
-            names.join(", ")
-        };
-        match purposes {
-            [first, .., last] if purposes.iter().all(|p| p.scopes == first.scopes) => vec![Tick {
-                key: first.key,
-                label: "Read and send mail with IMAP, SMTP and POP".to_owned(),
-                scopes: short(first.scopes),
-                on: on(first.key) || on(last.key),
-            }],
-            _ => purposes
-                .iter()
-                .map(|purpose| Tick {
-                    key: purpose.key,
-                    label: purpose.label.to_owned(),
-                    scopes: short(purpose.scopes),
-                    on: on(purpose.key),
-                })
-                .collect(),
-        }
+        ticks(self.kind(), self.cloud(), &self.purposes)
     }
 
     /// All scopes: those of the ticks and the further ones.
     pub fn all_scopes(&self) -> String {
-        let kind = self.kind();
-        if kind == TemplateKind::Custom {
-            return self.scopes.clone();
-        }
-        let ticks: Vec<&str> = self.purposes.iter().map(String::as_str).collect();
-        format!("{}\n{}", template::scopes_of(kind, self.cloud(), &ticks).join("\n"), self.scopes)
+        all_scopes(self.kind(), self.cloud(), &self.purposes, &self.scopes)
     }
 
     /// The address that counts where a field is empty.
@@ -354,6 +317,58 @@ impl ProviderForm {
         self.discovered_at = endpoints.discovered_at.map(|at| at.to_string()).unwrap_or_default();
         changed
     }
+}
+
+/// The ticks of a template. Where every purpose has the same scopes there is one for all of them.
+pub fn ticks(kind: TemplateKind, cloud: Cloud, set: &[String]) -> Vec<Tick> {
+    let purposes = template::purposes(kind, cloud);
+    let on = |key: &str| set.iter().any(|ticked| ticked == key);
+    let short = |scopes: &[&str]| {
+        let names: Vec<&str> = scopes.iter().map(|scope| short_scope(scope)).collect();
+        names.join(", ")
+    };
+    match purposes {
+        [first, _, ..] if purposes.iter().all(|p| p.scopes == first.scopes) => vec![Tick {
+            key: first.key,
+            label: "Read and send mail with IMAP, SMTP and POP".to_owned(),
+            scopes: short(first.scopes),
+            on: purposes.iter().any(|purpose| on(purpose.key)),
+        }],
+        _ => purposes
+            .iter()
+            .map(|purpose| Tick {
+                key: purpose.key,
+                label: purpose.label.to_owned(),
+                scopes: short(purpose.scopes),
+                on: on(purpose.key),
+            })
+            .collect(),
+    }
+}
+
+/// Scopes as the form has them: ticked purposes, and the rest as text.
+pub fn apart(kind: TemplateKind, cloud: Cloud, scopes: &[String]) -> (Vec<String>, String) {
+    let ticked = |purpose: &&Purpose| template::ticked(purpose, scopes);
+    let purposes: Vec<&Purpose> = template::purposes(kind, cloud).iter().filter(ticked).collect();
+    let covered = |scope: &&String| {
+        let of_purpose = purposes
+            .iter()
+            .flat_map(|p| p.scopes)
+            .any(|known| known.eq_ignore_ascii_case(scope));
+        let always = kind != TemplateKind::Custom && kind.template().always.contains(&scope.as_str());
+        of_purpose || always
+    };
+    let rest: Vec<&str> = scopes.iter().filter(|s| !covered(s)).map(String::as_str).collect();
+    (purposes.iter().map(|purpose| purpose.key.to_owned()).collect(), rest.join("\n"))
+}
+
+/// The other way: ticks and text as one text. For `custom` the text is all there is.
+pub fn all_scopes(kind: TemplateKind, cloud: Cloud, purposes: &[String], rest: &str) -> String {
+    if kind == TemplateKind::Custom {
+        return rest.to_owned();
+    }
+    let ticks: Vec<&str> = purposes.iter().map(String::as_str).collect();
+    format!("{}\n{rest}", template::scopes_of(kind, cloud, &ticks).join("\n"))
 }
 
 /// A scope without the server before it.

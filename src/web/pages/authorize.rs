@@ -1,0 +1,320 @@
+//! Signing in at the provider (`ux.md`, section 7): the page before leaving, the return, and a page for every way it can end.
+
+pub(super) mod view;
+
+use super::tokens::{STUCK, find, prompts};
+use crate::actions::authorize::{self, BeginError, Evidence, LIFETIME, Mode, Outcome, leave_url};
+use crate::model::Name;
+use crate::model::provider::Provider;
+use crate::model::token::{Authorization, Prompt, Token};
+use crate::model::user::Permission;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
+use crate::web::guard::{CurrentUser, Visit};
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::providers::form::{PROMPTS, short_scope};
+use crate::web::routes::{self, Access, Routes};
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use view::{Act, View, view};
+
+/// Flow cookies a browser keeps at once; with more the oldest go, so that a button that is pressed often can't fill its headers.
+const FLOWS_KEPT: usize = 4;
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    let start = Access::Permission(Permission::TokenAuthorize);
+    Routes::new()
+        .post("/tokens/{name}/authorize", start, create)
+        .get("/tokens/{name}/authorize/{attempt}", Access::Permission(Permission::View), show)
+        .post("/tokens/{name}/authorize/{attempt}/cancel", start, cancel)
+        .get("/oauth/callback/{provider}", Access::Public, callback)
+        .get("/oauth/returned/{how}", Access::Public, returned)
+}
+
+/// The name of an attempt's flow cookie (OAUTH-2).
+fn flow_cookie(web: &WebState, attempt: &str) -> String {
+    let prefix = if web.cookies.secure { "__Host-flow-" } else { "flow-" };
+    format!("{prefix}{attempt}")
+}
+
+/// Gives the browser the flow cookie of an attempt, and takes away those it has too many of. Ids sort by time.
+pub(super) fn set_flow_cookie(web: &WebState, visit: &Visit, attempt: &str, value: &str) {
+    let mut old = visit.cookie_names(&flow_cookie(web, ""));
+    old.sort();
+    for name in old.iter().take(old.len().saturating_sub(FLOWS_KEPT - 1)) {
+        visit.set_cookie(&web.cookies.build(name, "", Some(0)));
+    }
+    visit.set_cookie(&web.cookies.build(&flow_cookie(web, attempt), value, Some(LIFETIME)));
+}
+
+/// The flow cookie of an attempt, if this browser has it.
+pub(super) fn flow(web: &WebState, visit: &Visit, attempt: &str) -> Option<String> {
+    visit.cookie(&flow_cookie(web, attempt))
+}
+
+fn attempt_path(token: &Name, attempt: &str) -> String {
+    format!("{}/authorize/{attempt}", routes::token(token.as_str()))
+}
+
+/// The prompt for this once.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct PromptForm {
+    prompt: Option<String>,
+}
+
+impl PromptForm {
+    /// The prompt that was chosen; none: the token's own.
+    pub fn prompt(&self) -> Option<Prompt> {
+        self.prompt.as_deref().and_then(Prompt::parse)
+    }
+}
+
+/// `POST /tokens/{name}/authorize`: makes an attempt, and leads to the page before leaving.
+pub async fn create(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<PromptForm>,
+) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    leave(&web, &user, &token, &provider, form.prompt()).await
+}
+
+/// Begins a sign-in in this browser.
+pub(super) async fn leave(
+    web: &WebState,
+    user: &CurrentUser,
+    token: &Token,
+    provider: &Provider,
+    prompt: Option<Prompt>,
+) -> Result<Response, PageError> {
+    let mode = Mode::Browser {
+        user: &user.user().id,
+        session_hash: user.session_hash(),
+    };
+    match authorize::begin(&web.app, &user.actor(), token, provider, prompt, mode).await {
+        Ok(begun) => {
+            set_flow_cookie(web, &user.visit, &begun.authorization.id, begun.flow.expose_secret());
+            Ok(Redirect::to(&attempt_path(&token.name, &begun.authorization.id)).into_response())
+        }
+        Err(BeginError::OAuth(error)) => {
+            let flash = Flash::bad(&format!("The sign-in can't begin: {error}."))
+                .link(&routes::provider(provider.name.as_str()), "Open the provider");
+            user.redirect_with(&routes::token(token.name.as_str()), flash).await
+        }
+        Err(BeginError::Store(error)) => Err(error.into()),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "authorize/leave.html")]
+struct LeavePage {
+    layout: Layout,
+    account: String,
+    short: &'static str,
+    prompt: String,
+    scopes: Vec<String>,
+    url: String,
+    path: String,
+    here: String,
+    ends: crate::clock::Timestamp,
+    may_send: bool,
+}
+
+#[derive(Template)]
+#[template(path = "authorize/result.html")]
+struct ResultPage {
+    layout: Layout,
+    view: View,
+    token: String,
+}
+
+/// What a prompt does, in words.
+pub(super) fn prompt_words(prompt: Prompt) -> &'static str {
+    PROMPTS
+        .iter()
+        .find(|(word, _)| *word == prompt.as_str())
+        .map_or("", |(_, words)| words)
+}
+
+/// What the provider will ask for, without servers.
+pub(super) fn asked(token: &Token) -> Vec<String> {
+    token.scopes.iter().map(|scope| short_scope(scope).to_owned()).collect()
+}
+
+/// The attempt of an address, if it is one of this token.
+async fn attempt_of(web: &WebState, token: &Token, id: &str) -> Result<Authorization, PageError> {
+    let attempt = web.app.store.authorization(id).await?;
+    attempt
+        .filter(|attempt| attempt.token_id == token.id)
+        .ok_or_else(|| PageError::Missing("There is no such sign-in. It may be too long ago.".to_owned()))
+}
+
+/// How an attempt stands for whoever looks at it; none: it is open, and theirs.
+fn outcome_of(attempt: &Authorization, now: crate::clock::Timestamp) -> Option<Outcome> {
+    match Outcome::read(&attempt.outcome, &attempt.detail) {
+        Some(Outcome::Working) if attempt.finished_at.is_some_and(|at| now.since(at) > STUCK) => Some(Outcome::TooOld),
+        Some(outcome) => Some(outcome),
+        None if attempt.expires_at < now => Some(Outcome::TooOld),
+        None => None,
+    }
+}
+
+/// `GET /tokens/{name}/authorize/{attempt}`: the page before leaving; afterwards how it ended.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path((name, id)): Path<(String, String)>) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    let attempt = attempt_of(&web, &token, &id).await?;
+    let path = routes::token(&name);
+    let account = token.user.clone().unwrap_or_else(|| name.clone());
+    let now = web.app.clock.now();
+    let mine = attempt.session_hash.as_deref() == Some(user.session_hash()) && flow(&web, &user.visit, &id).is_some();
+    let outcome = outcome_of(&attempt, now).or_else(|| (!mine).then_some(Outcome::OtherWindow));
+    let url = leave_url(&web.app, &provider, &attempt);
+    let outcome = outcome.or_else(|| url.is_none().then_some(Outcome::TooOld));
+    if let (None, Some(url)) = (&outcome, url) {
+        let layout = user.layout(Section::Tokens, &format!("Sign in as {account}")).await;
+        return LeavePage {
+            layout: layout.crumb("Tokens", "/tokens").crumb(&account, &path),
+            short: provider.template.short_name(),
+            prompt: prompt_words(attempt.prompt).to_owned(),
+            scopes: asked(&token),
+            ends: attempt.expires_at,
+            may_send: user.may(Permission::TokenAuthorize),
+            here: attempt_path(&token.name, &id),
+            account,
+            url,
+            path,
+        }
+        .show();
+    }
+    let stored = web.app.store.grant(&token.id).await?.is_some();
+    let view = view(&outcome.unwrap_or(Outcome::TooOld), &token, &provider, stored, &prompts(&provider));
+    let layout = user.layout(Section::Tokens, &view.heading).await;
+    ResultPage {
+        layout: layout.crumb("Tokens", "/tokens").crumb(&account, &path),
+        view: view.for_person(&user),
+        token: name,
+    }
+    .show()
+}
+
+/// `POST /tokens/{name}/authorize/{attempt}/cancel`.
+pub async fn cancel(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let (token, _) = find(&web.app, &name).await?;
+    let attempt = attempt_of(&web, &token, &id).await?;
+    let was_open = authorize::cancel(&web.app, &user.actor(), &token, &attempt).await?;
+    user.visit.set_cookie(&web.cookies.build(&flow_cookie(&web, &id), "", Some(0)));
+    let words = if was_open {
+        "Sign-in cancelled. Nothing changed."
+    } else {
+        "That sign-in was over already."
+    };
+    user.redirect(&routes::token(&name), words).await
+}
+
+/// `GET /oauth/callback/{provider}`: takes a return once, and leads at once to an address without code and state (OAUTH-7).
+pub async fn callback(
+    State(web): State<WebState>,
+    visit: Visit,
+    method: Method,
+    Path(provider): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    // Somebody looks whether the address exists: nothing may be used up by that.
+    if method != Method::GET {
+        return Err(PageError::Method);
+    }
+    let user = visit.user();
+    let nobody = visit.actor("return", "Somebody");
+    let actor = user.as_ref().map_or(nobody, CurrentUser::actor);
+    let cookie = |attempt: &str| flow(&web, &visit, attempt);
+    let evidence = Evidence {
+        user: user.as_ref().map(|user| &user.user().id),
+        session_hash: visit.session_hash(),
+        flow: &cookie,
+        actor: &actor,
+    };
+    let Ok(name) = Name::parse(&provider) else {
+        return Ok(clean_redirect("/oauth/returned/unknown"));
+    };
+    let returned = match authorize::finish(&web.app, &name, query.as_deref().unwrap_or_default(), &evidence).await {
+        Ok(returned) => returned,
+        Err(error) => {
+            tracing::error!(error = %error, "A sign-in could not be finished: {error}");
+            return Ok(clean_redirect("/oauth/returned/failed"));
+        }
+    };
+    let Some(attempt) = returned.attempt else {
+        let how = if returned.outcome == Outcome::OtherWindow {
+            "too-old"
+        } else {
+            "unknown"
+        };
+        return Ok(clean_redirect(&format!("/oauth/returned/{how}")));
+    };
+    if returned.outcome != Outcome::Used {
+        visit.set_cookie(&web.cookies.build(&flow_cookie(&web, &attempt.id), "", Some(0)));
+    }
+    if attempt.link {
+        return Ok(clean_redirect(&format!("/l/done/{}", attempt.id)));
+    }
+    if let (Outcome::SignedIn { account, run }, Some(user)) = (&returned.outcome, &user) {
+        let flash = Flash::ok(&format!("{account} is signed in."));
+        let flash = match run {
+            Some(run) => flash.link(&routes::run(run), "See the first mail test"),
+            None => flash,
+        };
+        user.redirect_with(&routes::token(attempt.token.as_str()), flash).await?;
+        return Ok(clean_redirect(&routes::token(attempt.token.as_str())));
+    }
+    Ok(clean_redirect(&attempt_path(&attempt.token, &attempt.id)))
+}
+
+/// `303` that takes neither the address it was asked at nor a copy along.
+fn clean_redirect(path: &str) -> Response {
+    let mut response = Redirect::to(path).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[derive(Template)]
+#[template(path = "authorize/returned.html")]
+struct ReturnedPage {
+    layout: Layout,
+    heading: &'static str,
+    text: &'static str,
+}
+
+/// `GET /oauth/returned/{how}`: a return that belongs to nothing we may show.
+pub async fn returned(visit: Visit, Path(how): Path<String>) -> Result<Response, PageError> {
+    let (heading, text) = match how.as_str() {
+        "too-old" => (
+            "This sign-in is too old",
+            "Sign-ins must come back within 10 minutes, in the window they were started in. Nothing changed. Start again there.",
+        ),
+        "unknown" => ("We didn't start this sign-in", "Nothing changed."),
+        "failed" => (
+            "Something went wrong on our side",
+            "The sign-in came back, but it couldn't be finished. Nothing was stored. Start again.",
+        ),
+        _ => return Err(PageError::NotFound),
+    };
+    ReturnedPage {
+        layout: visit.layout(heading),
+        heading,
+        text,
+    }
+    .show()
+}

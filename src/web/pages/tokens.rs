@@ -1,0 +1,338 @@
+//! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
+
+pub mod edit;
+mod list;
+mod permissions;
+pub mod remove;
+mod verdict;
+
+pub use list::index;
+pub(super) use verdict::STUCK;
+
+use super::providers::edit::secret_words;
+use crate::actions::access_token::{self, How, missing_scopes, refresh_now};
+use crate::actions::links::LinkState;
+use crate::actions::providers::Warning;
+use crate::actions::{links, probe, tokens};
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::Name;
+use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::provider::Provider;
+use crate::model::report::Direction;
+use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenEvent, TokenEventKind};
+use crate::model::user::Permission as May;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::routes::{self, Access, Routes};
+use crate::web::time::Html;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use permissions::{Permission, permissions};
+use verdict::{Seen, Verdict, verdict};
+
+/// How many lines of its history a token's page shows.
+const EVENTS: i64 = 60;
+/// How many renewals in a row are shown unfolded.
+const RENEWALS: usize = 3;
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    let view = Access::Permission(May::View);
+    let change = Access::Permission(May::TokenEdit);
+    Routes::new()
+        .get("/tokens", view, index)
+        .get("/tokens/new", change, edit::new)
+        .post("/tokens/new", change, edit::create)
+        .get("/tokens/{name}", view, show)
+        .get("/tokens/{name}/edit", change, edit::edit)
+        .post("/tokens/{name}/edit", change, edit::update)
+        .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), test)
+        .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), renew)
+        .get("/tokens/{name}/remove", change, remove::confirm)
+        .post("/tokens/{name}/remove", change, remove::remove)
+        .get("/tokens/{name}/delete", change, remove::confirm_delete)
+        .post("/tokens/{name}/delete", change, remove::delete)
+}
+
+/// The token of an address with its provider, or 404.
+pub(super) async fn find(app: &App, name: &str) -> Result<(Token, Provider), PageError> {
+    let missing = || PageError::Missing("There is no such token. It may have been deleted.".to_owned());
+    let name = Name::parse(name).map_err(|_| missing())?;
+    let token = app.store.token(&name).await?.ok_or_else(missing)?;
+    let provider = app.store.provider_by_id(&token.provider_id).await?.ok_or_else(missing)?;
+    Ok((token, provider))
+}
+
+/// The prompts a provider understands, for the choice at a sign-in.
+pub(super) fn prompts(provider: &Provider) -> Vec<(&'static str, String)> {
+    use crate::model::template::TemplateKind;
+    let decides = format!("Let {} decide", provider.template.short_name());
+    let all = [
+        ("select_account", "Choose the account (select_account)".to_owned()),
+        ("consent", "Ask for consent again (consent)".to_owned()),
+        ("login", "Ask for the password (login)".to_owned()),
+        ("none", "Show no page (none)".to_owned()),
+        ("", decides),
+    ];
+    let known = |(word, _): &(&'static str, String)| !(*word == "login" && provider.template == TemplateKind::Google);
+    all.into_iter().filter(known).collect()
+}
+
+/// A line of the history.
+struct Line {
+    kind: &'static str,
+    words: &'static str,
+    event: TokenEvent,
+}
+
+fn line(event: TokenEvent) -> Line {
+    let (kind, words) = match event.kind {
+        TokenEventKind::Changed => ("said", "Changed"),
+        TokenEventKind::Authorized => ("ok", "Authorized"),
+        TokenEventKind::Refused => ("bad", "Sign-in refused"),
+        TokenEventKind::Renewed => ("ok", "Renewed"),
+        TokenEventKind::Failed => ("warn", "Renewal failed"),
+        TokenEventKind::Revoked => ("bad", "Ended by the provider"),
+        TokenEventKind::Removed => ("off", "Removed"),
+        TokenEventKind::Imported => ("ok", "Brought along"),
+    };
+    Line { kind, words, event }
+}
+
+/// A sign-in link, as its sender sees it.
+struct LinkLine {
+    link: Link,
+    words: &'static str,
+    kind: &'static str,
+    ready: bool,
+}
+
+#[derive(Template)]
+#[template(path = "tokens/show.html")]
+struct ShowPage {
+    layout: Layout,
+    account: String,
+    verdict: Verdict,
+    attempt: Option<Authorization>,
+    attempt_is_mine: bool,
+    prompts: Vec<(&'static str, String)>,
+    preset: Prompt,
+    warnings: Vec<Warning>,
+    permissions: Vec<Permission>,
+    granted_at: Option<Timestamp>,
+    lines: Vec<Line>,
+    folded: Vec<Line>,
+    links: Vec<LinkLine>,
+    expected: bool,
+    access: String,
+    lapse: Option<Timestamp>,
+    secret: Option<Html>,
+    secret_set: String,
+    key: String,
+    revocable: bool,
+    mailboxes: Vec<Mailbox>,
+    grant: Option<Grant>,
+    provider: Provider,
+    token: Token,
+}
+
+/// `GET /tokens/{name}`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    let store = &web.app.store;
+    let now = web.app.clock.now();
+    let grant = store.grant(&token.id).await?;
+    let mailboxes = store.mailboxes_of_token(&token.id).await?;
+    let attempt = store.latest_authorization(&token.id).await?;
+    let links = store.links_of(&token.id).await?;
+    let open = attempt.as_ref().is_some_and(|a| a.outcome.is_empty() && a.expires_at > now);
+    let missing = grant
+        .as_ref()
+        .map(|grant| missing_scopes(&token, &provider, grant))
+        .unwrap_or_default();
+    let account = token.user.clone().unwrap_or_else(|| token.name.to_string());
+    let layout = user.layout(Section::Tokens, &account).await.crumb("Tokens", "/tokens");
+    let verdict = verdict(&Seen {
+        token: &token,
+        provider: &provider,
+        grant: grant.as_ref(),
+        state: access_token::state(grant.as_ref(), open, now),
+        missing: &missing,
+        attempt: attempt.as_ref(),
+        links: &links,
+        now,
+        zone: &layout.zone,
+    });
+    let (lines, folded) = history(store.token_events(&token.id, EVENTS).await?);
+    let expected = grant.as_ref().is_some_and(|grant| {
+        let names = [grant.identity.username.as_deref(), grant.identity.email.as_deref()];
+        names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(&account))
+    });
+    let mine = |a: &Authorization| a.session_hash.as_deref() == Some(user.session_hash());
+    ShowPage {
+        attempt_is_mine: attempt.as_ref().is_some_and(mine),
+        attempt: attempt.filter(|_| open).filter(|a| a.link_id.is_none()),
+        prompts: prompts(&provider),
+        preset: verdict.prompt,
+        warnings: tokens::lint(&token, &provider),
+        permissions: permissions(&token, &provider, grant.as_ref(), &mailboxes),
+        granted_at: grant.as_ref().and_then(|grant| grant.authorized_at),
+        lines,
+        folded,
+        links: links.into_iter().map(|link| link_line(link, now)).collect(),
+        expected,
+        access: access_words(grant.as_ref(), now),
+        lapse: grant
+            .as_ref()
+            .and_then(|g| verdict::lapses(provider.template, provider.consent_screen, g.authorized_at, g.refreshed_at)),
+        secret: provider.client_secret_expires.map(|date| layout.date(date)),
+        secret_set: provider
+            .client_secret
+            .as_ref()
+            .map(|secret| secret_words(secret, None, &layout))
+            .unwrap_or_default(),
+        key: grant.as_ref().map(key_of).unwrap_or_default(),
+        revocable: provider.endpoints().revocation_url.is_some(),
+        mailboxes,
+        account,
+        verdict,
+        layout,
+        grant,
+        provider,
+        token,
+    }
+    .show()
+}
+
+/// The history, newest first; of renewals the newest few, the rest to be unfolded.
+fn history(events: Vec<TokenEvent>) -> (Vec<Line>, Vec<Line>) {
+    let mut renewals = 0;
+    events.into_iter().map(line).partition(|line| {
+        renewals += usize::from(line.event.kind == TokenEventKind::Renewed);
+        line.event.kind != TokenEventKind::Renewed || renewals <= RENEWALS
+    })
+}
+
+fn link_line(link: Link, now: Timestamp) -> LinkLine {
+    let state = links::state(&link, now);
+    let (kind, words) = match state {
+        LinkState::Ready if link.opened_at.is_some() => ("run", "Opened"),
+        LinkState::Ready => ("run", "Waiting"),
+        LinkState::Used => ("ok", "Used"),
+        LinkState::Ended => ("off", "Ended"),
+        LinkState::Withdrawn => ("off", "Withdrawn"),
+    };
+    LinkLine {
+        ready: state == LinkState::Ready,
+        kind,
+        words,
+        link,
+    }
+}
+
+fn access_words(grant: Option<&Grant>, now: Timestamp) -> String {
+    let Some(grant) = grant else {
+        return "None yet".to_owned();
+    };
+    match grant.expires_at.map(|end| end.since(now)).filter(|_| grant.access_token.is_some()) {
+        None => "Comes with the first renewal".to_owned(),
+        Some(..=0) => "Has run out".to_owned(),
+        Some(left @ ..120) => format!("{left} seconds left"),
+        Some(left) => format!("{} minutes left", left / 60),
+    }
+}
+
+/// The data key a grant is sealed with, by its id.
+fn key_of(grant: &Grant) -> String {
+    let sealed = grant.rt_current.as_ref().or(grant.access_token.as_ref());
+    sealed
+        .and_then(|(sealed, _)| sealed.0.split('.').nth(1))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// `POST /tokens/{name}/renew`: asks the provider for a new access token now.
+pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let (token, _) = find(&web.app, &name).await?;
+    let flash = match refresh_now(&web.app, &token).await {
+        Ok(handed) => Flash::ok(&format!("Renewed. Valid for {} minutes.", handed.expires_in / 60)),
+        Err(error) => Flash::bad(&format!("Not renewed: {}", error.diagnosis().title)),
+    };
+    user.redirect_with(&routes::token(&name), flash).await
+}
+
+/// `POST /tokens/{name}/test`: a fresh access token, what it allows, and the mail server of a mailbox that uses it.
+pub async fn test(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    let path = routes::token(&name);
+    let handed = match refresh_now(&web.app, &token).await {
+        Ok(handed) => handed,
+        Err(error) => {
+            let flash = Flash::bad(&format!("The token doesn't work: {}", error.diagnosis().title));
+            return user.redirect_with(&path, flash).await;
+        }
+    };
+    let renewed = if handed.how == How::Refreshed { "Renewed" } else { "Fresh already" };
+    let mut words = format!("{renewed}, valid for {} minutes", handed.expires_in / 60);
+    if let Some(audience) = audience(handed.access_token.expose_secret()) {
+        words.push_str(&format!(", for {audience}"));
+    }
+    let grant = web.app.store.grant(&token.id).await?;
+    let missing = grant.map(|grant| missing_scopes(&token, &provider, &grant)).unwrap_or_default();
+    if !missing.is_empty() {
+        words.push_str(&format!(", without {}", missing.join(", ")));
+    }
+    let flash = if missing.is_empty() {
+        Flash::ok(&format!("{words}."))
+    } else {
+        Flash::warn(&format!("{words}."))
+    };
+    let flash = match start_test(&web.app, &user, &token).await {
+        Some((address, run)) => flash.link(&routes::run(&run), &format!("Testing the mail server of {address}")),
+        None => flash,
+    };
+    user.redirect_with(&path, flash).await
+}
+
+/// The audience of an access token, where it is one that can be read (Microsoft's for organisations are).
+fn audience(token: &str) -> Option<String> {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let text = claims.get("aud")?.as_str()?;
+    let plain: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
+    Some(plain).filter(|text| !text.is_empty())
+}
+
+async fn start_test(app: &App, user: &CurrentUser, token: &Token) -> Option<(String, String)> {
+    let mailbox = app.store.mailboxes_of_token(&token.id).await.ok()?.into_iter().next()?;
+    let uses = |direction| {
+        let side = probe::side(&mailbox, direction);
+        side.is_some_and(|side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id))
+    };
+    let direction = if uses(Direction::Incoming) {
+        Direction::Incoming
+    } else {
+        Direction::Outgoing
+    };
+    let address = mailbox.address.clone();
+    let order = probe::Order {
+        mailbox,
+        draft: false,
+        direction,
+        options: probe::Options {
+            login_only: true,
+            ..probe::Options::default()
+        },
+        user: Some(user.user().id.clone()),
+    };
+    let run = probe::start(app, &user.actor(), order).await;
+    run.map_err(|error| tracing::warn!(error = %error, "No test was started: {error}"))
+        .ok()
+        .map(|run| (address, run.0))
+}

@@ -1,0 +1,319 @@
+//! `/tokens/new` and `/tokens/{name}/edit`.
+
+use super::find;
+use crate::actions::tokens::{self, TokenInput, check_token};
+use crate::actions::{ActionError, FieldProblem};
+use crate::model::provider::Provider;
+use crate::model::scopes::parse_scopes;
+use crate::model::template::TemplateKind;
+use crate::model::token::{Grant, Token};
+use crate::secret::RefreshToken;
+use crate::store::StoreError;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::{CsrfForm, FieldErrors, refill};
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::providers::conflict;
+use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
+use crate::web::pages::{authorize, providers};
+use crate::web::routes;
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+/// The value of the prompt field for "as the provider has it".
+const INHERIT: &str = "provider";
+
+/// What was typed. No `Debug`: it holds a secret.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TokenForm {
+    act: String,
+    provider: String,
+    name: String,
+    user: String,
+    shared: String,
+    purposes: Vec<String>,
+    scopes: String,
+    prompt: String,
+    refresh_token: String,
+    forget: String,
+    version: i64,
+}
+
+impl TokenForm {
+    fn of_provider(provider: &Provider) -> Self {
+        let (purposes, scopes) = apart(provider.template, provider.cloud, &provider.scopes);
+        Self {
+            provider: provider.name.to_string(),
+            purposes,
+            scopes,
+            prompt: INHERIT.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    fn of(token: &Token, provider: &Provider) -> Self {
+        let (purposes, scopes) = apart(provider.template, provider.cloud, &token.scopes);
+        Self {
+            provider: provider.name.to_string(),
+            name: token.name.to_string(),
+            user: token.user.clone().unwrap_or_default(),
+            shared: if token.shared { "on".to_owned() } else { String::new() },
+            purposes,
+            scopes,
+            prompt: token.prompt.map_or_else(|| INHERIT.to_owned(), |prompt| prompt.to_string()),
+            version: token.version,
+            ..Self::default()
+        }
+    }
+
+    fn all_scopes(&self, provider: &Provider) -> String {
+        all_scopes(provider.template, provider.cloud, &self.purposes, &self.scopes)
+    }
+
+    fn input(&self, provider: &Provider) -> TokenInput {
+        TokenInput {
+            name: self.name.clone(),
+            grant: String::new(),
+            user: self.user.clone(),
+            scopes: Some(self.all_scopes(provider)),
+            prompt: Some(self.prompt.clone()).filter(|prompt| prompt != INHERIT),
+            shared: !self.shared.is_empty(),
+            refresh_token: Some(RefreshToken::new(self.refresh_token.as_str())),
+            forget: !self.forget.is_empty(),
+        }
+    }
+}
+
+/// `?provider=…&user=…&shared=1&add=…`
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Start {
+    provider: String,
+    user: String,
+    name: String,
+    shared: String,
+    add: String,
+}
+
+#[derive(Template)]
+#[template(path = "tokens/choose.html")]
+struct ChoosePage {
+    layout: Layout,
+    providers: Vec<(String, String)>,
+    user: String,
+}
+
+#[derive(Template)]
+#[template(path = "tokens/form.html")]
+struct FormPage {
+    layout: Layout,
+    errors: FieldErrors,
+    form: TokenForm,
+    provider: Provider,
+    ticks: Vec<Tick>,
+    always: &'static [&'static str],
+    prompts: Vec<(String, String)>,
+    custom: bool,
+    is_new: bool,
+    signed_in: Option<String>,
+    asks_to_forget: bool,
+    fold_open: bool,
+    action: String,
+    back: String,
+}
+
+impl FormPage {
+    async fn new(
+        user: &CurrentUser,
+        mut form: TokenForm,
+        provider: Provider,
+        current: Option<(&Token, Option<&Grant>)>,
+        errors: FieldErrors,
+    ) -> Self {
+        form.refresh_token.clear();
+        let title = if current.is_some() { "Edit token" } else { "Add token" };
+        let mut layout = user.layout(Section::Tokens, title).await.crumb("Tokens", "/tokens");
+        let path = current.map(|(token, _)| routes::token(token.name.as_str()));
+        if let (Some((token, _)), Some(path)) = (current, &path) {
+            layout = layout.crumb(token.user.as_deref().unwrap_or(token.name.as_str()), path);
+        }
+        if !errors.is_empty() {
+            layout = layout.error();
+        }
+        let stored = provider.prompt.as_str();
+        let words = PROMPTS.iter().find(|(word, _)| *word == stored).map_or("", |(_, words)| words);
+        let mut prompts = vec![(INHERIT.to_owned(), format!("The provider's: {}", words.to_lowercase()))];
+        prompts.extend(PROMPTS.iter().map(|(word, words)| ((*word).to_owned(), (*words).to_owned())));
+        let grant = current.and_then(|(_, grant)| grant);
+        Self {
+            ticks: ticks(provider.template, provider.cloud, &form.purposes),
+            always: provider.template.template().always,
+            custom: provider.template == TemplateKind::Custom,
+            is_new: current.is_none(),
+            signed_in: grant.map(|grant| grant.identity.account().to_owned()),
+            asks_to_forget: grant.is_some() && (errors.has("user") || errors.has("refresh_token") || !form.forget.is_empty()),
+            fold_open: errors.has("scopes") || errors.has("prompt"),
+            action: path
+                .as_ref()
+                .map_or_else(|| "/tokens/new".to_owned(), |path| format!("{path}/edit")),
+            back: path.unwrap_or_else(|| "/tokens".to_owned()),
+            prompts,
+            layout,
+            errors,
+            form,
+            provider,
+        }
+    }
+}
+
+/// `GET /tokens/new`: the form; before it the choice of a provider where there are several.
+pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Query<Start>) -> Result<Response, PageError> {
+    if let Some(fields) = user.take_draft("/tokens/new").await {
+        let form: TokenForm = refill(&fields).await.unwrap_or_default();
+        let provider = providers::find(&web.app, &form.provider).await?;
+        return FormPage::new(&user, form, provider, None, FieldErrors::default()).await.show();
+    }
+    let all = web.app.store.providers().await?;
+    let chosen = all.iter().find(|provider| provider.name.as_str() == start.provider);
+    let only = if all.len() == 1 { all.first() } else { None };
+    let Some(provider) = chosen.or(only) else {
+        let layout = user.layout(Section::Tokens, "Add token").await.crumb("Tokens", "/tokens");
+        let providers = all
+            .iter()
+            .map(|p| (p.name.to_string(), format!("{}, {}", p.name, p.template.label())));
+        return ChoosePage {
+            layout,
+            providers: providers.collect(),
+            user: start.user,
+        }
+        .show();
+    };
+    let form = TokenForm {
+        user: start.user,
+        name: start.name,
+        shared: if start.shared == "1" { "on".to_owned() } else { String::new() },
+        ..TokenForm::of_provider(provider)
+    };
+    FormPage::new(&user, form, provider.clone(), None, FieldErrors::default())
+        .await
+        .show()
+}
+
+/// `POST /tokens/new`: adds a token, and begins its sign-in if that is the button.
+pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<TokenForm>) -> Result<Response, PageError> {
+    let provider = providers::find(&web.app, &form.provider).await?;
+    let made = match check_token(&form.input(&provider), &provider, None) {
+        Ok(edit) => tokens::create(&web.app, &user.actor(), edit, &provider).await,
+        Err(problems) => Err(ActionError::Fields(problems)),
+    };
+    match made {
+        Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
+        Err(ActionError::Fields(problems)) => FormPage::new(&user, form, provider, None, problems.into()).await.refused(),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn saved(web: &WebState, user: &CurrentUser, token: &Token, provider: &Provider, act: &str) -> Result<Response, PageError> {
+    if act == "authorize" {
+        return authorize::leave(web, user, token, provider, None).await;
+    }
+    user.redirect(&routes::token(token.name.as_str()), &format!("Token {} saved.", token.name))
+        .await
+}
+
+/// `GET /tokens/{name}/edit`.
+pub async fn edit(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    Query(start): Query<Start>,
+) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    let grant = web.app.store.grant(&token.id).await?;
+    let mut form = match user.take_draft(&format!("/tokens/{name}/edit")).await {
+        Some(fields) => refill(&fields).await.unwrap_or_default(),
+        None => TokenForm::of(&token, &provider),
+    };
+    // What a page of ours proposes to change; it is looked over and saved by a person.
+    if !start.user.is_empty() {
+        form.user = start.user;
+    }
+    if start.shared == "1" {
+        form.shared = "on".to_owned();
+    }
+    if start.add == "offline_access" && !form.all_scopes(&provider).contains("offline_access") {
+        form.scopes = format!("{}\noffline_access", form.scopes).trim().to_owned();
+    }
+    FormPage::new(&user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default())
+        .await
+        .show()
+}
+
+/// `POST /tokens/{name}/edit`.
+pub async fn update(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<TokenForm>,
+) -> Result<Response, PageError> {
+    let (token, provider) = find(&web.app, &name).await?;
+    if form.version != token.version {
+        return somebody_was_faster(&web, &user, &form, &token, &provider).await;
+    }
+    let grant = web.app.store.grant(&token.id).await?;
+    let current = Some((&token, grant.as_ref()));
+    let brings = !form.refresh_token.trim().is_empty();
+    let made = match check_token(&form.input(&provider), &provider, current) {
+        Ok(_) if brings && grant.is_some() && form.forget.is_empty() => Err(ActionError::Fields(vec![FieldProblem {
+            field: "refresh_token",
+            message: "Somebody is signed in. With this refresh token that sign-in is forgotten: tick the box below".to_owned(),
+        }])),
+        Ok(edit) => tokens::update(&web.app, &user.actor(), &token, edit, &provider).await,
+        Err(problems) => Err(ActionError::Fields(problems)),
+    };
+    match made {
+        Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
+        Err(ActionError::Fields(problems)) => FormPage::new(&user, form, provider, current, problems.into()).await.refused(),
+        Err(ActionError::Store(StoreError::Stale)) => {
+            let (token, provider) = find(&web.app, &name).await?;
+            somebody_was_faster(&web, &user, &form, &token, &provider).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn somebody_was_faster(
+    web: &WebState,
+    user: &CurrentUser,
+    form: &TokenForm,
+    token: &Token,
+    provider: &Provider,
+) -> Result<Response, PageError> {
+    let theirs = TokenForm::of(token, provider);
+    let text = |form: &TokenForm| parse_scopes(&form.all_scopes(provider)).unwrap_or_default().join("\n");
+    let fields = vec![
+        ("act", "", String::new(), "save".to_owned()),
+        ("provider", "", String::new(), provider.name.to_string()),
+        ("name", "", String::new(), token.name.to_string()),
+        ("forget", "", String::new(), form.forget.clone()),
+        (
+            "user",
+            "Account that must sign in",
+            theirs.user.clone(),
+            form.user.trim().to_owned(),
+        ),
+        ("shared", "May open shared mailboxes", theirs.shared.clone(), form.shared.clone()),
+        ("scopes", "Permissions", text(&theirs), text(form)),
+        ("prompt", "Prompt", theirs.prompt.clone(), form.prompt.clone()),
+    ];
+    let path = routes::token(token.name.as_str());
+    let layout = user.layout(Section::Tokens, "Changed by somebody else").await;
+    let layout = layout.crumb("Tokens", "/tokens").crumb(token.name.as_str(), &path).error();
+    let target = format!("token:{}", token.name);
+    let changed = (token.updated_at, token.version);
+    conflict::show(&web.app, layout, &target, &path, changed, fields, false).await
+}

@@ -1,0 +1,499 @@
+//! How a token stands: the verdict panel of its page (`ux.md`, 6.8), with the prompt that helps most.
+
+use crate::actions::authorize::Outcome;
+use crate::actions::links::{LinkState, state as link_state};
+use crate::actions::place;
+use crate::clock::Timestamp;
+use crate::model::provider::{ConsentScreen, Provider};
+use crate::model::report::Diagnosis;
+use crate::model::template::{self, TemplateKind};
+use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenState};
+use crate::web::pages::capital;
+use crate::web::time::Zone;
+
+/// How many days before a sign-in lapses is that the verdict?
+const LAPSES_SOON: i64 = 14;
+/// How long does Google keep sign-ins of an app in testing, in days?
+const TESTING_DAYS: i64 = 7;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+/// After how many seconds is an exchange that didn't end given up?
+pub const STUCK: i64 = 60;
+
+/// All that the verdict follows from.
+pub struct Seen<'a> {
+    /// The token.
+    pub token: &'a Token,
+    /// Its provider.
+    pub provider: &'a Provider,
+    /// What it yielded.
+    pub grant: Option<&'a Grant>,
+    /// Its state.
+    pub state: TokenState,
+    /// Permissions that are missing.
+    pub missing: &'a [String],
+    /// The newest sign-in.
+    pub attempt: Option<&'a Authorization>,
+    /// Its links, newest first.
+    pub links: &'a [Link],
+    /// Now.
+    pub now: Timestamp,
+    /// The reader's time zone.
+    pub zone: &'a Zone,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Mark.
+    pub kind: &'static str,
+    /// Sentence.
+    pub title: String,
+    /// Explanation.
+    pub text: String,
+    /// The prompt the sign-in form starts with.
+    pub prompt: Prompt,
+    /// What helps where a sign-in doesn't: address and words.
+    pub fix: Option<(String, &'static str)>,
+    /// Whether signing in is the next action.
+    pub sign_in: bool,
+}
+
+impl Verdict {
+    fn new(kind: &'static str, title: impl Into<String>, text: impl Into<String>, prompt: Prompt) -> Self {
+        Self {
+            kind,
+            title: title.into(),
+            text: text.into(),
+            prompt,
+            fix: None,
+            sign_in: true,
+        }
+    }
+}
+
+/// When a sign-in lapses: unused for as long as the provider allows, or by the end Google sets to apps in testing.
+pub fn lapses(
+    kind: TemplateKind,
+    screen: Option<ConsentScreen>,
+    authorized_at: Option<Timestamp>,
+    refreshed_at: Option<Timestamp>,
+) -> Option<Timestamp> {
+    if kind == TemplateKind::Google && screen == Some(ConsentScreen::Testing) {
+        return Some(authorized_at?.plus(TESTING_DAYS * DAY));
+    }
+    let days = kind.template().refresh.idle_days?;
+    let last = refreshed_at.max(authorized_at)?;
+    Some(last.plus(i64::from(days) * DAY))
+}
+
+/// "2 minutes ago", for sentences.
+pub fn ago(at: Timestamp, now: Timestamp, zone: &Zone) -> String {
+    match now.since(at) {
+        ..60 => "just now".to_owned(),
+        60..120 => "1 minute ago".to_owned(),
+        seconds @ 120..3600 => format!("{} minutes ago", seconds / 60),
+        _ => zone.full(at),
+    }
+}
+
+/// What is missing, in the words of the mailbox it is for.
+fn missing_words(provider: &Provider, missing: &[String]) -> String {
+    let lacks = |purpose: &str| {
+        let found = template::purposes(provider.template, provider.cloud)
+            .iter()
+            .find(|p| p.key == purpose);
+        found.is_some_and(|p| p.scopes.iter().any(|scope| missing.iter().any(|m| m.eq_ignore_ascii_case(scope))))
+    };
+    match (lacks("imap"), lacks("smtp")) {
+        (false, true) => "Reads mail, but can't send".to_owned(),
+        (true, false) => "Sends mail, but can't read".to_owned(),
+        _ => "Works, but permissions are missing".to_owned(),
+    }
+}
+
+fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
+    serde_json::from_str(text?).ok()
+}
+
+/// The verdict on a token.
+pub fn verdict(seen: &Seen<'_>) -> Verdict {
+    let Seen {
+        token,
+        provider,
+        now,
+        zone,
+        ..
+    } = seen;
+    let usual = token.prompt.unwrap_or(provider.prompt);
+    let user = token.user.as_deref().unwrap_or("the account");
+    let short = capital(provider.template.short_name());
+    if let Some(problem) = diagnosis(provider.problem.as_ref()) {
+        return Verdict {
+            fix: Some((format!("/providers/{}", provider.name), "Open the provider")),
+            sign_in: false,
+            ..Verdict::new(
+                "bad",
+                format!("The provider has a problem: {}", problem.title),
+                format!("{} No new sign-in is needed once that is mended.", problem.meaning),
+                usual,
+            )
+        };
+    }
+    if let Some(waiting) = waiting(seen, user, usual) {
+        return waiting;
+    }
+    let Some(grant) = seen.grant else {
+        return before_the_first(seen, user, usual);
+    };
+    if !place::is_current(grant, provider) {
+        return Verdict::new(
+            "bad",
+            "Needs a new sign-in: the provider's addresses changed",
+            "The stored token belongs to where the provider was before, and is never sent anywhere else.",
+            usual,
+        );
+    }
+    let error = diagnosis(grant.last_error.as_ref());
+    match seen.state {
+        TokenState::Revoked | TokenState::Unauthorized | TokenState::Authorizing => {
+            let (title, text) = match &error {
+                Some(found) => (format!("Needs a new sign-in: {}", lower(&found.title)), found.meaning.clone()),
+                None => (
+                    "Needs a new sign-in".to_owned(),
+                    "The access token has run out, and there is nothing to renew it with.".to_owned(),
+                ),
+            };
+            Verdict::new("bad", title, text, usual)
+        }
+        TokenState::Failing => {
+            let again = match grant.retry_at.filter(|at| at > now) {
+                Some(at) => format!("Renewal fails, trying again at {}", clock(zone, at)),
+                None => "Renewal fails, trying again soon".to_owned(),
+            };
+            let text = error.map(|found| format!("{}. {}", found.title, found.meaning)).unwrap_or_default();
+            Verdict {
+                sign_in: false,
+                ..Verdict::new("warn", again, format!("{text} No new sign-in is needed for now."), usual)
+            }
+        }
+        TokenState::Expired => Verdict {
+            sign_in: false,
+            ..Verdict::new(
+                "run",
+                "Renewing",
+                "The access token has run out. The next use gets a new one by itself.",
+                usual,
+            )
+        },
+        TokenState::Active if !seen.missing.is_empty() => Verdict::new(
+            "warn",
+            missing_words(provider, seen.missing),
+            format!(
+                "{short} didn't allow {}. Get a new authorization token and accept the extra permission. The rest goes on meanwhile.",
+                seen.missing.join(", ")
+            ),
+            Prompt::Consent,
+        ),
+        TokenState::Active => match lapses(provider.template, provider.consent_screen, grant.authorized_at, grant.refreshed_at) {
+            Some(end) if end.since(*now) < LAPSES_SOON * DAY && grant.rt_current.is_some() => {
+                let testing = provider.consent_screen == Some(ConsentScreen::Testing);
+                let (title, text) = if testing {
+                    (
+                        format!("Ends on {}", zone.full(end)),
+                        "The app's consent screen is in testing, so Google ends each sign-in after 7 days. Publish the app to end that.",
+                    )
+                } else {
+                    (
+                        format!("Lapses on {} unless it's used", zone.full(end)),
+                        "Each renewal starts the time anew.",
+                    )
+                };
+                Verdict {
+                    sign_in: testing,
+                    ..Verdict::new("warn", title, text, usual)
+                }
+            }
+            _ => Verdict {
+                sign_in: false,
+                ..Verdict::new(
+                    "ok",
+                    "Works",
+                    format!("Signed in as {}. It renews itself.", who(grant, user)),
+                    usual,
+                )
+            },
+        },
+    }
+}
+
+fn who<'a>(grant: &'a Grant, user: &'a str) -> &'a str {
+    match grant.identity.account() {
+        "" => user,
+        account => account,
+    }
+}
+
+fn clock(zone: &Zone, at: Timestamp) -> String {
+    let full = zone.full(at);
+    full.rsplit_once(", ").map_or(full.clone(), |(_, clock)| clock.to_owned())
+}
+
+/// The first letter small, unless it begins a name or an abbreviation.
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() && !begins_a_name(text) => {
+            format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn begins_a_name(text: &str) -> bool {
+    [
+        "Microsoft",
+        "Google",
+        "Entra",
+        "Exchange",
+        "Yahoo",
+        "Zoho",
+        "Fastmail",
+        "Conditional",
+    ]
+    .iter()
+    .any(|name| text.starts_with(name))
+}
+
+/// A sign-in that is under way, or a link somebody still has to use; only where there is nothing that works.
+fn waiting(seen: &Seen<'_>, user: &str, usual: Prompt) -> Option<Verdict> {
+    let works = matches!(seen.state, TokenState::Active | TokenState::Expired | TokenState::Failing);
+    if works {
+        return None;
+    }
+    let (now, zone) = (seen.now, seen.zone);
+    let open = seen.attempt.filter(|a| a.outcome.is_empty() && a.expires_at > now);
+    if let Some(attempt) = open.filter(|a| a.link_id.is_none()) {
+        let title = format!("Sign-in started {}", ago(attempt.started_at, now, zone));
+        let text = format!(
+            "By {}, in their browser. It has to come back within 10 minutes.",
+            attempt.started_by
+        );
+        return Some(Verdict::new("run", title, text, usual));
+    }
+    let ready = |link: &&Link| link_state(link, now) == LinkState::Ready;
+    if let Some(link) = seen.links.iter().find(ready) {
+        let opened = link
+            .opened_at
+            .map(|at| format!(" (link opened {})", ago(at, now, zone)))
+            .unwrap_or_default();
+        let title = format!("Waiting for {user} since {}{opened}", zone.full(link.created_at));
+        let text = format!(
+            "{} made a sign-in link. It works once, until {}.",
+            link.created_by,
+            zone.full(link.expires_at)
+        );
+        return Some(Verdict::new("run", title, text, usual));
+    }
+    None
+}
+
+fn before_the_first(seen: &Seen<'_>, user: &str, usual: Prompt) -> Verdict {
+    let nobody = "Nobody has signed in yet";
+    let Some(attempt) = seen.attempt else {
+        return Verdict::new(
+            "todo",
+            nobody,
+            format!("Get an authorization token: {user} signs in once, and the console keeps the token fresh."),
+            usual,
+        );
+    };
+    let outcome = Outcome::read(&attempt.outcome, &attempt.detail);
+    let (title, text, prompt) = match outcome {
+        None => (
+            "Didn't come back".to_owned(),
+            format!(
+                "The sign-in that {} started {} never returned. An error at the sign-in page stays there; try again, or look it up.",
+                attempt.started_by,
+                ago(attempt.started_at, seen.now, seen.zone)
+            ),
+            usual,
+        ),
+        Some(Outcome::DifferentAccount { account, .. }) => (
+            nobody.to_owned(),
+            format!("{account} came back instead of {user}. Choose the account at the sign-in page."),
+            Prompt::SelectAccount,
+        ),
+        Some(Outcome::NoLastingToken { .. }) => (
+            nobody.to_owned(),
+            "The last sign-in brought no lasting token. Ask for consent again.".to_owned(),
+            Prompt::Consent,
+        ),
+        Some(_) => (
+            nobody.to_owned(),
+            "The last sign-in changed nothing. See the history below.".to_owned(),
+            usual,
+        ),
+    };
+    Verdict::new("todo", title, text, prompt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::token::{GrantState, GrantType, Identity};
+    use crate::model::{Name, ProviderId, Sealed, TokenId};
+
+    const NOW: Timestamp = Timestamp(1_795_248_000);
+    const SMTP: &str = "https://outlook.office.com/SMTP.Send";
+
+    fn token() -> Token {
+        Token {
+            id: TokenId("t".into()),
+            name: Name::parse("support").unwrap(),
+            provider_id: ProviderId("p".into()),
+            provider: Name::parse("contoso").unwrap(),
+            grant: GrantType::AuthorizationCode,
+            user: Some("support@contoso.example".into()),
+            scopes: vec![SMTP.into()],
+            prompt: None,
+            shared: false,
+            version: 1,
+            created_at: NOW,
+            updated_at: NOW,
+        }
+    }
+
+    fn provider() -> Provider {
+        Provider {
+            id: ProviderId("p".into()),
+            name: Name::parse("contoso").unwrap(),
+            template: TemplateKind::Microsoft,
+            tenant: Some("contoso.com".into()),
+            cloud: crate::model::provider::Cloud::Global,
+            client_id: "id".into(),
+            client_auth: crate::model::provider::ClientAuth::SecretPost,
+            client_secret: None,
+            client_secret_expires: None,
+            consent_screen: None,
+            grant: GrantType::AuthorizationCode,
+            scopes: vec![],
+            prompt: Prompt::SelectAccount,
+            login_hint: true,
+            pkce: true,
+            overrides: crate::model::provider::Endpoints::default(),
+            extra_authorize_params: vec![],
+            problem: None,
+            problem_since: None,
+            version: 1,
+            created_at: NOW,
+            updated_at: NOW,
+        }
+    }
+
+    fn grant(state: GrantState) -> Grant {
+        Grant {
+            token_id: TokenId("t".into()),
+            state,
+            generation: 1,
+            rt_current: Some((Sealed("v1.k.x".into()), 1)),
+            rt_current_proven: true,
+            rt_previous: None,
+            rt_rotated_at: None,
+            access_token: Some((Sealed("v1.k.x".into()), 1)),
+            token_type: "Bearer".into(),
+            issued_at: Some(NOW),
+            expires_at: Some(NOW.plus(3600)),
+            granted_scopes: vec!["x".into()],
+            identity: Identity {
+                username: Some("support@contoso.example".into()),
+                ..Identity::default()
+            },
+            destination: provider().destination(),
+            authorized_at: Some(NOW),
+            authorized_by: None,
+            refreshed_at: None,
+            lease_owner: None,
+            lease_until: None,
+            attempt_id: None,
+            attempt_started: None,
+            outcome: String::new(),
+            failures: 0,
+            retry_at: None,
+            last_error: None,
+            last_error_at: None,
+        }
+    }
+
+    fn says(provider: &Provider, grant: Option<&Grant>, missing: &[String], now: Timestamp) -> (String, &'static str, Prompt) {
+        let token = token();
+        let verdict = verdict(&Seen {
+            token: &token,
+            provider,
+            grant,
+            state: crate::actions::access_token::state(grant, false, now),
+            missing,
+            attempt: None,
+            links: &[],
+            now,
+            zone: &Zone::utc(),
+        });
+        (verdict.title, verdict.kind, verdict.prompt)
+    }
+
+    #[test]
+    fn a_working_token_says_so_and_one_that_cannot_send_asks_for_consent() {
+        let active = grant(GrantState::Active);
+        assert_eq!(says(&provider(), Some(&active), &[], NOW).0, "Works");
+        let lacking = says(&provider(), Some(&active), &[SMTP.to_owned()], NOW);
+        assert_eq!(lacking, ("Reads mail, but can't send".to_owned(), "warn", Prompt::Consent));
+        assert_eq!(says(&provider(), None, &[], NOW).0, "Nobody has signed in yet");
+    }
+
+    #[test]
+    fn a_grant_of_another_destination_never_looks_fine() {
+        let mut moved = provider();
+        moved.tenant = Some("fabrikam.com".into());
+        let (title, kind, _) = says(&moved, Some(&grant(GrantState::Active)), &[], NOW);
+        assert_eq!(
+            (title.as_str(), kind),
+            ("Needs a new sign-in: the provider's addresses changed", "bad")
+        );
+    }
+
+    #[test]
+    fn trouble_is_told_with_its_cause_and_whether_a_sign_in_helps() {
+        let known = |id: &str| serde_json::to_string(&crate::diagnosis::by_id(id).unwrap()).unwrap();
+        let mut ended = grant(GrantState::Revoked);
+        ended.last_error = Some(known("entra-50173-grant-revoked"));
+        let (title, kind, _) = says(&provider(), Some(&ended), &[], NOW);
+        assert!(title.starts_with("Needs a new sign-in: ") && kind == "bad", "{title}");
+        let mut failing = grant(GrantState::Failing);
+        failing.retry_at = Some(NOW.plus(600));
+        assert_eq!(
+            says(&provider(), Some(&failing), &[], NOW).0,
+            "Renewal fails, trying again at 08:10"
+        );
+        let mut broken = provider();
+        broken.problem = Some(known("entra-7000222-secret-expired"));
+        assert!(
+            says(&broken, Some(&failing), &[], NOW)
+                .0
+                .starts_with("The provider has a problem: ")
+        );
+    }
+
+    #[test]
+    fn a_sign_in_that_lapses_is_told_in_time() {
+        let active = grant(GrantState::Active);
+        let later = NOW.plus(80 * DAY);
+        let mut renewed = active.clone();
+        renewed.expires_at = Some(later.plus(60));
+        assert!(says(&provider(), Some(&renewed), &[], later).0.starts_with("Lapses on"));
+        renewed.refreshed_at = Some(later);
+        assert_eq!(says(&provider(), Some(&renewed), &[], later).0, "Works");
+        let testing = lapses(TemplateKind::Google, Some(ConsentScreen::Testing), Some(NOW), Some(later));
+        assert_eq!(testing, Some(NOW.plus(7 * DAY)), "using it doesn't help");
+        assert_eq!(lapses(TemplateKind::Custom, None, Some(NOW), None), None);
+    }
+}
