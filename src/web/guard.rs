@@ -102,8 +102,13 @@ impl Visit {
     /// Names of the cookies that came with the request and begin like this.
     pub fn cookie_names(&self, prefix: &str) -> Vec<String> {
         let all = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let names = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        names.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with(prefix)).collect()
+        let names = all
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        names
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| name.starts_with(prefix))
+            .collect()
     }
 
     /// SHA-256 of the session's id, which is what the database knows it by; none without a session.

@@ -50,8 +50,7 @@ async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) 
         let Ok(html) = main.render() else {
             return;
         };
-        let event = Event::default().data(html);
-        let event = if running { event } else { event.event("end") };
+        let event = if running { Event::default() } else { Event::default().event("end") }.data(html);
         if sender.send(Ok(event)).await.is_err() || !running {
             return;
         }

@@ -232,7 +232,8 @@ async fn every_mistake_is_named_at_its_field_and_nothing_typed_is_lost() {
     t.add_token(false).await;
     t.add_mailbox("taken", Some(1143), None).await;
     let mut admin = t.admin();
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: &[Case] = &[
         (&[("address", "hr")], "address", "Enter an email address like support@example.com"),
         (
             &[("address", "taken@contoso.test")],

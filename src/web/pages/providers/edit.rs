@@ -159,7 +159,11 @@ impl FormPage {
 }
 
 /// "Set, last changed 4 Mar 2025 by Maija Korhonen, expires 2 Dec 2025": what may be said of a secret (8.5).
-pub(in crate::web::pages) fn secret_words(secret: &crate::model::provider::StoredSecret, provider: Option<&Provider>, layout: &Layout) -> String {
+pub(in crate::web::pages) fn secret_words(
+    secret: &crate::model::provider::StoredSecret,
+    provider: Option<&Provider>,
+    layout: &Layout,
+) -> String {
     let expires = provider
         .and_then(|provider| provider.client_secret_expires)
         .map(|date| format!(", expires {}", date_words(date)))

@@ -1,0 +1,112 @@
+//! The overview: the verdict, one item for each cause, and where to begin.
+
+use crate::support::app::TestApp;
+use axum::http::StatusCode;
+use mailgrant::model::report::Outcome;
+use mailgrant::model::{Date, Name};
+
+#[tokio::test]
+async fn an_empty_console_says_where_to_begin() {
+    let t = TestApp::start().await;
+    let page = t.admin().get("/").await;
+    assert_eq!(page.text("h1"), "Let's connect the first mailbox");
+    assert_eq!(page.text(".choices b").lines().count(), 4);
+    let page = t.viewer().get("/").await;
+    assert!(!page.has(".choices"));
+    assert!(page.words().contains("Only people who may change mailboxes can do that"));
+}
+
+#[tokio::test]
+async fn every_link_of_the_overview_leads_somewhere() {
+    let t = TestApp::start().await;
+    t.add_token(false).await;
+    let failing = t.add_mailbox("hr", Some(1143), None).await;
+    t.note(&failing, Outcome::Failed, Some("It is broken")).await;
+    for role in ["admin", "viewer"] {
+        let mut browser = t.signed_in(role);
+        let page = browser.get("/").await;
+        let html = scraper::Html::parse_document(&page.body);
+        let links: Vec<String> = html
+            .select(&scraper::Selector::parse("main a[href]").unwrap())
+            .filter_map(|link| link.attr("href").map(str::to_owned))
+            .collect();
+        assert!(!links.is_empty());
+        for link in links {
+            let page = browser.get(&link).await;
+            assert!(page.status.is_success(), "{role} {link}: {}", page.status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_cause_is_one_item_however_many_mailboxes_it_hits() {
+    let t = TestApp::start().await;
+    for n in 0..12 {
+        let mailbox = t.add_mailbox(&format!("m{n}"), Some(1143), None).await;
+        match n {
+            0..5 => t.note(&mailbox, Outcome::Failed, Some("The secret of the app has expired")).await,
+            5 => t.note(&mailbox, Outcome::Failed, Some("The server took too long")).await,
+            _ => t.note(&mailbox, Outcome::Passed, None).await,
+        }
+    }
+    let page = t.viewer().get("/").await;
+    assert_eq!(page.text("h1"), "2 things need you");
+    assert!(
+        page.text(".head p").starts_with("6 of 12 mailboxes work. Last checked just now."),
+        "{}",
+        page.text(".head p")
+    );
+    assert_eq!(page.text(".todo h3"), "The secret of the app has expired\nThe server took too long");
+    assert!(page.text(".todo li").contains("5 mailboxes."));
+    assert_eq!(
+        page.text(".todo .btn.primary").lines().count(),
+        1,
+        "only the first is the next action"
+    );
+    assert_eq!(
+        page.attribute(".todo li:nth-child(2) .btn", "href").as_deref(),
+        Some("/mailboxes/m5")
+    );
+    assert_eq!(page.text(".legend-rows li"), "Working6\nFailing6");
+}
+
+#[tokio::test]
+async fn secrets_near_their_end_and_tokens_nobody_signed_in_for_are_listed() {
+    let t = TestApp::start().await;
+    t.add_token(true).await;
+    let name = Name::parse("contoso").unwrap();
+    let expires = async |date: &str| {
+        let mut provider = t.app.store.provider(&name).await.unwrap().unwrap();
+        provider.client_secret_expires = Date::parse(date);
+        let mut tx = t.app.store.begin().await.unwrap();
+        tx.update_provider(&provider).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    // 2026-11-21 is today.
+    expires("2026-12-03").await;
+    let mut admin = t.admin();
+    let form = admin.get("/mailboxes/new?address=hr@contoso.test&with=suggested").await;
+    let over = [("auth", "oauth2"), ("token", "support"), ("act", "save")];
+    let page = super::providers::send(&mut admin, &form, "/mailboxes/new", &over).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
+    let page = admin.get("/").await;
+    assert_eq!(
+        page.text(".todo h3"),
+        "support@contoso.test isn't signed in yet\nThe client secret of contoso expires in 12 days"
+    );
+    assert_eq!(page.text(".runway b").lines().next(), Some("Client secret of contoso"));
+    assert!(page.text(".runway").contains("12 days3 Dec 2026"), "{}", page.text(".runway"));
+    assert_eq!(page.attribute(".runway circle", "cx").as_deref(), Some("13.3%"));
+    assert!(!page.body.contains("style="));
+    expires("2026-11-20").await;
+    let page = admin.get("/").await;
+    assert!(page.text(".todo h3").contains("The client secret of contoso has expired"));
+    expires("2027-11-20").await;
+    let page = admin.get("/").await;
+    assert!(!page.has(".runway"));
+    assert!(
+        page.text("aside, .feed").contains("maija.korhonen@contoso.test added mailbox hr"),
+        "{}",
+        page.text(".feed")
+    );
+}

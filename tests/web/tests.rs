@@ -1,0 +1,422 @@
+//! Runs in the console: the short form, the page of a run while it goes on and afterwards, stopping, senders and subjects, the list.
+
+use crate::probe::imap_server::{Imapd, PASSWORD};
+use crate::probe::server::{Peer, Server};
+use crate::probe::smtp_server::Smtpd;
+use crate::support::app::{Page, TestApp};
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use mailgrant::model::RunId;
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// A server that greets and then waits.
+async fn silent() -> Server {
+    Server::start(None, |mut peer: Peer| async move {
+        peer.say("* OK ready").await?;
+        peer.wait().await
+    })
+    .await
+}
+
+/// Waits until something is so.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+/// The steps of a run as its page lists them: `Connect, passed`.
+fn steps(page: &Page) -> Vec<String> {
+    page.text(".steps .step h3").lines().map(str::to_owned).collect()
+}
+
+fn run_of(page: &Page) -> String {
+    let location = page.location().unwrap_or_else(|| panic!("no run: {}", page.words()));
+    location.strip_prefix("/tests/").unwrap().to_owned()
+}
+
+/// Starts a test as a page with script does, and does not wait for its end.
+async fn begin(t: &TestApp, name: &str, direction: &str) -> String {
+    let path = format!("/mailboxes/{name}/test/{direction}");
+    let page = t.operator().post(&path, &[("defaults", "1"), ("script", "1")]).await;
+    run_of(&page)
+}
+
+#[tokio::test]
+async fn without_script_the_answer_waits_until_the_run_has_ended() {
+    let t = TestApp::start().await;
+    let server = Imapd::default().start(None).await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let mut operator = t.operator();
+    let page = operator.get("/mailboxes/hr/test/incoming").await;
+    assert!(page.words().contains("Reads only, changes nothing."), "{}", page.words());
+    let fields = page.form("/mailboxes/hr/test/incoming");
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let page = operator.post_raw("/mailboxes/hr/test/incoming", &fields).await;
+    let run = run_of(&page);
+    let page = operator.get(format!("/tests/{run}")).await;
+    assert_eq!(page.text("#verdict h2"), "hr@contoso.test can be read", "{}", page.words());
+    assert_eq!(
+        page.text("#verdict .facts"),
+        "Unread2 of 3Newest message2026-11-21 08:00:03 UTCJunk in 7 days1Oversized1"
+    );
+    assert!(page.text("title").starts_with("Passed: test incoming, hr@contoso.test"));
+    assert!(!page.has("[data-events]"), "nothing is left to wait for");
+    assert_eq!(page.text("main .btn.primary"), "Test again");
+    // The same form again, by a second press or the back button: no second test.
+    let again = operator.post_raw("/mailboxes/hr/test/incoming", &fields).await;
+    assert_eq!(run_of(&again), run);
+    assert_eq!(server.connections(), 1);
+    // A refused form keeps what was typed.
+    let page = operator
+        .post(
+            "/mailboxes/hr/test/incoming",
+            &[("newest", "many"), ("oversized", "25"), ("junk_days", "7")],
+        )
+        .await;
+    assert_eq!(page.text(".summary a"), "Newest messages to read must be between 0 and 50");
+    assert_eq!(page.attribute("#newest", "value").as_deref(), Some("many"));
+}
+
+#[tokio::test]
+async fn a_failed_run_says_what_is_wrong_what_to_do_and_shows_the_reply() {
+    let t = TestApp::start().await;
+    let imapd = Imapd::default().on("EXAMINE", "{t} BAD User is authenticated but not connected.");
+    let server = imapd.start(None).await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let mut operator = t.operator();
+    let page = operator.submit("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
+    assert!(page.text("title").starts_with("Failed: test incoming"), "{}", page.words());
+    assert!(page.has("section.panel.bad#verdict"));
+    assert!(page.text("#verdict .fixes li").lines().count() >= 1);
+    assert!(page.text("#verdict .hint").starts_with("Who can do it: "));
+    assert_eq!(
+        page.text("#verdict footer span").lines().next(),
+        Some("Ruled out: network, wrong sign-in.")
+    );
+    assert_eq!(
+        steps(&page),
+        [
+            "Find the server, passed",
+            "Connect, passed",
+            "Greeting, passed",
+            "Capabilities, passed",
+            "Sign in, passed",
+            "Open the inbox, failed",
+            "Count unread, read the newest, look for oversized messages, count junk, not tried",
+        ]
+    );
+    assert!(
+        page.text(".step.fail .talk")
+            .contains("BAD User is authenticated but not connected.")
+    );
+    assert!(page.has(".step.fail details[open]"));
+    assert!(!page.body.contains(PASSWORD) && page.text(".talk").contains("EXAMINE"));
+    // It is told in the mailbox, in the list and on the overview as well.
+    let title = page.text("#verdict h2");
+    for path in ["/mailboxes/hr", "/mailboxes", "/", "/tests"] {
+        assert!(operator.get(path).await.words().contains(&title), "{path}");
+    }
+    // Somebody who only looks sees all of it, and can't start anything.
+    let run = page.attribute("#again", "action").unwrap();
+    assert_eq!(run, "/mailboxes/hr/test/incoming");
+    let location = t.count("SELECT COUNT(*) FROM runs").await;
+    assert_eq!(location, 1);
+    let page = t.viewer().get("/tests").await;
+    let page = t.viewer().get(page.attribute("tbody a", "href").unwrap()).await;
+    assert!(page.text(".talk").contains("EXAMINE") && !page.has("#again"));
+    assert_eq!(t.viewer().get("/mailboxes/hr/test/incoming").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_running_test_shows_how_far_it_is_and_can_be_stopped() {
+    let t = TestApp::start().await;
+    let server = silent().await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let run = begin(&t, "hr", "incoming").await;
+    until("connected", || server.open() == 1).await;
+    let live = t.app.probes.live(&RunId(run.clone())).unwrap();
+    until("greeted", || live.progress.borrow().report.steps.len() == 3).await;
+    let mut operator = t.operator();
+    let page = operator.get(format!("/tests/{run}")).await;
+    assert_eq!(page.text("#steps-h"), "Running, step 4 of 9");
+    assert_eq!(page.text("#status"), "Step 4 of 9: capabilities");
+    assert_eq!(page.attribute("progress", "value").as_deref(), Some("3.5"));
+    assert_eq!(page.attribute("[data-events]", "data-events"), Some(format!("/tests/{run}/events")));
+    assert!(page.has("noscript"), "without script there is a button to look again");
+    assert_eq!(
+        steps(&page)[..5],
+        [
+            "Find the server, passed",
+            "Connect, passed",
+            "Greeting, passed",
+            "Capabilities, running",
+            "Sign in, not started"
+        ]
+    );
+    let page = t.viewer().post(format!("/tests/{run}/stop"), &[]).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let page = operator.submit(format!("/tests/{run}/stop"), &[]).await;
+    assert_eq!(page.text("#verdict h2"), "Stopped before the end", "{}", page.words());
+    until("disconnected", || server.open() == 0).await;
+    let page = operator.submit(format!("/tests/{run}/stop"), &[]).await;
+    assert!(page.text(".flash").contains("had ended already"));
+    assert!(operator.get("/tests?outcome=stopped").await.words().contains("hr@contoso.test"));
+}
+
+/// The events of a run: everything until the stream ends.
+async fn events(t: &TestApp, role: &str, run: &str) -> tokio::task::JoinHandle<String> {
+    let browser = t.signed_in(role);
+    let cookies: Vec<String> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(format!("/tests/{run}/events"))
+        .header(header::HOST, &browser.host)
+        .header(header::COOKIE, cookies.join("; "))
+        .body(Body::empty())
+        .unwrap();
+    let response = t.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    tokio::spawn(async move { String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap() })
+}
+
+#[tokio::test]
+async fn a_page_that_watches_hears_every_step_and_then_the_verdict() {
+    let t = TestApp::start().await;
+    let go_on = Arc::new(tokio::sync::Semaphore::new(0));
+    let told = Arc::clone(&go_on);
+    let server = Server::start(None, move |mut peer: Peer| {
+        let told = Arc::clone(&told);
+        async move {
+            peer.say("* OK ready").await?;
+            let line = peer.line().await?;
+            told.acquire().await.unwrap().forget();
+            let tag = line.split(' ').next().unwrap_or_default().to_owned();
+            peer.say(&format!("* CAPABILITY IMAP4rev1 AUTH=PLAIN\n{tag} OK done")).await?;
+            Ok(())
+        }
+    })
+    .await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let run = begin(&t, "hr", "incoming").await;
+    until("connected", || server.open() == 1).await;
+    let watching = events(&t, "viewer", &run).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    go_on.add_permits(1);
+    let heard = watching.await.unwrap();
+    assert!(heard.contains("data: <title>Testing incoming, hr@contoso.test"), "{heard:?}");
+    assert!(heard.contains("Running, step 4 of 9"), "{heard:?}");
+    let end = heard.split("event: end").nth(1).expect("the end is told");
+    assert!(
+        end.contains("<title>Failed: test incoming, hr@contoso.test") && end.contains("id=\"verdict\""),
+        "{end}"
+    );
+    // Somebody who comes late hears the end at once.
+    let heard = events(&t, "viewer", &run).await.await.unwrap();
+    assert!(heard.starts_with("event: end"), "{heard}");
+    assert!(!heard.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_console_stops() {
+    let t = TestApp::start().await;
+    let server = silent().await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let run = begin(&t, "hr", "incoming").await;
+    let watching = events(&t, "viewer", &run).await;
+    t.app.stopping.cancel();
+    tokio::time::timeout(Duration::from_secs(5), watching).await.unwrap().unwrap();
+    t.app.tasks.close();
+    tokio::time::timeout(Duration::from_secs(5), t.app.tasks.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn senders_and_subjects_are_for_those_who_may_see_them_and_looking_is_written_down() {
+    let t = TestApp::start().await;
+    let server = Imapd::default().start(None).await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let page = t.operator().post("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
+    let run = run_of(&page);
+    let path = format!("/tests/{run}/messages");
+    for mut browser in [t.operator(), t.viewer()] {
+        let page = browser.get(format!("/tests/{run}")).await;
+        assert!(!page.words().contains("Grüße") && !page.has(&format!("a[href='{path}']")));
+        assert_eq!(browser.get(&path).await.status, StatusCode::FORBIDDEN);
+    }
+    assert!(!format!("{:?}", t.app.store.audit_rows(20).await.unwrap()).contains("mailbox.peek"));
+    let mut admin = t.admin();
+    let page = admin.get(format!("/tests/{run}")).await;
+    assert!(!page.words().contains("Grüße"), "folded until somebody opens it");
+    let page = admin.get(page.attribute(&format!("a[href='{path}']"), "href").unwrap()).await;
+    assert!(
+        page.words().contains("Grüße") && page.words().contains("ann@contoso.test"),
+        "{}",
+        page.words()
+    );
+    let peeked = t.app.store.audit_rows_of("mailbox:hr", 5).await.unwrap();
+    assert_eq!(peeked[0].action, "mailbox.peek");
+    assert_eq!(peeked[0].actor, "user:maija.korhonen@contoso.test");
+    assert_eq!(admin.get("/tests/none/messages").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_result_belongs_to_its_settings_and_says_when_they_changed() {
+    let t = TestApp::start().await;
+    let server = Imapd::default().start(None).await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let mut admin = t.admin();
+    let page = admin.submit("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
+    assert!(!page.has("#changed"));
+    let run = page.attribute("#again", "action").map(|_| ()).and(Some(()));
+    assert!(run.is_some());
+    let list = admin.get("/tests").await;
+    let path = list.attribute("tbody a", "href").unwrap();
+    let form = admin.get("/mailboxes/hr/edit").await;
+    let page = super::providers::send(&mut admin, &form, "/mailboxes/hr/edit", &[("folder", "Tickets"), ("act", "save")]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let page = admin.get(&path).await;
+    assert_eq!(page.text("#changed h2"), "Settings changed after this run");
+    assert_eq!(page.text("#changed tbody"), "FolderINBOXTickets");
+    let page = admin.get("/mailboxes/hr").await;
+    assert!(page.words().contains("Not tested, since the change"), "{}", page.words());
+}
+
+#[tokio::test]
+async fn a_test_message_goes_where_the_form_says_and_an_unknown_fate_is_told() {
+    let t = TestApp::start().await;
+    let smtpd = Smtpd::default();
+    let messages = Arc::clone(&smtpd.messages);
+    let server = smtpd.start(None).await;
+    t.add_mailbox("hr", None, Some(server.port)).await;
+    let mut operator = t.operator();
+    let page = operator.get("/mailboxes/hr/test/outgoing").await;
+    let subject = page.attribute("#subject", "value").unwrap();
+    assert!(subject.starts_with("Test ") && subject.ends_with(" from Mailgrant"));
+    let fields = [
+        ("from", "hr@contoso.test"),
+        ("to", "boss@contoso.test"),
+        ("subject", subject.as_str()),
+    ];
+    let page = operator.submit("/mailboxes/hr/test/outgoing", &fields).await;
+    assert_eq!(page.text("#verdict h2"), "hr@contoso.test can send", "{}", page.words());
+    assert!(
+        page.text("#verdict .facts").starts_with("Sent toboss@contoso.test"),
+        "{}",
+        page.text("#verdict .facts")
+    );
+    assert!(messages.lock().unwrap()[0].contains(&format!("Subject: {subject}")));
+    for (over, message) in [
+        (("to", "x"), "Enter an email address like support@example.com"),
+        (
+            ("subject", "a\r\nBcc: x@y.z"),
+            "Subject must be one line of 200 characters or fewer",
+        ),
+    ] {
+        let fields = [("from", "hr@contoso.test"), ("to", "hr@contoso.test"), over];
+        let fields: Vec<_> = fields
+            .into_iter()
+            .filter(|(name, value)| *name != over.0 || *value == over.1)
+            .collect();
+        let page = operator.post("/mailboxes/hr/test/outgoing", &fields).await;
+        assert_eq!(page.text(".summary a"), message);
+    }
+    assert_eq!(messages.lock().unwrap().len(), 1);
+
+    let lost = Smtpd {
+        taken: "close".to_owned(),
+        ..Smtpd::default()
+    };
+    let lost_messages = Arc::clone(&lost.messages);
+    let lost = lost.start(None).await;
+    t.add_mailbox("it", None, Some(lost.port)).await;
+    let page = operator.submit("/mailboxes/it/test/outgoing", &[("defaults", "1")]).await;
+    assert_eq!(
+        page.text("#verdict h2"),
+        "We can't know whether the message was sent",
+        "{}",
+        page.words()
+    );
+    assert_eq!(lost_messages.lock().unwrap().len(), 1, "it is not sent a second time");
+}
+
+#[tokio::test]
+async fn sides_and_runs_that_do_not_exist_are_not_found() {
+    let t = TestApp::start().await;
+    t.add_mailbox("hr", Some(1143), None).await;
+    let mut admin = t.admin();
+    let page = admin.get("/mailboxes/hr/test/outgoing").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.words().contains("it has no outgoing side"));
+    for path in [
+        "/mailboxes/none/test/incoming",
+        "/mailboxes/hr/test/sideways",
+        "/tests/none",
+        "/tests/none/events",
+        "/mailboxes/HR",
+    ] {
+        assert_eq!(admin.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let page = admin.get("/tests").await;
+    assert_eq!(page.text("main h2"), "No test has run yet");
+    for odd in ["?after=x", "?outcome=odd", "?mailbox=%3Cb%3E", "?after=1.2&direction=incoming"] {
+        assert_eq!(admin.get(format!("/tests{odd}")).await.status, StatusCode::OK, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_runs_filters_and_pages() {
+    let t = TestApp::start().await;
+    let server = Imapd::default().start(None).await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    t.add_mailbox("it", Some(1), None).await;
+    t.operator().post("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
+    t.operator().post("/mailboxes/it/test/incoming", &[("defaults", "1")]).await;
+    let mut viewer = t.viewer();
+    let rows = |page: &Page| page.text("tbody tr").lines().count();
+    assert_eq!(rows(&viewer.get("/tests").await), 2);
+    let failed = viewer.get("/tests?outcome=failed").await;
+    assert!(
+        rows(&failed) == 1 && failed.text("tbody").contains("it@contoso.test"),
+        "{}",
+        failed.text("tbody")
+    );
+    assert_eq!(rows(&viewer.get("/tests?mailbox=hr").await), 1);
+    assert_eq!(viewer.get("/tests?direction=outgoing").await.text("main h2"), "No test matches");
+    let row = t
+        .app
+        .store
+        .runs(&mailgrant::store::reports::RunFilter {
+            limit: 1,
+            ..Default::default()
+        })
+        .await
+        .unwrap()
+        .remove(0);
+    let mut tx = t.app.store.begin().await.unwrap();
+    for n in 0..60 {
+        let copy = mailgrant::store::reports::Run {
+            id: RunId(format!("copy{n:03}")),
+            report: "{}".into(),
+            settings: "[]".into(),
+            ..row.clone()
+        };
+        tx.insert_run(&copy).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let page = viewer.get("/tests").await;
+    assert_eq!(rows(&page), 50);
+    let page = viewer.get(page.attribute(".pager a[rel=next]", "href").unwrap()).await;
+    assert_eq!(rows(&page), 12);
+    assert!(!page.has(".pager a[rel=next]"));
+    // A report that can't be read spoils its own page only, and says so.
+    let page = viewer.get("/tests/copy000").await;
+    assert_eq!(page.status, StatusCode::OK);
+}
