@@ -1,4 +1,55 @@
-//! Mailgrant.
+//! Mailgrant: one self-hosted console that gets OAuth 2.0 tokens for mailboxes, keeps them renewed, proves that mail flows, and hands
+//! fresh access tokens to other programs.
+//!
+//! This page is the map of the code; it stays true. Imports point downwards:
+//!
+//! ```text
+//! cli → web → actions, app → probe, diagnosis, oauth, mail, vault, auth, store → model → secret, clock, random
+//! ```
+//!
+//! A page that only reads may ask [`store`] directly; whatever changes something is an action. [`diagnosis`] knows the errors of
+//! [`oauth`] and [`mail`] by their ids and texts, and [`probe`] knows both; never the reverse.
+//!
+//! # The parts
+//!
+//! - [`app`]: the parts every command and request shares, built once, cheap to clone. [`config`]: typed settings from file, environment
+//!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`secret`]: newtypes that never
+//!   print. [`telemetry`]: log lines without secrets, one record a line.
+//! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
+//! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
+//!   entries, and the shape of the configuration file.
+//! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
+//!   [`vault`]: secrets at rest, bound to their place, version and destination.
+//! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
+//!   revocation, discovery.
+//! - [`mail`]: IMAP and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL. [`probe`]: the stages put
+//!   together to *Test incoming* and *Test outgoing*, timed and streamed.
+//! - [`diagnosis`]: from an error to a cause and a remedy; the catalogue is data.
+//! - [`auth`]: who may come in: passwords, throttling.
+//! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
+//!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs, access tokens (with the refresh protocol), the
+//!   configuration file, first-run setup, settings, the doctor.
+//! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
+//!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
+//! - [`cli`]: the command tree; [`cli::serve`] runs the console.
+//!
+//! # How a test run flows
+//!
+//! [`web::pages::mailboxes`] or [`cli::mailbox`] → [`actions::probe`], which queues it by provider, gets the token from
+//! [`actions::access_token`] and runs [`probe`] over [`mail`]; progress goes to the pages through a watch channel, the end into
+//! [`store::reports`] with its [`diagnosis`].
+//!
+//! # How a sign-in flows
+//!
+//! [`web::pages::authorize`] → [`actions::authorize::begin`] makes the attempt; the person goes to the provider and comes back to
+//! `/oauth/callback/{provider}`; [`actions::authorize::finish`] checks what came, in order, and stores a token set only if it belongs
+//! to the expected account.
+//!
+//! # How a token stays alive
+//!
+//! [`actions::access_token`] hands out the stored access token while it lives, else renews it: the attempt is durable before anything
+//! is sent, the answer before anyone is answered, one renewal at a time across processes.
+
 pub mod actions;
 pub mod app;
 pub mod auth;
