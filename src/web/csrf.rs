@@ -284,6 +284,20 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, PageError> {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up_after_half_a_minute() {
+        let begun = tokio::time::Instant::now();
+        let dripping = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"a")), ()))
+        });
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+        let read = read(&headers, Body::from_stream(dripping)).await;
+        assert!(matches!(read, Err(PageError::Bad(_))), "{read:?}");
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+
     #[test]
     fn only_our_own_origin_passes() {
         let own = url::Url::parse("https://console.example/").unwrap();
