@@ -229,7 +229,6 @@ pub(super) async fn pending(app: &App, token: &Token, wanted: Wanted) -> Option<
 }
 
 /// Takes the files of one token in. `None`: nothing waits any more.
-#[expect(clippy::option_option, reason = "waiting, and if so whether it can be read")]
 async fn from_folder(app: &App, id: &TokenId) -> Option<Option<Grant>> {
     let prefix = format!("{id}.");
     let mut waiting = None;
@@ -251,7 +250,6 @@ pub(super) async fn take_in_all(app: &App) {
 }
 
 /// Puts a kept token set into the database. `Some`: it has to wait, and this is what it holds.
-#[expect(clippy::option_option, reason = "waiting, and if so whether it can be read")]
 async fn take_in(app: &App, file: &Path) -> Option<Option<Grant>> {
     let name = file.file_name()?.to_string_lossy().into_owned();
     let (id, generation) = name.split_once('.')?;

@@ -231,7 +231,7 @@ pub async fn address(State(web): State<WebState>, user: CurrentUser) -> Result<R
     only_until_over(&web.app).await?;
     let now = web.base_url();
     // Entra's form refuses http://127.0.0.1 as a redirect address and takes http://localhost.
-    let is_number = now.scheme() == "http" && !now.host_str().is_some_and(|host| host == "localhost");
+    let is_number = now.scheme() == "http" && now.host_str().is_none_or(|host| host != "localhost");
     let proposed = if is_number && !web.app.config.base_url_set {
         format!("http://localhost:{}", web.app.config.listen.port())
     } else {

@@ -59,7 +59,7 @@ pub async fn show(
         .partition(|(_, label, theirs, yours)| !label.is_empty() && theirs != yours);
     ConflictPage {
         heading: format!("{who} changed this in the meantime"),
-        ago: layout.ago(&changed.0),
+        ago: layout.ago(changed.0),
         action: format!("{path}/edit"),
         back: path.to_owned(),
         version: changed.1,

@@ -458,7 +458,7 @@ mod tests {
             let input = form.input(None, &mut errors);
             assert!(errors.is_empty());
             let scopes = crate::model::scopes::parse_scopes(input.scopes.as_deref().unwrap()).unwrap();
-            assert_eq!(scopes.is_empty(), false, "{kind}");
+            assert!(!scopes.is_empty(), "{kind}");
         }
     }
 }

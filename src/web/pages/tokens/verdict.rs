@@ -485,9 +485,8 @@ mod tests {
 
     #[test]
     fn a_sign_in_that_lapses_is_told_in_time() {
-        let active = grant(GrantState::Active);
+        let mut renewed = grant(GrantState::Active);
         let later = NOW.plus(80 * DAY);
-        let mut renewed = active.clone();
         renewed.expires_at = Some(later.plus(60));
         assert!(says(&provider(), Some(&renewed), &[], later).0.starts_with("Lapses on"));
         renewed.refreshed_at = Some(later);
