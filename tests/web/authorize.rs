@@ -558,3 +558,35 @@ async fn on_https_the_flow_cookie_is_pinned_to_this_host() {
     }
     assert!(!cookie.contains("Domain"));
 }
+
+/// PostgreSQL lets two transactions run at once, where SQLite has one writer.
+#[tokio::test]
+async fn on_postgresql_a_return_is_taken_once_too() {
+    let Some(url) = crate::support::databases::new_postgres().await else {
+        eprintln!("PostgreSQL not tried: start with tests/run");
+        return;
+    };
+    let t = TestApp::start_with(&[("MAILGRANT_DATABASE_URL", &url)]).await;
+    let provider = Provider::start(NOW).await;
+    make_provider(&t, &provider).await;
+    let mut admin = t.admin();
+    let page = admin.get("/tokens/new").await;
+    send(&mut admin, &page, "/tokens/new", &[("user", SUPPORT), ("act", "save")]).await;
+    for round in 1..=5 {
+        let (_, leave) = begin(&mut admin, &[]).await;
+        let address = provider.sign_in(&leave, SUPPORT);
+        let path = address.strip_prefix("http://127.0.0.1:8080").unwrap();
+        let mut tabs = [admin.clone(), admin.clone(), admin.clone()];
+        let [a, b, c] = &mut tabs;
+        let (a, b, c) = tokio::join!(a.get(path), b.get(path), c.get(path));
+        assert!([a, b, c].iter().all(|page| page.status == StatusCode::SEE_OTHER));
+        assert_eq!(provider.exchanges(), round);
+    }
+    let before = grant(&t).await;
+    assert!(before.is_some());
+    let (_, leave) = begin(&mut admin, &[]).await;
+    let page = come_back(&mut admin, &provider.sign_in(&leave, "hr@contoso.test")).await;
+    assert_eq!(page.text("h1"), "You signed in as hr@contoso.test");
+    assert_eq!(grant(&t).await, before);
+    assert_eq!(t.app.store.verify_audit().await.unwrap().is_ok(), true);
+}
