@@ -2,7 +2,7 @@
 
 use super::simulator::Rotation;
 use super::{House, open};
-use mailgrant::actions::access_token::{AccessError, How, refresh_now, settle_unanswered};
+use mailgrant::actions::access_token::{AccessError, How, access_token, refresh_now, settle_unanswered};
 use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::Token;
 use serde_json::json;
@@ -15,11 +15,7 @@ use std::time::Duration;
 
 const CUSTOM: TemplateKind = TemplateKind::Custom;
 
-/// The database grows no further, on any connection. Updates in place go on.
-async fn fill(house: &House) {
-    limit(house, 1).await;
-}
-
+/// The database file grows no further than so many pages, on any connection there is.
 async fn limit(house: &House, pages: i64) {
     let pool = house.app.store.raw_pool();
     let mut connections = Vec::new();
@@ -83,12 +79,31 @@ async fn while_another_program_locks_the_database_nothing_is_asked_for() {
     assert_eq!(house.get(&token).await.unwrap().how, How::Refreshed);
 }
 
-/// A token that was renewed while the database could not grow.
+#[tokio::test]
+async fn a_database_that_cannot_grow_loses_nothing_and_heals() {
+    let house = House::new(CUSTOM, Rotation::Strict).await;
+    let token = house.signed_in("support").await;
+    house.clock.advance(3600);
+    limit(&house, 1).await;
+    with_a_big_token(&house);
+    let handed = house.get(&token).await.unwrap();
+    assert_eq!(handed.access_token.expose_secret().len(), 60_007);
+    limit(&house, 1_000_000).await;
+    super::until("it is stored", async || house.grant(&token).await.generation == 2).await;
+    super::until("the file is gone", async || kept(&house).is_empty()).await;
+    assert!(house.sim.is_good(&house.refresh_token(&token).await));
+    // No connection is left in the middle of something.
+    for _ in 0..20 {
+        refresh_now(&house.app, &token).await.unwrap();
+    }
+}
+
+/// A token that was renewed while the disk was full.
 async fn renewed_on_a_full_disk(house: &House) -> Token {
     let token = house.signed_in("support").await;
     settle_unanswered(&house.app).await.unwrap();
     house.clock.advance(3600);
-    fill(house).await;
+    execute(house, NO_RESULT).await;
     with_a_big_token(house);
     let handed = house.get(&token).await.unwrap();
     assert_eq!(handed.access_token.expose_secret().len(), 60_007);
@@ -111,14 +126,15 @@ async fn a_token_set_that_cannot_be_stored_is_kept_beside_the_database() {
     assert_eq!(house.grant(&token).await.generation, 1);
     assert_eq!(house.get(&token).await.unwrap().access_token.expose_secret().len(), 60_007);
     let other = house.another().await;
-    limit(&house, 1).await;
-    for _ in 0..2 {
-        assert!(refresh_now(&house.app, &token).await.is_ok());
+    for app in [&house.app, &other] {
+        let handed = access_token(app, &token, None).await.unwrap();
+        assert_eq!(handed.access_token.expose_secret().len(), 60_007);
+        assert!(refresh_now(app, &token).await.is_ok());
         assert_eq!(house.sim.count(), 1);
     }
 
     // The next start takes it in.
-    limit(&house, 1_000_000).await;
+    execute(&house, "DROP TRIGGER full").await;
     settle_unanswered(&other).await.unwrap();
     assert_eq!(house.grant(&token).await.generation, 2);
     assert!(kept(&house).is_empty());
@@ -133,7 +149,7 @@ async fn a_token_set_that_cannot_be_stored_is_kept_beside_the_database() {
 async fn the_token_set_goes_into_the_database_as_soon_as_there_is_room() {
     let house = House::new(CUSTOM, Rotation::Strict).await;
     let token = renewed_on_a_full_disk(&house).await;
-    limit(&house, 1_000_000).await;
+    execute(&house, "DROP TRIGGER full").await;
     super::until("it is stored", async || house.grant(&token).await.generation == 2).await;
     super::until("the file is gone", async || kept(&house).is_empty()).await;
     assert!(house.sim.is_good(&house.refresh_token(&token).await));
@@ -185,7 +201,7 @@ async fn a_kept_token_set_of_an_older_sign_in_is_not_taken_in() {
     let house = House::new(CUSTOM, Rotation::Strict).await;
     let token = renewed_on_a_full_disk(&house).await;
     let file = fs::read(&kept(&house)[0]).unwrap();
-    limit(&house, 1_000_000).await;
+    execute(&house, "DROP TRIGGER full").await;
     super::until("the file is gone", async || kept(&house).is_empty()).await;
     // Logged out, and signed in anew: generations begin anew, and the file comes back with a restored directory.
     let mut tx = house.app.store.begin().await.unwrap();
