@@ -299,6 +299,11 @@ impl Layout {
         self.zone.time(*at.borrow(), self.now)
     }
 
+    /// The time that a text of a report is (RFC 3339), if it is one.
+    pub fn instant(&self, text: &str) -> Option<Timestamp> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_second()))
+    }
+
     /// `4 minutes ago` within the hour, then as [`Self::time`].
     pub fn ago(&self, at: impl Borrow<Timestamp>) -> Html {
         self.zone.ago(*at.borrow(), self.now)

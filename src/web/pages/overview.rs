@@ -203,8 +203,8 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
             continue;
         }
         let (href, text) = match count {
-            1 => (format!("/mailboxes/{name}"), format!("Mailbox {name}.")),
-            count => ("/mailboxes?state=failing".to_owned(), format!("{} mailboxes.", grouped(count))),
+            1 => (format!("/mailboxes/{name}"), format!("Hits one mailbox, {name}.")),
+            count => ("/mailboxes?state=failing".to_owned(), format!("Hits {} mailboxes.", grouped(count))),
         };
         causes.push(Cause {
             kind: "bad",

@@ -247,8 +247,12 @@ async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Op
 
 /// An entry of the audit as people read it.
 pub fn change_line(row: AuditRow) -> ChangeLine {
+    let who = match row.actor.strip_prefix("user:").unwrap_or(&row.actor) {
+        ours @ ("command line" | "console") => format!("The {ours}"),
+        name => name.to_owned(),
+    };
     ChangeLine {
-        who: row.actor.strip_prefix("user:").unwrap_or(&row.actor).to_owned(),
+        who,
         what: action_words(&row.action),
         detail: row.detail,
         at: row.at,

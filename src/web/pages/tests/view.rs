@@ -394,7 +394,7 @@ fn verdict(run: &Run, settings: &Settings, report: Option<&Report>, view: &RunVi
     }
 }
 
-/// What a passed *Test incoming* found.
+/// What a passed *Test incoming* found. A time is left as it stands in the report, for the page to write in the reader's zone.
 pub fn numbers(report: &Report) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let number = |name: &str| report.facts.get(name).and_then(Value::as_u64);
@@ -407,10 +407,7 @@ pub fn numbers(report: &Report) -> Vec<(String, String)> {
         facts.push(("Unread".to_owned(), text));
     }
     let newest = fact(report, Stage::Newest, "newest_at").and_then(Value::as_str);
-    facts.push((
-        "Newest message".to_owned(),
-        newest.map_or("none".to_owned(), |at| at.replace('T', " ").replace('Z', " UTC")),
-    ));
+    facts.push(("Newest message".to_owned(), newest.unwrap_or("none").to_owned()));
     let junk = match (fact(report, Stage::Junk, "recent").and_then(Value::as_u64), number("junk")) {
         (Some(recent), _) => {
             let days = fact(report, Stage::Junk, "days").and_then(Value::as_u64).unwrap_or(7);
@@ -489,10 +486,24 @@ fn here(id: &str, view: &RunView) -> Option<(String, &'static str)> {
         own::MECHANISM_NOT_OFFERED,
         own::STARTTLS_MISSING,
     ];
+    // Before anybody signs in, only the server's name, port and encryption can be wrong.
+    let reaches = [
+        Stage::Dns,
+        Stage::Tcp,
+        Stage::Tls,
+        Stage::Greeting,
+        Stage::Capability,
+        Stage::Ehlo,
+        Stage::Starttls,
+    ];
+    let at_server = view
+        .steps
+        .iter()
+        .any(|step| step.css == "fail" && reaches.iter().any(|stage| stage.as_str() == step.key));
     match id {
         own::NOT_AUTHORIZED => Some((token()?, "Get authorization token")),
         own::NEEDS_SIGN_IN | own::SCOPE_MISSING | own::DESTINATION_CHANGED => Some((token()?, "Sign in again")),
-        _ if settings.contains(&id) => mailbox(),
+        _ if at_server || settings.contains(&id) => mailbox(),
         _ => token().map(|token| (token, "Open the token")),
     }
 }
