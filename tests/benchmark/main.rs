@@ -37,6 +37,11 @@ fn main() -> Result<()> {
         true => seed::databases(place.path(), sizes)?,
         false => Vec::new(),
     };
+    if wanted("pages") || wanted("start") {
+        for database in &databases {
+            console::add_admin(&database.data)?;
+        }
+    }
     if wanted("pages") {
         pages::measure(&databases, &mut table)?;
     }

@@ -16,7 +16,7 @@ pub const SIZES: [usize; 3] = [100, MIDDLE, LARGE];
 pub const MIDDLE: usize = 10_000;
 const LARGE: usize = 100_000;
 const FIRST: &str = "/mailboxes";
-const LAST: &str = "/mailboxes?last=1";
+const LAST: &str = "/mailboxes?page=last";
 
 const ROUNDS: usize = 7;
 const TIME: Duration = Duration::from_millis(1000);

@@ -51,7 +51,7 @@ pub async fn open(data: &Path) -> Result<App> {
     Ok(App::open(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?)
 }
 
-/// Makes a database of each size, each with an account.
+/// Makes a database of each size.
 pub fn databases(place: &Path, sizes: &[usize]) -> Result<Vec<Database>> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut databases = Vec::new();
@@ -70,7 +70,6 @@ pub fn databases(place: &Path, sizes: &[usize]) -> Result<Vec<Database>> {
             fill(&database).await?;
             fill_bare(&database).await
         })?;
-        super::console::add_admin(&database.data)?;
         eprintln!(
             "{mailboxes} mailboxes and {tokens} tokens made in {:.1} s",
             began.elapsed().as_secs_f64()
