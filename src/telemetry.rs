@@ -36,6 +36,9 @@ const TALKATIVE: [&str; 14] = [
     "tower_sessions_core",
 ];
 
+/// Tells as an error what the step or diagnosis of the same failure says.
+const DOUBLED: &str = "rustls_platform_verifier";
+
 /// How many bytes of a value are kept?
 const VALUE_LIMIT: usize = 1024;
 
@@ -64,7 +67,7 @@ pub fn start(format: LogFormat, default: &str) {
 /// Whether a record may be written at all.
 pub fn is_quiet_enough(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next().unwrap_or_default();
-    !TALKATIVE.contains(&root) || *metadata.level() <= Level::WARN
+    root != DOUBLED && (!TALKATIVE.contains(&root) || *metadata.level() <= Level::WARN)
 }
 
 type Out = Box<dyn Fn() -> Box<dyn Write> + Send + Sync>;

@@ -81,6 +81,8 @@ own!(
     PROVIDER_EMPTY = "console-provider-empty",
     /// The token endpoint answered with a redirect.
     PROVIDER_REDIRECT = "console-provider-redirect",
+    /// The token endpoint asks to come back later, or has a fault of its own.
+    PROVIDER_BUSY = "console-provider-busy",
     /// The token endpoint's answer is not a token response.
     PROVIDER_MALFORMED = "console-provider-malformed",
     /// Too many tests wait already.

@@ -43,6 +43,8 @@ impl Imap {
             }
         })
         .await?;
+        // Of those that came in the same second, the later number is the newer.
+        found.reverse();
         found.sort_by(|a: &MessageSummary, b| b.date.cmp(&a.date));
         Ok(found)
     }

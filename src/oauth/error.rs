@@ -2,6 +2,7 @@
 //! must act, a few that the app itself is broken, and everything else is transient and never destroys a token.
 
 use crate::gate::GateError;
+use crate::secret::RefreshToken;
 use std::time::Duration;
 
 /// What a failure means for the stored token.
@@ -122,7 +123,21 @@ pub struct Malformed {
     pub kind: MalformedKind,
     /// How long to wait.
     pub retry_after: Option<Duration>,
+    /// The refresh token it brought all the same: the one it replaces may be used up.
+    pub salvage: Option<Salvage>,
 }
+
+/// A refresh token out of an answer that is of no other use.
+#[derive(Debug, Clone)]
+pub struct Salvage(pub RefreshToken);
+
+impl PartialEq for Salvage {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for Salvage {}
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -239,6 +254,17 @@ impl OAuthError {
         }
     }
 
+    /// The refresh token that an otherwise useless answer brought, if it is another than the one that was `used`.
+    pub fn refresh_token(&self, used: &RefreshToken) -> Option<&RefreshToken> {
+        match self {
+            Self::Malformed(Malformed {
+                salvage: Some(Salvage(new)),
+                ..
+            }) => Some(new).filter(|new| new.expose_secret() != used.expose_secret()),
+            _ => None,
+        }
+    }
+
     /// How long the provider wants to be left alone, at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -259,6 +285,7 @@ impl OAuthError {
             Self::Destination(_) => Some("console-destination-refused"),
             Self::Plain { .. } => Some("console-plain-refused"),
             Self::Address { .. } => None,
+            Self::Malformed(malformed) if malformed.status == 429 || malformed.status >= 500 => Some("console-provider-busy"),
             Self::Malformed(malformed) => Some(match malformed.kind {
                 MalformedKind::Html => "console-provider-html",
                 MalformedKind::Empty => "console-provider-empty",

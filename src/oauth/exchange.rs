@@ -65,6 +65,7 @@ impl Exchange {
             status: self.status,
             kind,
             retry_after: self.retry_after,
+            salvage: None,
         })
     }
 }

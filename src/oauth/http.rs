@@ -201,6 +201,7 @@ impl Inner {
                         MalformedKind::NotHttp
                     },
                     retry_after: None,
+                    salvage: None,
                 });
             }
         }

@@ -9,10 +9,16 @@ use crate::model::template::TemplateKind;
 use crate::secret::RefreshToken;
 
 /// The scopes to send: what was asked for, so far as it was granted. A strict server refuses a scope the grant doesn't have, and
-/// Microsoft needs one to know which server the new token is for. Empty `granted`: not known, so all that was asked for.
+/// Microsoft needs one to know which server the new token is for.
+///
+/// Empty `granted`: a grant that was brought along, of which nobody knows what it has. Without scopes the answer is for all of it
+/// (RFC 6749, 6), and says whose it is if that is a part; Microsoft is asked for what the token wants.
 pub fn scopes_to_send(kind: TemplateKind, requested: &[String], granted: &[String]) -> Vec<String> {
     if granted.is_empty() {
-        return scopes::normalize_order(kind, requested);
+        return match kind {
+            TemplateKind::Microsoft => scopes::normalize_order(kind, requested),
+            _ => Vec::new(),
+        };
     }
     let all = scopes::with_identity(kind, requested);
     let lost = scopes::missing_scopes(kind, &all, granted);
@@ -54,8 +60,8 @@ mod tests {
         );
         assert_eq!(
             scopes_to_send(TemplateKind::Custom, &requested, &[]),
-            list(&["mail.read", "mail.send", "offline_access"]),
-            "an imported grant: ask for nothing it may not have"
+            list(&[]),
+            "an imported grant: all it has, and nothing it may not have"
         );
     }
 

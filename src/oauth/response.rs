@@ -1,7 +1,7 @@
 //! The token response (RFC 6749, 5.1 and 5.2), taken for what it is: providers answer with numbers as text, with errors under 200, with
 //! web pages, with nothing (OAUTH-10).
 
-use super::error::{MalformedKind, OAuthError, Refused};
+use super::error::{MalformedKind, OAuthError, Refused, Salvage};
 use super::exchange::Exchange;
 use super::mask::Mask;
 use crate::clock::Timestamp;
@@ -46,7 +46,13 @@ impl TokenResponse {
 /// Reads the answer of a token endpoint.
 pub(super) fn read(exchange: &Exchange, mask: &Mask) -> Result<TokenResponse, OAuthError> {
     let document = document(exchange, mask)?;
-    token(&document, exchange.date).map_err(|(member, why)| exchange.malformed(MalformedKind::Member(member, why)))
+    token(&document, exchange.date).map_err(|(member, why)| {
+        let mut error = exchange.malformed(MalformedKind::Member(member, why));
+        if let OAuthError::Malformed(malformed) = &mut error {
+            malformed.salvage = refresh_token(&document).ok().flatten().map(Salvage);
+        }
+        error
+    })
 }
 
 /// The JSON object of a successful answer. An error document is an error whatever the status (F4), and a redirect is never followed.
@@ -176,16 +182,11 @@ fn token(document: &Map<String, Value>, date: Option<Timestamp>) -> Result<Token
         Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
         Some(_) => return Err(("token_type", "is not Bearer")),
     }
-    let refresh_token = match document.get("refresh_token") {
-        Some(Value::String(token)) if !token.is_empty() => Some(RefreshToken::new(visible("refresh_token", token)?)),
-        Some(Value::String(_) | Value::Null) | None => None,
-        Some(_) => return Err(("refresh_token", "is not a text")),
-    };
     Ok(TokenResponse {
         access_token: AccessToken::new(access_token),
         token_type: "Bearer".to_owned(),
         expires_in: lifetime(document.get("expires_in")),
-        refresh_token,
+        refresh_token: refresh_token(document)?,
         scopes: scopes(document.get("scope")),
         id_token: document
             .get("id_token")
@@ -194,6 +195,14 @@ fn token(document: &Map<String, Value>, date: Option<Timestamp>) -> Result<Token
             .map(Nonce::new),
         date,
     })
+}
+
+fn refresh_token(document: &Map<String, Value>) -> Result<Option<RefreshToken>, (&'static str, &'static str)> {
+    match document.get("refresh_token") {
+        Some(Value::String(token)) if !token.is_empty() => Ok(Some(RefreshToken::new(visible("refresh_token", token)?))),
+        Some(Value::String(_) | Value::Null) | None => Ok(None),
+        Some(_) => Err(("refresh_token", "is not a text")),
+    }
 }
 
 /// A token goes into headers and SASL lines: nothing but visible ASCII may be in it.

@@ -1,4 +1,5 @@
 //! Against the real servers of the rig, where it runs (MAILGRANT_TEST_RIG).
 
+mod command_line;
 mod mail;
 mod rig;

@@ -9,6 +9,7 @@ use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::token::{Grant, GrantState, Identity, Token, TokenEventKind};
 use crate::oauth::{Class, OAuthError, TokenResponse};
+use crate::secret::RefreshToken;
 use crate::store::{StoreResult, Tx};
 use tracing::{info, warn};
 
@@ -95,6 +96,20 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, brought: &Brought
     new
 }
 
+/// The grant after an answer whose access token can't be used, though it brought the refresh token that counts from now on.
+pub(super) fn salvaged(app: &App, token: &Token, grant: &Grant, error: &OAuthError, refresh_token: &RefreshToken) -> Grant {
+    let generation = grant.generation + 1;
+    let mut new = Failure::of(error, false).applied_to(app, grant);
+    let place = place::refresh_token(&token.id, generation, &grant.destination);
+    let sealed = app.vault.seal(&place, refresh_token.expose_secret());
+    new.rt_previous = grant.rt_current.clone();
+    new.rt_current = Some((sealed, generation));
+    new.rt_current_proven = false;
+    new.rt_rotated_at = Some(app.clock.now());
+    new.generation = generation;
+    new
+}
+
 /// A new token set on its way into the database.
 #[derive(Clone)]
 pub(super) struct Renewal {
@@ -139,8 +154,12 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
         tx.prune_token_events(&token.id, TokenEventKind::Renewed, RENEWALS_KEPT).await?;
         audit(&mut tx, app, token, format!("generation {}", new.generation), "ok").await?;
     } else if let Some(found) = stored(new) {
-        event(&mut tx, app, token, TokenEventKind::Revoked, format!("{}.", found.title)).await?;
-        audit(&mut tx, app, token, format!("{}: {}", found.id, found.title), "refused").await?;
+        let (kind, outcome) = match new.state {
+            GrantState::Revoked => (TokenEventKind::Revoked, "refused"),
+            _ => (TokenEventKind::Failed, "failed"),
+        };
+        event(&mut tx, app, token, kind, format!("{}.", found.title)).await?;
+        audit(&mut tx, app, token, format!("{}: {}", found.id, found.title), outcome).await?;
     }
     let provider = &renewal.provider;
     if tx.set_provider_problem(&provider.id, None, now).await? {

@@ -54,7 +54,7 @@ impl Kept {
         let sealed = |value: &Option<(Sealed, i64)>| value.as_ref().map(|(sealed, version)| (sealed.0.clone(), *version));
         Self {
             authorized_at: grant.authorized_at,
-            active: grant.state == GrantState::Active,
+            active: grant.state != GrantState::Revoked,
             rt_current: sealed(&grant.rt_current),
             rt_previous: sealed(&grant.rt_previous),
             proven: grant.rt_current_proven,

@@ -144,11 +144,16 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prep
     let ask = async |with: &RefreshToken| refresh::refresh(&app.http, &prepared.client, with, &scopes).await;
     let mut used = prepared.current.clone();
     let mut answer = ask(&used).await;
-    let unknown = matches!(&answer, Err(error) if error.outcome_unknown());
+    let unknown = matches!(&answer, Err(error) if error.outcome_unknown() && error.refresh_token(&used).is_none());
     if unknown {
         // The provider may have rotated: within its grace the same token gives a new one.
         sleep(AGAIN).await;
         answer = ask(&used).await;
+    }
+    if let Err(error) = &answer
+        && let Some(new) = error.refresh_token(&used)
+    {
+        return Ok(outcome::salvaged(app, token, grant, error, new));
     }
     let mut used_previous = false;
     if matches!(&answer, Err(error) if is_invalid_grant(error))
@@ -191,7 +196,7 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prep
     };
     let brought = Brought {
         response: &response,
-        sent: &scopes,
+        sent: if scopes.is_empty() { &token.scopes } else { &scopes },
         rotated,
         used_previous,
         identity,
