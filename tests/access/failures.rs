@@ -89,17 +89,28 @@ async fn nothing_transient_costs_a_token() {
 
 #[tokio::test]
 async fn a_refresh_token_that_comes_with_a_useless_access_token_is_kept_and_the_old_one_not_used_again() {
-    for members in [json!({"access_token": "a\r\nb"}), json!({"access_token": null}), json!({"token_type": "mac"})] {
+    for members in [
+        json!({"access_token": "a\r\nb"}),
+        json!({"access_token": null}),
+        json!({"token_type": "mac"}),
+    ] {
         let house = House::new(CUSTOM, Rotation::Strict).await;
         let token = house.signed_in("support").await;
         let before = house.grant(&token).await;
         house.clock.advance(3600);
         house.sim.next([Fault::But(members.clone())]);
         let error = house.get(&token).await.unwrap_err();
-        assert!(error.is_transient() && error.diagnosis().id == "console-provider-malformed", "{members}: {error:?}");
+        assert!(
+            error.is_transient() && error.diagnosis().id == "console-provider-malformed",
+            "{members}: {error:?}"
+        );
         let grant = house.grant(&token).await;
         assert_eq!((grant.state, house.sim.count()), (GrantState::Failing, 1), "{members}");
-        assert_eq!((&grant.rt_previous, &grant.access_token), (&before.rt_current, &before.access_token), "{members}");
+        assert_eq!(
+            (&grant.rt_previous, &grant.access_token),
+            (&before.rt_current, &before.access_token),
+            "{members}"
+        );
         house.clock.advance(5);
         let handed = house.get(&token).await;
         assert_eq!(handed.unwrap().how, How::Refreshed, "{members}: it was no reuse to the provider");
