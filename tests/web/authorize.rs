@@ -588,5 +588,5 @@ async fn on_postgresql_a_return_is_taken_once_too() {
     let page = come_back(&mut admin, &provider.sign_in(&leave, "hr@contoso.test")).await;
     assert_eq!(page.text("h1"), "You signed in as hr@contoso.test");
     assert_eq!(grant(&t).await, before);
-    assert_eq!(t.app.store.verify_audit().await.unwrap().is_ok(), true);
+    assert!(t.app.store.verify_audit().await.unwrap().is_ok());
 }
