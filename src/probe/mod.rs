@@ -1,7 +1,7 @@
 //! Connection tests, stage by stage.
 //!
 //! [`Steps`] times each stage, keeps what was said during it, streams the report to whoever watches and stops at the first failure.
-//! The stages themselves read in order in [`imap`], [`smtp`] and [`arrived`].
+//! The stages themselves read in order in [`imap()`], [`smtp()`] and [`arrived()`].
 
 mod arrived;
 mod imap;

@@ -52,7 +52,7 @@ pub struct TokenRow {
     pub mailboxes: i64,
 }
 
-/// The state as [`crate::actions::access_token::state`] has it; $1 is now.
+/// The state as [`crate::actions::access_token::state()`] has it; $1 is now.
 macro_rules! state {
     () => {
         "CASE WHEN g.state = 'failing' THEN 'failing'
