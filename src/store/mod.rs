@@ -17,7 +17,7 @@ pub mod users;
 
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyPool, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
 
@@ -136,12 +136,17 @@ impl Store {
         Ok(())
     }
 
-    /// Lets the database finish: checkpoint, then close.
+    /// Lets the database finish: everything into the file, no log beside it.
     pub async fn close(&self) {
-        if self.engine == Engine::Sqlite {
-            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
-        }
         self.pool.close().await;
+        if self.engine == Engine::Sqlite {
+            // Connections of a pool can end at the same moment; then none is the last one, and the log stays. One that is alone takes
+            // it away, unless another process is at work.
+            if let Ok(mut last) = AnyConnection::connect_with(&self.pool.connect_options()).await {
+                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut last).await;
+                let _ = last.close().await;
+            }
+        }
     }
 }
 
