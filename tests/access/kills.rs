@@ -103,21 +103,25 @@ async fn a_hundred_kills_during_renewals_lose_no_grant() {
     let mut phases = house.sim.phases();
     let random = SeededRandom::new(20_261_121);
 
-    // How long does one take until its request arrives?
+    // How long does one take until its request arrives, and from the answer to its end?
     let began = Instant::now();
     let child = mailgrant(&house, &["token", "refresh", "support"]).spawn().unwrap();
     reach(&mut phases, Phase::Arrived).await;
-    let start = u64::try_from(began.elapsed().as_millis()).unwrap();
+    let mut start = u64::try_from(began.elapsed().as_millis()).unwrap();
+    reach(&mut phases, Phase::Rotated).await;
+    let rotated = Instant::now();
     text(&child.wait_with_output().await.unwrap());
+    let mut rest = u64::try_from(rotated.elapsed().saturating_sub(AFTER).as_micros()).unwrap();
 
     let mut killed = [0; 4];
     for round in 0.. {
-        let total: usize = killed.iter().sum();
-        if total == KILLS {
+        if killed.iter().sum::<usize>() == KILLS {
             break;
         }
-        assert!(round < KILLS * 2, "too few of {round} died of the kill: {killed:?}");
-        let moment = MOMENTS[round % 4];
+        assert!(round < KILLS * 4, "too few of {round} died of the kill: {killed:?}");
+        // A quick one is often done before the kill: the moment that was met the least comes next.
+        let next = (0..MOMENTS.len()).min_by_key(|at| killed[*at]).unwrap();
+        let moment = MOMENTS[next];
         while phases.try_recv().is_ok() {}
         let child = mailgrant(&house, &["token", "refresh", "support"]).spawn().unwrap();
         match moment {
@@ -126,11 +130,17 @@ async fn a_hundred_kills_during_renewals_lose_no_grant() {
             Moment::Rotated => reach(&mut phases, Phase::Rotated).await,
             Moment::Answered => {
                 reach(&mut phases, Phase::Rotated).await;
-                tokio::time::sleep(AFTER + Duration::from_micros(below(&random, 20_000))).await;
+                tokio::time::sleep(AFTER + Duration::from_micros(below(&random, rest / 2))).await;
             }
         }
         if kill(child).await {
-            killed[round % 4] += 1;
+            killed[next] += 1;
+        } else {
+            // Measured on a busier machine than this one is by now.
+            (start, rest) = match moment {
+                Moment::BeforeTheRequest => (start - start / 8, rest),
+                _ => (start, rest - rest / 8),
+            };
         }
         // What comes next: another process that asks, a start of the console, the same command.
         match round % 10 {
@@ -154,8 +164,15 @@ async fn a_hundred_kills_during_renewals_lose_no_grant() {
             "round {round}, {moment:?}: the grant is lost with {refresh_token}"
         );
     }
-    // After the answer a quick machine is often done before the kill; the moments before it are met every time.
-    assert!(killed[..3].iter().all(|kills| *kills >= 10), "{killed:?}");
+    eprintln!(
+        "kills: {}",
+        MOMENTS
+            .iter()
+            .zip(killed)
+            .map(|(moment, kills)| format!("{moment:?} {kills}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
     assert_eq!(refresh_now(&app, &token).await.unwrap().how, How::Refreshed);
     app.store.check_integrity().await.unwrap();
     assert!(app.store.verify_audit().await.unwrap().is_ok(), "no half change");
