@@ -3,6 +3,8 @@
 
 pub mod attention;
 pub mod audit;
+pub mod authorizations;
+pub mod grants;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;

@@ -1,0 +1,440 @@
+//! From the entries of a file to what would be stored: everything wrong is found before anything is written.
+
+use super::{ApplyError, Sources};
+use crate::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
+use crate::actions::providers::{self, ProviderInput, check_provider};
+use crate::actions::tokens::{self, TokenInput, check_token};
+use crate::actions::{ActionError, FieldProblem};
+use crate::app::App;
+use crate::model::Name;
+use crate::model::audit::Actor;
+use crate::model::config_file::{ConfigFile, Entry, Problem, SecretSource};
+use crate::model::mailbox::{Mailbox, Pause};
+use crate::model::provider::Provider;
+use crate::model::token::Token;
+use crate::secret::{ClientSecret, Password, RefreshToken};
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use zeroize::Zeroizing;
+
+/// How long may a file with a secret be?
+const LONGEST_SECRET: u64 = 65_536;
+
+/// Everything the file asks for, checked against what is stored.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub providers: Vec<(Option<Provider>, Provider)>,
+    pub tokens: Vec<(Option<Token>, Token, Option<RefreshToken>)>,
+    pub mailboxes: Vec<(Option<Mailbox>, Mailbox)>,
+}
+
+pub(super) async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>) -> Result<Plan, ApplyError> {
+    let mut problems = file.problems.clone();
+    for entries in [&file.providers, &file.tokens, &file.mailboxes] {
+        problems.extend(doubled(entries));
+    }
+    let mut plan = Plan::default();
+    for entry in file.providers.iter().filter(|entry| !entry.faulty) {
+        match plan_provider(app, actor, entry, sources).await? {
+            Ok(planned) => plan.providers.push(planned),
+            Err(found) => problems.extend(found),
+        }
+    }
+    // A broken provider would make every token below it look broken too.
+    let broken: Vec<&str> = names(&file.providers)
+        .filter(|name| !plan.providers.iter().any(|(_, p)| p.name.as_str() == *name))
+        .collect();
+    for entry in file.tokens.iter().filter(|entry| !entry.faulty) {
+        if entry.text("provider").is_some_and(|provider| broken.contains(&provider)) {
+            continue;
+        }
+        match plan_token(app, entry, &plan, sources).await? {
+            Ok(planned) => plan.tokens.push(planned),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let failed: Vec<&str> = names(&file.tokens)
+        .filter(|name| !plan.tokens.iter().any(|(_, t, _)| t.name.as_str() == *name))
+        .collect();
+    let stored: HashMap<Name, Token> = app
+        .store
+        .tokens()
+        .await?
+        .into_iter()
+        .map(|token| (token.name.clone(), token))
+        .collect();
+    for entry in file.mailboxes.iter().filter(|entry| !entry.faulty) {
+        if ["incoming.token", "outgoing.token"]
+            .iter()
+            .any(|key| entry.text(key).is_some_and(|token| failed.contains(&token)))
+        {
+            continue;
+        }
+        match plan_mailbox(app, actor, entry, &plan, &stored, sources).await? {
+            Ok(planned) => plan.mailboxes.push(planned),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(plan);
+    }
+    problems.sort_by_key(|problem| problem.line);
+    Err(ApplyError::File(problems))
+}
+
+fn names(entries: &[Entry]) -> impl Iterator<Item = &str> {
+    entries.iter().filter_map(|entry| entry.text("name"))
+}
+
+fn doubled(entries: &[Entry]) -> Vec<Problem> {
+    let mut seen = HashMap::new();
+    let mut problems = Vec::new();
+    for entry in entries {
+        if let Some(name) = entry.text("name")
+            && let Some(first) = seen.insert(name, entry.line_of("name"))
+        {
+            problems.push(Problem::new(
+                entry.line_of("name"),
+                format!("name \"{name}\" is used already in line {first}"),
+            ));
+        }
+    }
+    problems
+}
+
+type Planned<T> = Result<T, Vec<Problem>>;
+
+/// The name of an entry; without one nothing else about it can be checked.
+fn entry_name(entry: &Entry) -> Planned<Name> {
+    let text = entry.text("name").unwrap_or_default();
+    Name::parse(text).map_err(|error| {
+        let message = if text.is_empty() {
+            "name is missing".to_owned()
+        } else {
+            error.to_string()
+        };
+        vec![Problem::new(entry.line_of("name"), message)]
+    })
+}
+
+fn at_lines(entry: &Entry, problems: Vec<FieldProblem>) -> Vec<Problem> {
+    problems
+        .into_iter()
+        .map(|problem| {
+            let message = problem.message.replace(
+                "tick the box below",
+                "log out and remove the token first, or give the new one another name",
+            );
+            Problem::new(entry.line_of(problem.field), message)
+        })
+        .collect()
+}
+
+/// What is wrong with an entry: a secret that can't be had, and what the rules say of the rest. Where the secret is the trouble already,
+/// the rules needn't say that it is missing.
+fn both(entry: &Entry, secrets: Vec<Problem>, found: Vec<FieldProblem>) -> Vec<Problem> {
+    let mut problems = at_lines(entry, found);
+    problems.retain(|problem| !secrets.iter().any(|secret| secret.line == problem.line));
+    problems.extend(secrets);
+    problems
+}
+
+/// The value of a secret, wherever the file says it is. A line break at its end is forgiven; nothing of it gets into a problem.
+fn secret(entry: &Entry, key: &str, sources: &Sources<'_>) -> Planned<Option<Zeroizing<String>>> {
+    let problem = |message: String| vec![Problem::new(entry.line_of(key), message)];
+    let text = match entry.secret(key).map_err(|problem| vec![problem])? {
+        None => return Ok(None),
+        Some(SecretSource::Inline) => Zeroizing::new(entry.text(key).unwrap_or_default().to_owned()),
+        Some(SecretSource::Env(name)) => Zeroizing::new(
+            (sources.env)(name).ok_or_else(|| problem(format!("{key}_env: the environment has no variable {}", name.escape_default())))?,
+        ),
+        Some(SecretSource::File(path)) => {
+            let path = sources.directory.join(path);
+            let shown = path.display().to_string();
+            let unreadable = |error: std::io::Error| problem(format!("{key}_file: {shown} can't be read: {error}"));
+            let file = std::fs::File::open(&path).map_err(unreadable)?;
+            let meta = file.metadata().map_err(unreadable)?;
+            if meta.is_file() && meta.len() > LONGEST_SECRET {
+                return Err(problem(format!("{key}_file: {shown} is longer than 64 KiB")));
+            }
+            if meta.is_file() && meta.mode() & 0o077 != 0 {
+                tracing::warn!(file = %shown, "A file with a secret can be read by others (mode {:o})", meta.mode() & 0o7777);
+            }
+            let mut text = Zeroizing::new(String::new());
+            file.take(LONGEST_SECRET).read_to_string(&mut text).map_err(unreadable)?;
+            text
+        }
+    };
+    let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if text.is_empty() {
+        return Err(problem(format!("{key} is empty: leave it out to keep the stored one")));
+    }
+    Ok(Some(text))
+}
+
+async fn plan_provider(
+    app: &App,
+    actor: &Actor,
+    entry: &Entry,
+    sources: &Sources<'_>,
+) -> Result<Planned<(Option<Provider>, Provider)>, ApplyError> {
+    let name = match entry_name(entry) {
+        Ok(name) => name,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let current = app.store.provider(&name).await?;
+    let mut input = current.as_ref().map(ProviderInput::of).unwrap_or_default();
+    input.name = name.to_string();
+    let take = |key: &str, into: &mut String| {
+        if let Some(text) = entry.text(key) {
+            text.clone_into(into);
+        }
+    };
+    take("template", &mut input.template);
+    take("tenant", &mut input.tenant);
+    take("cloud", &mut input.cloud);
+    take("client_id", &mut input.client_id);
+    take("client_auth", &mut input.client_auth);
+    take("client_secret_expires", &mut input.client_secret_expires);
+    take("consent_screen", &mut input.consent_screen);
+    take("grant", &mut input.grant);
+    if let Some(scopes) = entry.list("scopes") {
+        input.scopes = Some(scopes.join("\n"));
+    }
+    if let Some(prompt) = entry.text("prompt") {
+        input.prompt = Some(prompt.to_owned());
+    }
+    input.login_hint = entry.flag("login_hint").or(input.login_hint);
+    input.pkce = entry.flag("pkce").or(input.pkce);
+    if let Some(pairs) = entry.pairs("extra_authorize_params") {
+        input.extra_authorize_params = Some(pairs.to_vec());
+    }
+    let before = input.endpoints.clone();
+    let take = |key: &str, into: &mut Option<String>| {
+        if let Some(text) = entry.text(key) {
+            *into = Some(text.to_owned()).filter(|text| !text.is_empty());
+        }
+    };
+    take("authority", &mut input.endpoints.authority);
+    take("graph_url", &mut input.endpoints.graph_url);
+    take("issuer", &mut input.endpoints.issuer);
+    take("authorize_url", &mut input.endpoints.authorize_url);
+    take("token_url", &mut input.endpoints.token_url);
+    take("device_authorization_url", &mut input.endpoints.device_authorization_url);
+    take("revocation_url", &mut input.endpoints.revocation_url);
+    take("admin_consent_url", &mut input.endpoints.admin_consent_url);
+    take("userinfo_url", &mut input.endpoints.userinfo_url);
+    if let Some(required) = entry.flag("iss_required") {
+        input.endpoints.iss_announced = required;
+    }
+    if before.issuer != input.endpoints.issuer && entry.text("token_url").is_none() {
+        // The addresses of another issuer are not this one's.
+        let issuer = input.endpoints.issuer.take();
+        input.endpoints = crate::model::provider::Endpoints {
+            issuer,
+            authority: input.endpoints.authority.take(),
+            ..Default::default()
+        };
+    }
+    let secrets = match secret(entry, "client_secret", sources) {
+        Ok(secret) => {
+            input.client_secret = secret.map(|text| ClientSecret::new(text.as_str()));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
+    if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
+        return Ok(Err(both(entry, secrets, vec![problem])));
+    }
+    let edit = match check_provider(app, &input, current.as_ref()) {
+        Ok(edit) if secrets.is_empty() => edit,
+        Ok(_) => return Ok(Err(secrets)),
+        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
+    };
+    match providers::build(app, actor, edit, current.as_ref()) {
+        Ok(provider) => Ok(Ok((current, provider))),
+        Err(ActionError::Fields(problems)) => Ok(Err(at_lines(entry, problems))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn plan_token(
+    app: &App,
+    entry: &Entry,
+    plan: &Plan,
+    sources: &Sources<'_>,
+) -> Result<Planned<(Option<Token>, Token, Option<RefreshToken>)>, ApplyError> {
+    let name = match entry_name(entry) {
+        Ok(name) => name,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let current = app.store.token(&name).await?;
+    let provider_name = entry
+        .text("provider")
+        .map(str::to_owned)
+        .or_else(|| current.as_ref().map(|token| token.provider.to_string()));
+    let Some(provider_name) = provider_name else {
+        return Ok(Err(vec![Problem::new(
+            entry.line,
+            "provider is missing: name the provider this token is got from",
+        )]));
+    };
+    let planned = plan
+        .providers
+        .iter()
+        .find(|(_, provider)| provider.name.as_str() == provider_name)
+        .map(|(_, provider)| provider.clone());
+    let provider = match (planned, Name::parse(&provider_name)) {
+        (Some(provider), _) => Some(provider),
+        (None, Ok(name)) => app.store.provider(&name).await?,
+        (None, Err(_)) => None,
+    };
+    let Some(provider) = provider else {
+        return Ok(Err(vec![Problem::new(
+            entry.line_of("provider"),
+            format!("there is no provider \"{}\", here or in the file", provider_name.escape_default()),
+        )]));
+    };
+    let grant = match &current {
+        Some(token) => app.store.grant(&token.id).await?,
+        None => None,
+    };
+    let mut input = current.as_ref().map(TokenInput::of).unwrap_or_default();
+    input.name = name.to_string();
+    if let Some(text) = entry.text("grant") {
+        text.clone_into(&mut input.grant);
+    }
+    if let Some(text) = entry.text("user") {
+        text.clone_into(&mut input.user);
+    }
+    if let Some(scopes) = entry.list("scopes") {
+        input.scopes = Some(scopes.join("\n"));
+    }
+    if let Some(prompt) = entry.text("prompt") {
+        input.prompt = Some(prompt.to_owned());
+    }
+    input.shared = entry.flag("shared").unwrap_or(input.shared);
+    let mut secrets = match secret(entry, "refresh_token", sources) {
+        Ok(secret) => {
+            input.refresh_token = secret.map(|text| RefreshToken::new(text.as_str()));
+            Vec::new()
+        }
+        Err(problems) => problems,
+    };
+    if !matches!(entry.secret("password"), Ok(None)) {
+        secrets.push(Problem::new(
+            entry.line_of("password"),
+            "password goes with grant = \"password\", which this version of Mailgrant can't use",
+        ));
+    }
+    let current_grant = current.as_ref().map(|token| (token, grant.as_ref()));
+    match check_token(&input, &provider, current_grant) {
+        Ok(edit) if secrets.is_empty() => {
+            let token = tokens::build(app, &edit, current.as_ref());
+            Ok(Ok((current, token, edit.refresh_token)))
+        }
+        Ok(_) => Ok(Err(secrets)),
+        Err(problems) => Ok(Err(both(entry, secrets, problems))),
+    }
+}
+
+async fn plan_mailbox(
+    app: &App,
+    actor: &Actor,
+    entry: &Entry,
+    plan: &Plan,
+    stored: &HashMap<Name, Token>,
+    sources: &Sources<'_>,
+) -> Result<Planned<(Option<Mailbox>, Mailbox)>, ApplyError> {
+    let name = match entry_name(entry) {
+        Ok(name) => name,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let current = app.store.mailbox(&name).await?;
+    let mut input = current.as_ref().map_or_else(
+        || MailboxInput {
+            enabled: true,
+            ..MailboxInput::default()
+        },
+        MailboxInput::of,
+    );
+    input.name = name.to_string();
+    if let Some(text) = entry.text("address") {
+        text.clone_into(&mut input.address);
+    }
+    if let Some(text) = entry.text("display_name") {
+        text.clone_into(&mut input.display_name);
+    }
+    input.enabled = entry.flag("enabled").unwrap_or(input.enabled);
+    if let Some(tags) = entry.list("tags") {
+        input.tags = tags.to_vec();
+    }
+    let mut secrets = Vec::new();
+    for (table, side, protocol) in [("incoming", &mut input.incoming, "imap"), ("outgoing", &mut input.outgoing, "smtp")] {
+        if entry.has_table(table) {
+            let new = SideInput {
+                protocol: protocol.into(),
+                auth: "oauth2".into(),
+                ..SideInput::default()
+            };
+            if let Err(problems) = plan_side(entry, table, side.get_or_insert(new), sources) {
+                secrets.extend(problems);
+            }
+        }
+    }
+    if let Some(text) = entry.text("incoming.folder") {
+        text.clone_into(&mut input.folder);
+    }
+    if let Some(text) = entry.text("outgoing.from") {
+        text.clone_into(&mut input.from);
+    }
+    if let Some(bcc) = entry.list("outgoing.bcc") {
+        input.bcc = bcc.to_vec();
+    }
+    let edit = match check_mailbox(&input, &app.gate) {
+        Ok(edit) if secrets.is_empty() => edit,
+        Ok(_) => return Ok(Err(secrets)),
+        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
+    };
+    let token = |name: &Name| {
+        plan.tokens
+            .iter()
+            .find(|(_, token, _)| token.name == *name)
+            .map(|(_, token, _)| token)
+            .or_else(|| stored.get(name))
+            .cloned()
+    };
+    match mailboxes::build(app, edit, current.as_ref(), &token) {
+        Ok(mut mailbox) => {
+            if current.as_ref().is_some_and(|current| current.enabled) && !mailbox.enabled {
+                mailbox.paused = Some(Pause {
+                    by: actor.name.clone(),
+                    at: app.clock.now(),
+                    reason: String::new(),
+                });
+                mailbox.state = mailbox.derive_state();
+            }
+            Ok(Ok((current, mailbox)))
+        }
+        Err(problems) => Ok(Err(at_lines(entry, problems))),
+    }
+}
+
+fn plan_side(entry: &Entry, table: &str, side: &mut SideInput, sources: &Sources<'_>) -> Planned<()> {
+    for (key, into) in [
+        ("protocol", &mut side.protocol),
+        ("host", &mut side.host),
+        ("port", &mut side.port),
+        ("security", &mut side.security),
+        ("auth", &mut side.auth),
+        ("token", &mut side.token),
+        ("username", &mut side.username),
+    ] {
+        if let Some(text) = entry.text(&format!("{table}.{key}")) {
+            text.clone_into(into);
+        }
+    }
+    side.password = secret(entry, &format!("{table}.password"), sources)?.map(|text| Password::new(text.as_str()));
+    Ok(())
+}
