@@ -44,7 +44,7 @@ export class Visit {
       ignoreHTTPSErrors: true,
       locale: 'en-GB',
     });
-    it.context.setDefaultTimeout(10_000);
+    it.context.setDefaultTimeout(30_000);
     it.#watch();
     if (script) {
       await it.context.addInitScript(() => {

@@ -59,7 +59,7 @@ export class Console {
     it.child.stdout.on('data', (text) => (it.log += text));
     it.child.stderr.on('data', (text) => (it.log += text));
     it.ended = new Promise((resolve) => it.child.on('close', resolve));
-    for (let tries = 0; tries < 200; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       if (it.child.exitCode !== null) break;
       const ready = await fetch(`http://127.0.0.1:${it.port}/health/ready`).then((r) => r.ok, () => false);
       if (ready) return it;
