@@ -1,8 +1,7 @@
-//! Takes known secrets out of what servers say, before anything of it is kept: the secret itself, its base64 forms, and longer
-//! pieces of either, because servers like to quote the beginning of a line they did not understand.
+//! Takes known secrets out of what servers say, before anything of it is kept: the secret itself, its disguises, and longer pieces of
+//! either, because servers like to quote the beginning of a line they did not understand.
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use crate::secret::disguises;
 use zeroize::Zeroizing;
 
 /// What stands in place of a secret.
@@ -11,7 +10,7 @@ const HIDDEN: &str = "[hidden]";
 const WINDOW: usize = 16;
 /// Every how many characters is a piece looked for?
 const STRIDE: usize = 8;
-/// Shorter secrets would hide half the conversation; their base64 forms are looked for all the same.
+/// Shorter secrets would hide half the conversation; their disguises are looked for all the same.
 const SHORTEST: usize = 4;
 
 /// The secrets of one conversation, in all the forms they may come back in.
@@ -26,14 +25,8 @@ impl Masks {
         }
         self.add_form(secret.to_owned());
         self.add_form(secret.replace('\\', "\\\\").replace('"', "\\\""));
-        for shift in 0..3 {
-            let mut bytes = Zeroizing::new(vec![0; shift]);
-            bytes.extend_from_slice(secret.as_bytes());
-            // Only the digits that the secret alone decides: its neighbours share the first and the last.
-            let (from, to) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
-            for encoded in [STANDARD_NO_PAD.encode(&*bytes), URL_SAFE_NO_PAD.encode(&*bytes)] {
-                self.add_form(encoded.get(from..to).unwrap_or_default().to_owned());
-            }
+        for form in disguises(secret) {
+            self.add_form(form.as_str().to_owned());
         }
     }
 
@@ -86,7 +79,8 @@ fn hide_pieces(text: &[u8], form: &str, hidden: &mut [bool]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::STANDARD;
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
     const TOKEN: &str = "EwBoA8l6BAAU7p9QDpi-secret_token/with+signs.0123456789abcdefghijklmnopqrstuvwxyz";
 

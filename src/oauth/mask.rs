@@ -3,6 +3,7 @@
 
 use super::Client;
 use super::client_auth::basic_text;
+use crate::secret::disguises;
 
 /// What stands where a secret stood.
 const REMOVED: &str = "[removed]";
@@ -24,7 +25,7 @@ const NAMES: &[&str] = &[
 pub(super) struct Mask(Vec<String>);
 
 impl Mask {
-    /// Masks these, as they are and as forms, JSON and the Basic header write them.
+    /// Masks these, as they are, as forms, JSON and the Basic header write them, and disguised.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>, client: &Client<'_>) -> Self {
         let mut forms: Vec<String> = Vec::new();
         for secret in secrets.into_iter().filter(|s| s.len() >= 4) {
@@ -36,6 +37,7 @@ impl Mask {
                 encoded,
                 json.trim_matches('"').to_owned(),
             ]);
+            forms.extend(disguises(secret).iter().map(|form| form.as_str().to_owned()));
         }
         if let Some(secret) = &client.secret {
             forms.push(basic_text(&client.provider.client_id, secret.expose_secret()));
