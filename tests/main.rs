@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod canary;
 mod cli;
 mod oauth;
 mod probe;

@@ -173,16 +173,7 @@ impl TestApp {
 
     /// A browser that was never here.
     pub fn anonymous(&self) -> Browser {
-        Browser {
-            router: self.router.clone(),
-            cookies: BTreeMap::new(),
-            csrf: None,
-            at: None,
-            headers: vec![("sec-fetch-site".into(), "same-origin".into())],
-            host: self.web.base_url().authority().to_owned(),
-            origin: self.web.base_url().origin().ascii_serialization(),
-            peer: "127.0.0.1:40000".parse().unwrap(),
-        }
+        Browser::at(self.router.clone(), &self.web.base_url())
     }
 
     /// Numbers of rows the text of SQL statements counts; for looking at the database from outside.
@@ -211,6 +202,20 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// One that was never at this address before.
+    pub fn at(router: Router, base_url: &url::Url) -> Self {
+        Self {
+            router,
+            cookies: BTreeMap::new(),
+            csrf: None,
+            at: None,
+            headers: vec![("sec-fetch-site".into(), "same-origin".into())],
+            host: base_url.authority().to_owned(),
+            origin: base_url.origin().ascii_serialization(),
+            peer: "127.0.0.1:40000".parse().unwrap(),
+        }
+    }
+
     /// Goes to another service from now on.
     pub fn set_router(&mut self, router: Router) {
         self.router = router;

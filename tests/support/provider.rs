@@ -41,6 +41,10 @@ pub enum Lie {
     BrokenToken,
     /// The revocation endpoint fails.
     RevocationFails,
+    /// The token endpoint says no and throws back what it was sent.
+    Echoes,
+    /// A renewal gives a new refresh token too.
+    Rotates,
 }
 
 struct Code {
@@ -57,6 +61,8 @@ struct Shared {
     lies: Vec<Lie>,
     refresh_tokens: HashSet<String>,
     exchanges: usize,
+    heard: Vec<String>,
+    id_tokens: Vec<String>,
     revoked: Vec<String>,
     made: usize,
     secret: String,
@@ -111,6 +117,16 @@ impl Provider {
     /// How often a code was redeemed, or was tried to be.
     pub fn exchanges(&self) -> usize {
         self.shared.lock().unwrap().exchanges
+    }
+
+    /// The bodies of all requests to the token endpoint.
+    pub fn heard(&self) -> Vec<String> {
+        self.shared.lock().unwrap().heard.clone()
+    }
+
+    /// ID tokens it gave.
+    pub fn id_tokens(&self) -> Vec<String> {
+        self.shared.lock().unwrap().id_tokens.clone()
     }
 
     /// Tokens that were revoked.
@@ -168,7 +184,10 @@ async fn answer(State((url, shared)): State<Shares>, OriginalUri(uri): OriginalU
                 "authorization_response_iss_parameter_supported": true,
             }),
         ),
-        path if path.ends_with("/token") => token(&url, &mut shared, &headers, &form),
+        path if path.ends_with("/token") => {
+            shared.heard.push(String::from_utf8_lossy(&body).into_owned());
+            token(&url, &mut shared, &headers, &form)
+        }
         "/revoke" => {
             if shared.lies.contains(&Lie::RevocationFails) {
                 return json_answer(503, json!({"error": "temporarily_unavailable"}));
@@ -190,6 +209,7 @@ fn token(url: &str, shared: &mut Shared, headers: &HeaderMap, form: &HashMap<Str
         match lie {
             Lie::Refuses(status, document) => return json_answer(*status, document.clone()),
             Lie::WebPage => return ([(header::CONTENT_TYPE, "text/html")], "<h1>canary portal</h1>").into_response(),
+            Lie::Echoes => return json_answer(400, echo(headers, form)),
             Lie::Redirects => return (StatusCode::FOUND, [(header::LOCATION, "https://elsewhere.example/")]).into_response(),
             _ => {}
         }
@@ -219,10 +239,14 @@ fn token(url: &str, shared: &mut Shared, headers: &HeaderMap, form: &HashMap<Str
                 return json_answer(400, json!({"error": "invalid_grant"}));
             }
             shared.made += 1;
-            json_answer(
-                200,
-                json!({"access_token": format!("canary-access-{}", shared.made), "token_type": "Bearer", "expires_in": 3600}),
-            )
+            let mut document =
+                json!({"access_token": format!("canary-access-{}", shared.made), "token_type": "Bearer", "expires_in": 3600});
+            if lies.contains(&Lie::Rotates) {
+                let refresh = format!("canary-refresh-{}", shared.made);
+                shared.refresh_tokens.insert(refresh.clone());
+                document["refresh_token"] = refresh.into();
+            }
+            json_answer(200, document)
         }
         _ => json_answer(400, json!({"error": "unsupported_grant_type"})),
     }
@@ -265,13 +289,27 @@ fn issue(url: &str, shared: &mut Shared, lies: &[Lie], code: &Code) -> Response 
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let mut document = json!({"access_token": access, "token_type": "Bearer", "expires_in": 3600, "scope": scope.join(" ")});
     if id_token {
-        document["id_token"] = format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(&claims)).into();
+        let id_token = format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(&claims));
+        shared.id_tokens.push(id_token.clone());
+        document["id_token"] = id_token.into();
     }
     if let Some(refresh) = refresh {
         shared.refresh_tokens.insert(refresh.clone());
         document["refresh_token"] = refresh.into();
     }
     json_answer(200, document)
+}
+
+/// A refusal with everything that was sent, as it came and decoded.
+fn echo(headers: &HeaderMap, form: &HashMap<String, String>) -> Value {
+    let header = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let decoded = header
+        .as_deref()
+        .and_then(|value| String::from_utf8(STANDARD.decode(value.strip_prefix("Basic ")?).ok()?).ok());
+    let fields: Vec<String> = form.iter().map(|(name, value)| format!("{name} is {value}")).collect();
+    let encoded: Vec<String> = form.values().map(|value| STANDARD.encode(value)).collect();
+    let all = format!("{decoded:?} {header:?} {} {}", encoded.join(" "), fields.join(" "));
+    json!({"error": "server_error", "error_description": all, "error_uri": all, "trace_id": all})
 }
 
 fn json_answer(status: u16, document: Value) -> Response {

@@ -9,7 +9,7 @@ mod links;
 mod mailboxes;
 mod me;
 mod overview;
-mod providers;
+pub mod providers;
 mod server;
 mod session;
 mod setup;
