@@ -506,6 +506,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_on_another_server_that_would_be_sent_secrets_wants_the_secret_again() {
+        let house = house().await;
+        let provider = made(&house).await;
+        let at = |field: &str, address: &str| {
+            let mut input = ProviderInput::of(&provider);
+            let place = match field {
+                "graph_url" => &mut input.endpoints.graph_url,
+                "device_authorization_url" => &mut input.endpoints.device_authorization_url,
+                "revocation_url" => &mut input.endpoints.revocation_url,
+                _ => &mut input.endpoints.userinfo_url,
+            };
+            *place = Some(address.to_owned());
+            input
+        };
+        for field in ["graph_url", "device_authorization_url", "revocation_url", "userinfo_url"] {
+            let elsewhere = at(field, "https://evil.example/x");
+            let found = problems(&house, &elsewhere, Some(&provider));
+            assert!(matches!(&found[..], [("client_secret", _)]), "{field}: {found:?}");
+            let home = at(field, "https://login.microsoftonline.com/x");
+            if field != "graph_url" {
+                assert!(check_provider(&house.app, &home, Some(&provider)).is_ok(), "{field}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn the_same_secret_again_changes_nothing_and_is_nowhere_to_be_read() {
         let house = house().await;
         let provider = made(&house).await;

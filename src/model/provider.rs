@@ -5,6 +5,7 @@ use super::token::{GrantType, Prompt};
 use super::{Date, Name, ProviderId, Sealed, words};
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 words!(
     /// How the client proves itself at the token endpoint (RFC 6749, 2.3; OpenID Connect Core, 9).
@@ -168,14 +169,27 @@ impl Provider {
         ))
     }
 
-    /// What secrets of this provider are bound to (SEC-2, SEC-8): the token endpoint with its tenant, and the issuer. When it
-    /// changes, secrets have to be entered again and grants need a new consent.
+    /// What secrets of this provider are bound to (SEC-2, SEC-8): the token endpoint with its tenant, the issuer, and every other server
+    /// that is sent secrets or tokens. When it changes, secrets have to be entered again and grants need a new consent. A further
+    /// address on the token endpoint's own server changes nothing: that server has the secrets anyway.
     pub fn destination(&self) -> String {
         let endpoints = self.endpoints();
-        format!(
-            "{} {}",
-            endpoints.token_url.unwrap_or_default(),
-            endpoints.issuer.unwrap_or_default()
-        )
+        let origin = |address: &str| Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.origin().ascii_serialization());
+        let token_url = endpoints.token_url.unwrap_or_default();
+        let home = origin(&token_url);
+        let mut others: Vec<String> = [
+            endpoints.revocation_url,
+            endpoints.userinfo_url,
+            endpoints.device_authorization_url,
+            endpoints.graph_url,
+        ]
+        .iter()
+        .flatten()
+        .map(|address| origin(address))
+        .filter(|other| *other != home)
+        .collect();
+        others.sort();
+        others.dedup();
+        [vec![token_url, endpoints.issuer.unwrap_or_default()], others].concat().join(" ")
     }
 }

@@ -273,13 +273,17 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
     }
 }
 
-/// Whether saving this would send secrets elsewhere than they go now: another token address, tenant or issuer (SEC-8).
+/// Whether saving this would send secrets elsewhere than they go now (SEC-8, [`Provider::destination`]).
 pub fn moves(input: &ProviderInput, current: &Provider) -> bool {
     let text = |value: &Option<String>| value.as_deref().map(clean).filter(|text| !text.is_empty());
     let given = Endpoints {
         authority: text(&input.endpoints.authority),
+        graph_url: text(&input.endpoints.graph_url),
         issuer: text(&input.endpoints.issuer),
         token_url: text(&input.endpoints.token_url),
+        device_authorization_url: text(&input.endpoints.device_authorization_url),
+        revocation_url: text(&input.endpoints.revocation_url),
+        userinfo_url: text(&input.endpoints.userinfo_url),
         ..Endpoints::default()
     };
     let moved = Provider {
