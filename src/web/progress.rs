@@ -19,6 +19,8 @@ use tokio_stream::wrappers::ReceiverStream;
 /// How often does a page hear of a run in which nothing happens, and of one in another process?
 const TICK: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(2);
+/// How long does a page rest between two events, however much happens?
+const REST: Duration = Duration::from_millis(100);
 /// How long does a stream live? The browser comes back by itself.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -43,7 +45,14 @@ type Sender = tokio::sync::mpsc::Sender<Result<Event, Infallible>>;
 /// Sends the main part whenever something changed. Ends with the run or with the browser.
 async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) {
     loop {
-        let live = web.app.probes.live(run);
+        let mut live = web.app.probes.live(run);
+        if let Some(live) = &mut live {
+            // What is shown next holds everything up to now.
+            live.progress.mark_unchanged();
+        }
+        if !is_still_in(web, user).await {
+            return;
+        }
         let Ok((main, running)) = main_part(&web.app, user, layout(user), run.as_str()).await else {
             return;
         };
@@ -68,8 +77,16 @@ async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) 
         };
         tokio::select! {
             () = sender.closed() => return,
-            () = wait => {}
+            () = async { tokio::join!(wait, tokio::time::sleep(REST)); } => {}
         }
+    }
+}
+
+/// Whether whoever watches would still be let in: a stream outlives no session and no account.
+async fn is_still_in(web: &WebState, user: &CurrentUser) -> bool {
+    match web.app.store.session_with_user(user.session_hash()).await {
+        Ok(Some((session, now))) => session.lives(web.app.clock.now()) && !now.disabled && now.role == user.user().role,
+        _ => false,
     }
 }
 

@@ -7,7 +7,9 @@ use crate::support::app::{Page, TestApp};
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use mailgrant::actions::users;
 use mailgrant::model::RunId;
+use mailgrant::model::audit::Actor;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -223,6 +225,25 @@ async fn a_page_that_watches_hears_every_step_and_then_the_verdict() {
     let heard = events(&t, "viewer", &run).await.await.unwrap();
     assert!(heard.starts_with("event: end"), "{heard}");
     assert!(!heard.contains(PASSWORD));
+}
+
+/// While nothing happens, the page hears once a second, not as fast as the machine can; and not a word once its reader is shut out.
+#[tokio::test]
+async fn a_stream_rests_while_nothing_happens_and_ends_with_the_account() {
+    let t = TestApp::start().await;
+    let server = silent().await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let run = begin(&t, "hr", "incoming").await;
+    until("connected", || server.open() == 1).await;
+    let watching = events(&t, "operator", &run).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    users::disable(&t.app, &Actor::command_line(), "ossi.lahti@contoso.test")
+        .await
+        .unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(10), watching).await.unwrap().unwrap();
+    let events = heard.matches("\n\n").count();
+    assert!((1..=6).contains(&events), "{events} events");
+    assert!(!heard.contains("event: end"), "the test goes on without them");
 }
 
 #[tokio::test]
