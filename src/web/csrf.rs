@@ -4,6 +4,7 @@
 
 use super::error::PageError;
 use super::guard::{SignedIn, Visit};
+use super::shares::{Share, Shares};
 use super::{ClientAddress, RequestId, WebState, draft, session};
 use crate::model::UserId;
 use crate::vault::sha256;
@@ -15,8 +16,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_sessions::Session;
 
 /// Name of the form field.
@@ -29,6 +33,38 @@ const BODY_LIMIT: usize = 64 * 1024;
 const FIELD_LIMIT: usize = 200;
 /// How long may a body take to arrive?
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// How many forms may arrive at the same time, in all and from one address? With [`BODY_LIMIT`] this is the memory they take, however
+/// slowly somebody sends (DOS-1).
+const ARRIVING: usize = 512;
+/// See [`ARRIVING`].
+const ARRIVING_PER_ADDRESS: usize = 32;
+
+/// The forms that are arriving.
+#[derive(Clone)]
+pub(crate) struct Arriving {
+    all: Arc<Semaphore>,
+    shares: Shares,
+}
+
+impl Default for Arriving {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(ARRIVING)),
+            shares: Shares::default(),
+        }
+    }
+}
+
+impl Arriving {
+    /// One more, until what comes back is dropped.
+    fn take(&self, address: Option<IpAddr>) -> Result<(OwnedSemaphorePermit, Share), PageError> {
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let share = self.shares.take(address, ARRIVING_PER_ADDRESS).ok_or(PageError::TooMany(5))?;
+        let place = Arc::clone(&self.all).try_acquire_owned().map_err(|_| PageError::Busy(5))?;
+        Ok((place, share))
+    }
+}
 
 /// Says that the body was checked; [`super::form::CsrfForm`] reads no other.
 #[derive(Clone, Copy)]
@@ -229,7 +265,10 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
         .into_response());
     }
     let (parts, body) = request.into_parts();
+    let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+    let arriving = web.arriving.take(address).map_err(IntoResponse::into_response)?;
     let bytes = read(&parts.headers, body).await.map_err(IntoResponse::into_response)?;
+    drop(arriving);
     let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).unwrap_or_default();
     if fields.len() > FIELD_LIMIT {
         return Err(PageError::TooLarge.into_response());
@@ -283,6 +322,24 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, PageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn forms_that_dribble_in_take_a_limited_number_of_places() {
+        let arriving = Arriving::default();
+        let at = |n: u8| Some(IpAddr::from([192, 0, 2, n]));
+        let held: Vec<_> = (0..ARRIVING_PER_ADDRESS).map(|_| arriving.take(at(1)).unwrap()).collect();
+        assert!(matches!(arriving.take(at(1)), Err(PageError::TooMany(_))));
+        assert!(arriving.take(at(2)).is_ok(), "another address has its own");
+        drop(held);
+        let addresses = u8::try_from(ARRIVING / ARRIVING_PER_ADDRESS).unwrap();
+        let all: Vec<_> = (0..addresses)
+            .flat_map(|n| (0..ARRIVING_PER_ADDRESS).map(move |_| n))
+            .map(|n| arriving.take(at(n)).unwrap())
+            .collect();
+        assert!(matches!(arriving.take(at(200)), Err(PageError::Busy(_))));
+        drop(all);
+        assert!(arriving.take(at(200)).is_ok());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_given_up_after_half_a_minute() {

@@ -36,6 +36,7 @@ pub mod request;
 pub mod routes;
 pub mod server;
 pub mod session;
+pub mod shares;
 pub mod time;
 
 use crate::app::App;
@@ -72,6 +73,8 @@ pub struct WebState {
     pub(crate) csrf_key: hmac::Key,
     pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
     pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
+    /// Forms that are arriving.
+    pub(crate) arriving: csrf::Arriving,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
     /// Whether somebody chose the public address; else it is a guess from the listen address.
@@ -90,6 +93,7 @@ impl WebState {
             csrf_key: app.vault.derived("csrf"),
             lists: Arc::default(),
             kept: Arc::default(),
+            arriving: csrf::Arriving::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
             address_chosen: Arc::new(AtomicBool::new(address_chosen)),

@@ -2,6 +2,7 @@
 //! limited in all and for each address, and a stop lets requests finish.
 
 use super::Peer;
+use super::shares::Shares;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -10,12 +11,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -60,7 +60,7 @@ impl Default for Limits {
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stopping: CancellationToken) {
     let limits = Arc::new(limits);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let addresses = Addresses::default();
+    let addresses = Shares::default();
     let connections = TaskTracker::new();
     loop {
         let place = tokio::select! {
@@ -131,7 +131,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits:
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(64)
+        .max_concurrent_streams(32)
+        // As much as a form may have, so that a connection that is not read from holds little.
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
         .max_header_list_size(32 * 1024)
         .max_pending_accept_reset_streams(32)
         .max_local_error_reset_streams(128)
@@ -285,42 +288,5 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// How many connections each address has. As many entries as there are connections, at most.
-#[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-impl Addresses {
-    fn take(&self, ip: IpAddr, most: usize) -> Option<Share> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Share {
-            addresses: self.clone(),
-            ip,
-        })
-    }
-}
-
-/// One connection of an address.
-struct Share {
-    addresses: Addresses,
-    ip: IpAddr,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.ip);
-            }
-        }
     }
 }
