@@ -159,6 +159,23 @@ async fn a_panic_becomes_a_page_with_a_reference_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn being_asked_twice_at_once_is_no_reason_to_be_unready() {
+    let t = TestApp::start().await;
+    let asking = (0..32).map(|_| {
+        let mut browser = t.anonymous();
+        tokio::spawn(async move { browser.get("/health/ready").await.status })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        assert_eq!(asked.await.unwrap(), StatusCode::OK);
+    }
+    let left = std::fs::read_dir(t.data_dir()).unwrap();
+    assert!(
+        left.map(Result::unwrap)
+            .all(|file| !file.file_name().to_string_lossy().starts_with("ready"))
+    );
+}
+
+#[tokio::test]
 async fn error_pages_need_no_database() {
     let t = TestApp::start().await;
     let mut browser = t.admin();

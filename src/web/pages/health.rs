@@ -44,9 +44,9 @@ pub async fn ready(State(app): State<App>) -> Response {
     answer(status, &wrong)
 }
 
-/// Whether the data directory takes a file.
+/// Whether the data directory takes a file, of its own for each who asks.
 async fn writes(app: &App) -> bool {
-    let path = app.config.data_dir.join("ready.check");
+    let path = app.config.data_dir.join(format!("ready-{}.check", app.new_id()));
     let written = tokio::fs::write(&path, b"ready\n").await.is_ok();
     tokio::fs::remove_file(&path).await.is_ok() && written
 }
