@@ -2,6 +2,7 @@
 //! stored; it dies after use, after five wrong tries, or after an hour.
 
 use crate::app::App;
+use crate::auth::throttle;
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
 use crate::vault::sha256;
@@ -43,6 +44,8 @@ pub enum CodeTry {
     Wrong,
     /// It is not, and a new one was printed.
     New,
+    /// Too many tries from there: seconds to wait.
+    Wait(i64),
 }
 
 /// Whether setup is open: nobody has an account.
@@ -77,12 +80,16 @@ pub async fn renew_code(app: &App) -> StoreResult<Option<String>> {
 
 /// Checks a code as it was typed. If it is right, the browser that holds `visitor` may make the first account within an hour.
 /// After too many wrong ones the code is dead: the caller prints a new one.
-pub async fn try_code(app: &App, typed: &str, visitor: &str) -> StoreResult<CodeTry> {
+pub async fn try_code(app: &App, typed: &str, visitor: &str, address: &str) -> StoreResult<CodeTry> {
     let typed: String = typed.to_uppercase().chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
+    if let Err(wait) = throttle::take_setup(&mut tx, address, now).await? {
+        return Ok(CodeTry::Wait(wait));
+    }
     let stored: Option<Stored> = tx.setting(CODE).await?.and_then(|text| serde_json::from_str(&text).ok());
     let Some(mut stored) = stored.filter(|stored| now < stored.expires_at) else {
+        tx.commit().await?;
         return Ok(CodeTry::New);
     };
     if bool::from(sha256(&typed).as_bytes().ct_eq(stored.hash.as_bytes())) {
@@ -113,9 +120,10 @@ pub async fn is_proved(app: &App, visitor: &str) -> StoreResult<bool> {
     Ok(proof.is_some_and(|proof| app.clock.now() < proof.expires_at && proof.hash == sha256(visitor)))
 }
 
-/// The first account is made: the proof is used up.
-pub async fn used(app: &App) -> StoreResult<()> {
+/// The first account is made, at this address: the proof is used up.
+pub async fn used(app: &App, email: &str, address: &str) -> StoreResult<()> {
     let mut tx = app.store.begin().await?;
+    throttle::known(&mut tx, email, address, app.clock.now()).await?;
     tx.remove_setting(PROOF).await?;
     tx.remove_setting(CODE).await?;
     tx.commit().await

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::auth::password::{Passwords, check_new};
+use crate::auth::throttle;
 use crate::model::UserId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::user::{Role, Theme, User};
@@ -23,6 +24,9 @@ pub enum UserError {
     /// There are accounts already, so this is not the first.
     #[error("there is an account already")]
     NotFirst,
+    /// Too many tries at the own password: seconds to wait.
+    #[error("too many tries; try again in {0} seconds")]
+    Wait(i64),
     /// Too many passwords are being worked on.
     #[error("too many passwords are being worked on; try again in a moment")]
     Busy,
@@ -137,6 +141,7 @@ pub async fn reset_password(app: &App, passwords: &Passwords, actor: &Actor, ema
     tx.set_password_hash(&user.id, &hash).await?;
     tx.set_user_disabled(&user.id, false).await?;
     tx.delete_sessions_of(&user.id, None).await?;
+    throttle::forgive(&mut tx, &user.email).await?;
     let detail = if user.disabled { "turned on again" } else { "" };
     tx.audit(app.clock.now(), actor, audit("user.reset_password", &user.email, detail))
         .await?;
@@ -154,6 +159,10 @@ pub async fn change_password(
     current: Password,
     new: Password,
 ) -> Result<u64, UserError> {
+    let mut tx = app.store.begin().await?;
+    let counted = throttle::take_own(&mut tx, &user.id, app.clock.now()).await?;
+    tx.commit().await?;
+    counted.map_err(UserError::Wait)?;
     let known = crate::auth::password::length_fits(&current)
         && passwords
             .check(current, Some(&user.password_hash))

@@ -6,9 +6,11 @@
 //! account was signed in from before has a count of its own.
 
 use crate::clock::Timestamp;
+use crate::model::UserId;
 use crate::store::{StoreResult, Tx};
 use crate::vault::sha256;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 /// How many tries may an address make at once?
 const BURST: i64 = 5;
@@ -29,7 +31,8 @@ pub struct Try {
     known: String,
 }
 
-/// Counts a try. `Err` holds the seconds to wait; nothing is counted then.
+/// Counts a try. `Err` holds the seconds to wait; a try while the account waits counts for its address all
+/// the same, so that nobody can lie in wait for the account's next turn.
 pub async fn take(tx: &mut Tx, email: &str, address: &str, now: Timestamp) -> StoreResult<Result<Try, i64>> {
     let network = network(address);
     let person = sha256(email);
@@ -58,11 +61,78 @@ pub async fn take(tx: &mut Tx, email: &str, address: &str, now: Timestamp) -> St
     let address_wait = debt + REFILL - BURST * REFILL;
     let wait = account_wait.max(address_wait);
     if wait > 0 {
+        if address_wait <= 0 {
+            tx.set_throttle(&buckets.address, debt + REFILL, now).await?;
+        }
         return Ok(Err(wait));
     }
     tx.set_throttle(&buckets.account, count + 1, now).await?;
     tx.set_throttle(&buckets.address, debt + REFILL, now).await?;
     Ok(Ok(buckets))
+}
+
+/// Counts a try at the password of somebody who is signed in, wherever they come from. `Err` holds the seconds to wait.
+pub async fn take_own(tx: &mut Tx, user: &UserId, now: Timestamp) -> StoreResult<Result<(), i64>> {
+    take_simply(tx, &format!("own:{user}"), now).await
+}
+
+/// Counts a try at the setup code. `Err` holds the seconds to wait.
+pub async fn take_setup(tx: &mut Tx, address: &str, now: Timestamp) -> StoreResult<Result<(), i64>> {
+    take_simply(tx, &format!("setup:{}", network(address)), now).await
+}
+
+/// 5 at once, then one every 20 seconds.
+async fn take_simply(tx: &mut Tx, bucket: &str, now: Timestamp) -> StoreResult<Result<(), i64>> {
+    let (debt, at) = tx.throttle(bucket, now).await?;
+    let debt = (debt - now.since(at).max(0)).max(0);
+    let wait = debt + REFILL - BURST * REFILL;
+    if wait > 0 {
+        return Ok(Err(wait));
+    }
+    tx.set_throttle(bucket, debt + REFILL, now).await?;
+    Ok(Ok(()))
+}
+
+/// Somebody with this account got in at this address, so strangers can't keep them out of it from there.
+pub async fn known(tx: &mut Tx, email: &str, address: &str, now: Timestamp) -> StoreResult<()> {
+    let known = format!("known:{}:{}", sha256(email), network(address));
+    tx.set_throttle(&known, 0, now).await
+}
+
+/// The account's password was set by somebody who may: its count starts anew.
+pub async fn forgive(tx: &mut Tx, email: &str) -> StoreResult<()> {
+    tx.reset_throttle(&format!("account:{}", sha256(email))).await
+}
+
+/// Lets some of what strangers do into the audit log, and counts the rest: they shall not fill the disk with rows that nobody may
+/// delete. In memory, for this process.
+#[derive(Debug, Default)]
+pub struct Sparing(Mutex<Minute>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    number: i64,
+    written: u64,
+    left_out: u64,
+}
+
+/// How many rows a minute may strangers cause?
+const ROWS: u64 = 20;
+
+impl Sparing {
+    /// Whether to write a row now; then, how many were left out before it.
+    pub fn take(&self, now: Timestamp) -> Option<u64> {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.number != now.0 / 60 {
+            (minute.number, minute.written) = (now.0 / 60, 0);
+        }
+        if minute.written >= ROWS {
+            minute.left_out += 1;
+            return None;
+        }
+        minute.written += 1;
+        Some(std::mem::take(&mut minute.left_out))
+    }
 }
 
 /// After a success: both counts start anew, and the address is known to the account.
@@ -86,7 +156,18 @@ fn network(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::network;
+    use super::{ROWS, Sparing, network};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn what_strangers_do_is_counted_where_it_is_not_written() {
+        let sparing = Sparing::default();
+        let at = |second: i64| Timestamp(1_000_020 + second);
+        let written = (0..100).filter(|_| sparing.take(at(0)).is_some()).count();
+        assert_eq!(written as u64, ROWS);
+        assert_eq!(sparing.take(at(60)), Some(100 - ROWS));
+        assert_eq!(sparing.take(at(61)), Some(0));
+    }
 
     #[test]
     fn a_network_of_ipv6_counts_as_one() {

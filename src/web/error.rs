@@ -315,6 +315,7 @@ impl From<UserError> for PageError {
     fn from(error: UserError) -> Self {
         match error {
             UserError::Store(error) => error.into(),
+            UserError::Wait(seconds) => Self::TooMany(seconds),
             UserError::Busy => Self::Busy(crate::auth::password::BUSY),
             UserError::Unknown(email) => Self::Missing(format!("There is no account for {email}.")),
             other => Self::Conflict(format!("{other}.")),

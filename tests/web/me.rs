@@ -83,3 +83,23 @@ async fn open_sessions_are_listed_and_can_be_ended() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert_eq!(t.operator().get("/me").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_stolen_session_does_not_guess_the_password_at_leisure() {
+    let t = TestApp::start().await;
+    let mut thief = t.admin();
+    let guess = [("current", "guess number one two"), ("password", "xk2-vale-9tr-moss")];
+    for _ in 0..5 {
+        assert_eq!(
+            thief.post("/me/password", &guess).await.text(".summary li"),
+            "Current password is wrong"
+        );
+    }
+    let before = t.web.passwords.computed();
+    let page = thief.post("/me/password", &guess).await;
+    assert_eq!(page.text(".summary li"), "Too many tries. Try again in 20 seconds");
+    assert_eq!(t.web.passwords.computed(), before, "it costs nobody a place in the queue");
+    t.clock.advance(20);
+    let right = [("current", PASSWORD), ("password", "xk2-vale-9tr-moss")];
+    assert_eq!(thief.post("/me/password", &right).await.status, StatusCode::SEE_OTHER);
+}

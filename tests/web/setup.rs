@@ -102,6 +102,11 @@ async fn a_code_dies_after_five_wrong_tries_an_hour_or_its_use() {
     }
     let second = logs.setup_code().unwrap();
     assert_ne!(first, second);
+    // Nobody makes it print codes faster than they can be read.
+    let page = browser.post("/setup", &[("code", &first)]).await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(logs.setup_code().unwrap(), second);
+    t.clock.advance(20);
     assert_eq!(
         browser.post("/setup", &[("code", &first)]).await.status,
         StatusCode::UNPROCESSABLE_ENTITY

@@ -117,6 +117,35 @@ async fn an_account_slows_many_addresses_down_but_never_keeps_its_owner_out() {
 }
 
 #[tokio::test]
+async fn nobody_lies_in_wait_for_the_next_turn_of_an_account() {
+    let t = TestApp::start().await;
+    for i in 0..20 {
+        attempt(&mut from(&t, &format!("198.51.100.{i}")), MAIJA, "short").await;
+    }
+    // The account waits; one address knocks all the time, and pays for it.
+    for _ in 0..100 {
+        let page = attempt(&mut from(&t, "203.0.113.7"), MAIJA, "short").await;
+        assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    t.clock.advance(20);
+    let page = attempt(&mut from(&t, "203.0.113.7"), MAIJA, "short").await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "its next turn after 20 seconds");
+    t.clock.advance(40);
+    for _ in 0..10 {
+        attempt(&mut from(&t, "203.0.113.7"), MAIJA, "short").await;
+    }
+    let page = attempt(&mut from(&t, "192.0.2.9"), MAIJA, PASSWORD).await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS, "the guesser had this turn");
+    // A reset on the command line gives the owner the next one at once.
+    let password = mailgrant::secret::Password::new("xk2-vale-9tr-moss");
+    users::reset_password(&t.app, &t.web.passwords, &Actor::command_line(), MAIJA, password)
+        .await
+        .unwrap();
+    let page = attempt(&mut from(&t, "192.0.2.9"), MAIJA, "xk2-vale-9tr-moss").await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn forwarded_headers_do_not_help_a_guesser_unless_the_proxy_is_ours() {
     let t = TestApp::start().await;
     for i in 0..6 {

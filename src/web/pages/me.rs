@@ -201,6 +201,14 @@ async fn refuse(web: &WebState, user: &CurrentUser, form: ProfileForm, error: Us
             errors.add(field, message);
             MePage::new(web, user, form, errors).await?.refused()
         }
+        UserError::Wait(seconds) => {
+            let mut errors = FieldErrors::default();
+            errors.add(
+                "current",
+                format!("Too many tries. Try again in {}", crate::web::error::wait(seconds)),
+            );
+            MePage::new(web, user, form, errors).await?.refused()
+        }
         other => Err(other.into()),
     }
 }

@@ -105,9 +105,10 @@ pub async fn code(State(app): State<App>, visit: Visit) -> Result<Response, Page
 /// `POST /setup`: checks it.
 pub async fn try_code(State(app): State<App>, visit: Visit, CsrfForm(form): CsrfForm<CodeForm>) -> Result<Response, PageError> {
     only_while_open(&app).await?;
-    match setup::try_code(&app, &form.code, &visit.visitor).await? {
+    match setup::try_code(&app, &form.code, &visit.visitor, &visit.address).await? {
         CodeTry::Right => return to("/setup/admin"),
         CodeTry::New => print_code(&app, true).await?,
+        CodeTry::Wait(seconds) => return Err(PageError::TooMany(seconds)),
         CodeTry::Wrong => {}
     }
     let mut errors = FieldErrors::default();
@@ -188,7 +189,7 @@ pub async fn create_admin(
         };
         match users::create(app, &web.passwords, &actor, new).await {
             Ok(user) => {
-                setup::used(app).await?;
+                setup::used(app, &user.email, &visit.address).await?;
                 visit.begin_session(user.id.as_str()).await.map_err(PageError::internal)?;
                 return to("/setup/address");
             }
