@@ -2,6 +2,7 @@
 
 use crate::actions::access_token::flight::Flights;
 use crate::actions::probe::Desk;
+use crate::auth::throttle::Sparing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
@@ -37,6 +38,8 @@ pub struct App {
     pub probes: Desk,
     /// Renewals under way in this process.
     pub flights: Flights,
+    /// How much of what strangers do is written to the audit log.
+    pub strangers: Arc<Sparing>,
     /// Set when the process is asked to stop.
     pub stopping: CancellationToken,
     /// Work that has to be finished before it stops: renewals, tests.
@@ -63,6 +66,7 @@ impl App {
             http,
             probes: Desk::default(),
             flights: Flights::default(),
+            strangers: Arc::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })

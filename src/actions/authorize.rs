@@ -29,6 +29,8 @@ use subtle::ConstantTimeEq;
 
 /// How long may a sign-in take, in seconds?
 pub const LIFETIME: i64 = 10 * 60;
+/// How often may a sign-in link be started?
+const LINK_STARTS: i64 = 20;
 /// For how long are ended sign-ins kept, in seconds?
 const KEPT: i64 = 7 * 86_400;
 
@@ -52,6 +54,9 @@ pub enum BeginError {
     /// The provider's record lacks something.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
+    /// This sign-in link was started too often (OAUTH-15).
+    #[error("this link was started {LINK_STARTS} times")]
+    LinkWornOut,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -115,6 +120,11 @@ pub async fn begin(
     };
     let mut tx = app.store.begin().await?;
     tx.delete_old_authorizations(now.plus(-KEPT)).await?;
+    if let Some(link) = &authorization.link_id
+        && tx.count_authorizations_of_link(&token.id, link).await? >= LINK_STARTS
+    {
+        return Err(BeginError::LinkWornOut);
+    }
     tx.insert_authorization(&authorization).await?;
     let detail = format!("prompt {}", if prompt == Prompt::Unsent { "not sent" } else { prompt.as_str() });
     audit(app, &mut tx, actor, "token.authorize.begin", token, detail, "ok").await?;
@@ -264,10 +274,18 @@ fn other_window(attempt: &Authorization, evidence: &Evidence<'_>) -> Option<&'st
 
 async fn unknown(app: &App, evidence: &Evidence<'_>, why: &str) -> Result<Returned, ActionError> {
     tracing::warn!(reason = why, "Refused a return from a sign-in: {why}");
+    // Anybody can cause this, without an account.
+    let Some(left_out) = app.strangers.take(app.clock.now()) else {
+        return Ok(Outcome::Unknown.into());
+    };
+    let detail = match left_out {
+        0 => why.to_owned(),
+        n => format!("{why}; {n} more before it are only in the log"),
+    };
     let entry = AuditEntry {
         action: "token.authorize.finish",
         target: String::new(),
-        detail: why.to_owned(),
+        detail,
         outcome: "refused",
     };
     app.store.audit(app.clock.now(), evidence.actor, entry).await?;

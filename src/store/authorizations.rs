@@ -93,6 +93,17 @@ impl Store {
 }
 
 impl Tx {
+    /// How many sign-ins this link has started.
+    pub async fn count_authorizations_of_link(&mut self, token: &TokenId, link: &str) -> StoreResult<i64> {
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM authorizations WHERE token_id = $1 AND link_id = $2")
+                .bind(token.as_str())
+                .bind(link)
+                .fetch_one(&mut ***self)
+                .await?,
+        )
+    }
+
     /// Adds an authorization on its way.
     pub async fn insert_authorization(&mut self, a: &Authorization) -> StoreResult<()> {
         sqlx::query(

@@ -590,3 +590,18 @@ async fn on_postgresql_a_return_is_taken_once_too() {
     assert_eq!(grant(&t).await, before);
     assert!(t.app.store.verify_audit().await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn strangers_who_return_from_nowhere_do_not_fill_the_audit_log() {
+    let (t, _provider) = house().await;
+    let before = t.count("SELECT COUNT(*) FROM audit").await;
+    let mut stranger = t.anonymous();
+    for _ in 0..100 {
+        stranger.get("/oauth/callback/idp?code=x&state=y").await;
+    }
+    assert_eq!(t.count("SELECT COUNT(*) FROM audit").await - before, 20);
+    t.clock.advance(60);
+    stranger.get("/oauth/callback/idp?code=x&state=y").await;
+    let row = t.app.store.audit_rows(1).await.unwrap().remove(0);
+    assert!(row.detail.contains("80 more before it are only in the log"), "{row:?}");
+}

@@ -173,3 +173,23 @@ async fn the_code_is_kept_hashed_and_shown_once() {
     assert!(!audit.contains(code));
     assert_eq!(t.viewer().post("/tokens/support/links", &[]).await.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_link_wears_out_before_it_fills_the_disk() {
+    let (t, _provider) = house().await;
+    let path = make(&t).await;
+    let mut stranger = t.anonymous();
+    open(&mut stranger, &path).await;
+    for _ in 0..20 {
+        assert_eq!(stranger.post(&path, &[]).await.status, StatusCode::SEE_OTHER);
+    }
+    let page = stranger.post(&path, &[]).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(
+        page.words()
+            .contains("This link was started too often. Ask Maija Korhonen for a new one.")
+    );
+    // Another one does not suffer for it.
+    let path = make(&t).await;
+    assert_eq!(stranger.post(&path, &[]).await.status, StatusCode::SEE_OTHER);
+}

@@ -108,6 +108,8 @@ pub(super) async fn leave(
                 .link(&routes::provider(provider.name.as_str()), "Open the provider");
             user.redirect_with(&routes::token(token.name.as_str()), flash).await
         }
+        // Only a link wears out.
+        Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
 }

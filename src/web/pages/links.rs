@@ -164,6 +164,10 @@ pub async fn start(
                 link.created_by
             )))
         }
+        Err(BeginError::LinkWornOut) => Err(PageError::Conflict(format!(
+            "This link was started too often. Ask {} for a new one.",
+            link.created_by
+        ))),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
 }
