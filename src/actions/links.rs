@@ -1,6 +1,7 @@
 //! Sign-in links `/l/{code}` (OAUTH-15; `ux.md`, 6.18): for people without an account here, for a private window, and for
 //! `token authorize`. A link is for one token and one sign-in, ends after 72 hours at the latest, and can be taken back.
 
+use super::authorize::Outcome;
 use super::tokens::audit;
 use super::{ActionError, settings};
 use crate::app::App;
@@ -39,6 +40,14 @@ pub fn state(link: &Link, now: Timestamp) -> LinkState {
         LinkState::Ended
     } else {
         LinkState::Ready
+    }
+}
+
+/// The prompt of the next sign-in through a link. After another account's the provider would hand that one back without asking.
+pub fn next_prompt(link: &Link) -> Prompt {
+    match Outcome::read(&link.outcome, &link.detail) {
+        Some(Outcome::DifferentAccount { .. } | Outcome::DifferentTenant { .. }) => Prompt::SelectAccount,
+        _ => link.prompt,
     }
 }
 

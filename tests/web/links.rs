@@ -1,7 +1,8 @@
 //! Sign-in links: for people without an account, once, for one account, and nothing else of the console.
 
-use super::authorize::{SUPPORT, come_back, grant, house, signed_in, token};
+use super::authorize::{SUPPORT, begin, come_back, grant, house, signed_in, token};
 use crate::support::app::{Browser, Page, TestApp};
+use crate::support::provider::parameter;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use mailgrant::model::token::Link;
@@ -118,9 +119,11 @@ async fn another_account_through_a_link_changes_nothing_and_the_link_stays_good(
     assert!(page.words().contains("This link is for support@contoso.test, so nothing changed."));
     assert!(!page.has("form") && !page.has("a.btn"), "no overrule behind a link");
     assert_eq!(grant(&t).await, before);
-    // Only the browser that pressed the button may come back.
+    // Asked for consent only, the provider would take the other account again; and only the browser that pressed the button may come back.
+    assert_eq!(parameter(&leave, "prompt").as_deref(), Some("consent"));
     open(&mut stranger, &path).await;
     let leave = press(&mut stranger, &path).await;
+    assert_eq!(parameter(&leave, "prompt").as_deref(), Some("select_account"));
     let address = provider.sign_in(&leave, SUPPORT);
     let mut other = t.anonymous();
     assert_eq!(come_back(&mut other, &address).await.text("h1"), "This sign-in is too old");
@@ -192,4 +195,22 @@ async fn a_link_wears_out_before_it_fills_the_disk() {
     // Another one does not suffer for it.
     let path = make(&t).await;
     assert_eq!(stranger.post(&path, &[]).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_link_made_on_the_page_before_leaving_keeps_the_prompt_chosen_for_this_once() {
+    let (t, _provider) = house().await;
+    let mut admin = t.admin();
+    let (path, _) = begin(&mut admin, &[("prompt", "login")]).await;
+    let fields = admin.get(&path).await.form("/tokens/support/links");
+    let prompt: Vec<_> = fields
+        .iter()
+        .filter(|(name, _)| name == "prompt")
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let page = admin.post("/tokens/support/links", &prompt).await;
+    let path = page.text("#link").strip_prefix("http://127.0.0.1:8080").unwrap().to_owned();
+    let mut stranger = t.anonymous();
+    open(&mut stranger, &path).await;
+    assert_eq!(parameter(&press(&mut stranger, &path).await, "prompt").as_deref(), Some("login"));
 }

@@ -152,7 +152,16 @@ pub async fn start(
     }
     let provider = web.app.store.provider_by_id(&token.provider_id).await?.ok_or_else(no_such_link)?;
     let actor = visit.actor(&format!("link:{}", link.id), "Someone with the sign-in link");
-    match authorize::begin(&web.app, &actor, &token, &provider, Some(link.prompt), Mode::Link(&link)).await {
+    match authorize::begin(
+        &web.app,
+        &actor,
+        &token,
+        &provider,
+        Some(links::next_prompt(&link)),
+        Mode::Link(&link),
+    )
+    .await
+    {
         Ok(begun) => {
             set_flow_cookie(&web, &visit, &begun.authorization.id, begun.flow.expose_secret());
             Ok(Redirect::to(&format!("/l/{code}/{}", begun.authorization.id)).into_response())
