@@ -261,6 +261,9 @@ pub fn change_line(row: AuditRow) -> ChangeLine {
 
 /// An action as a verb: `mailbox.create` is "added".
 pub fn action_words(action: &str) -> String {
+    if action == "link.create" {
+        return "made a sign-in link for".to_owned();
+    }
     let known = match action.rsplit('.').next().unwrap_or(action) {
         "create" => "added",
         "update" => "changed",
@@ -271,6 +274,12 @@ pub fn action_words(action: &str) -> String {
         "test_stop" => "stopped a test of",
         "peek" => "looked at senders and subjects of",
         "authorize" => "signed in for",
+        "begin" => "began a sign-in for",
+        "finish" => "came back from a sign-in for",
+        "cancel" => "cancelled a sign-in for",
+        "hand_out" => "handed out an access token of",
+        "check" => "checked",
+        "withdraw" => "withdrew a sign-in link for",
         "refresh" => "renewed",
         "import" => "brought along",
         "remove" => "logged out and removed",
