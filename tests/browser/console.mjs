@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { binary, rig } from './rig.mjs';
+import { binary, newDatabase, query, rig, run } from './rig.mjs';
 
 /** The first admin of every console here. */
 export const ADMIN = { name: 'Aino Virtanen', email: 'aino@rig.test', password: 'a lake under thin ice' };
@@ -18,20 +18,6 @@ function freePort() {
       const { port } = probe.address();
       probe.close(() => resolve(port));
     });
-  });
-}
-
-/** Runs a program to its end; resolves to its standard output. */
-function run(program, args, { env, input = '' }) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (text) => (out += text));
-    child.stderr.on('data', (text) => (err += text));
-    child.on('error', reject);
-    child.on('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`mailgrant ${args.join(' ')} ended with ${code}: ${err}${out}`))));
-    child.stdin.end(input);
   });
 }
 
@@ -67,6 +53,19 @@ export class Console {
     }
     await it.stop();
     throw new Error(`the console did not get ready:\n${it.log}`);
+  }
+
+  /** Starts one on a PostgreSQL database of its own, which can be looked into while it runs. */
+  static async startOnPostgres() {
+    const url = await newDatabase();
+    const it = await Console.start({ MAILGRANT_DATABASE_URL: url });
+    it.database = url;
+    return it;
+  }
+
+  /** The stored row of a token's grant, to the last byte; empty without one. */
+  grant(token) {
+    return query(this.database, `SELECT row_to_json(grants) FROM grants JOIN tokens ON tokens.id = grants.token_id WHERE tokens.name = '${token}'`);
   }
 
   /** The newest setup code in the log. */

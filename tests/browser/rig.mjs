@@ -1,4 +1,5 @@
 // What the browser tests know of the test rig: its rig.json, and its control server.
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -28,6 +29,31 @@ export const rig = JSON.parse(readFileSync(setting('MAILGRANT_TEST_RIG'), 'utf8'
 
 /** Leaves the mark that says Chromium really ran. */
 export const markRun = () => writeFileSync(join(rig.ran, 'chromium'), '');
+
+/** Runs a program to its end; resolves to its standard output. */
+export function run(program, args, { env, input = '' } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (text) => (out += text));
+    child.stderr.on('data', (text) => (err += text));
+    child.on('error', reject);
+    child.on('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${program} ${args.join(' ')} ended with ${code}: ${err}${out}`))));
+    child.stdin.on('error', () => {}); // a program that reads nothing may be gone already
+    child.stdin.end(input);
+  });
+}
+
+/** What a statement yields in the rig's PostgreSQL, one row a line. */
+export const query = (url, sql) => run('psql', ['--no-psqlrc', '-qAt', '--set=ON_ERROR_STOP=1', `--command=${sql}`, url]);
+
+/** A new, empty database there. */
+export async function newDatabase() {
+  const name = `browser_${randomBytes(6).toString('hex')}`;
+  await query(rig.postgres_url, `CREATE DATABASE ${name}`);
+  return rig.postgres_url.replace(/[^/]*$/, name);
+}
 
 /** Asks the control server. */
 export async function control(path, body) {

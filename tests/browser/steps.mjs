@@ -99,11 +99,6 @@ token = "${name}"`);
   return lines.join('\n\n');
 }
 
-/** What `token show` says, which holds no secret, and the access token that is stored. */
-export async function stored(console, name) {
-  return { ...JSON.parse(await console.command(['token', 'show', name, '--json'])), access: await console.command(['token', 'get', name]) };
-}
-
 /** A form came back: the title says so, the summary has the keyboard and names every error in the words at its field. */
 export async function refused(visit, title, messages) {
   const { page } = visit;
