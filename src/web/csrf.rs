@@ -117,6 +117,9 @@ pub(super) async fn gate(State(web): State<WebState>, mut request: Request, next
     if is_open(request.uri().path()) {
         return next.run(request).await;
     }
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
+        return nul().into_response();
+    }
     let (host, headers) = (host(&request), request.headers().clone());
     let (visit, was) = match visit(&web, request.extensions(), host, headers).await {
         Ok(found) => found,
@@ -208,9 +211,14 @@ fn visitor(web: &WebState, visit: &Visit) -> String {
     let is_ours = |value: &String| value.len() == 22 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     visit.cookie(names.visitor).filter(is_ours).unwrap_or_else(|| {
         let value = web.app.random.base64url(16);
-        visit.set_cookie(&names.build(names.visitor, &value, None));
+        set_visitor(web, visit, &value);
         value
     })
+}
+
+/// Gives the visitor's browser this value. What proves something must hang on a value that nobody can have planted before.
+pub(super) fn set_visitor(web: &WebState, visit: &Visit, value: &str) {
+    visit.set_cookie(&web.cookies.build(web.cookies.visitor, value, None));
 }
 
 fn host(request: &Request) -> String {
@@ -273,6 +281,9 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     if fields.len() > FIELD_LIMIT {
         return Err(PageError::TooLarge.into_response());
     }
+    if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(nul().into_response());
+    }
     let in_header = parts.headers.get(HEADER).and_then(|value| value.to_str().ok());
     let in_field = fields.iter().find(|(name, _)| name == FIELD).map(|(_, value)| value.as_str());
     let sent = in_header.or(in_field).unwrap_or_default().to_owned();
@@ -288,6 +299,11 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
         Some(owner) if ours => Err(draft::answer(visit, &owner, request.uri().path(), fields).await),
         _ => Err(PageError::StaleForm(visit.referer()).into_response()),
     }
+}
+
+/// No text of ours has one, and PostgreSQL takes none.
+fn nul() -> PageError {
+    PageError::Bad("It holds a NUL character. Nothing was changed.".into())
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, PageError> {

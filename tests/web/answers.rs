@@ -159,6 +159,19 @@ async fn a_panic_becomes_a_page_with_a_reference_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_nul_character_is_refused_before_a_database_chokes_on_it() {
+    let t = TestApp::start().await;
+    let mut admin = t.admin();
+    for path in ["/mailboxes?q=a%00b", "/tests/%00", "/tokens?q=%00"] {
+        assert_eq!(admin.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+    let mut stranger = t.anonymous();
+    let page = stranger.post("/login", &[("email", "a\0b"), ("password", "x")]).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.words().contains("It holds a NUL character."), "{}", page.words());
+}
+
+#[tokio::test]
 async fn being_asked_twice_at_once_is_no_reason_to_be_unready() {
     let t = TestApp::start().await;
     let asking = (0..32).map(|_| {

@@ -16,6 +16,7 @@ async fn prove(browser: &mut Browser, logs: &Logs) {
     let code = logs.setup_code().unwrap();
     let page = browser.post("/setup", &[("code", &code)]).await;
     assert_eq!(page.location().as_deref(), Some("/setup/admin"));
+    browser.visit("/setup/admin").await;
 }
 
 #[tokio::test]
@@ -143,6 +144,22 @@ async fn the_database_does_not_hold_the_code() {
     let code = logs.setup_code().unwrap();
     let stored = t.app.store.setting("setup.code").await.unwrap().unwrap();
     assert!(!stored.contains(&code) && !stored.contains(&code.replace('-', "")));
+}
+
+#[tokio::test]
+async fn a_cookie_planted_before_is_worth_nothing_after_the_code() {
+    let logs = Logs::keep();
+    let t = TestApp::fresh().await;
+    let mut attacker = t.anonymous();
+    attacker.visit("/setup").await;
+    let mut owner = t.anonymous();
+    owner.cookies = attacker.cookies.clone();
+    prove(&mut owner, &logs).await;
+    assert_eq!(attacker.get("/setup/admin").await.location().as_deref(), Some("/setup"));
+    assert_eq!(
+        owner.post("/setup/admin", &ADMIN).await.location().as_deref(),
+        Some("/setup/address")
+    );
 }
 
 #[tokio::test]

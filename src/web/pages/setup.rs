@@ -10,12 +10,12 @@ use crate::model::audit::Actor;
 use crate::model::user::{Permission, Role};
 use crate::secret::Password;
 use crate::telemetry::NOTICE;
-use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean};
 use crate::web::guard::{CurrentUser, Visit};
 use crate::web::page::{Layout, Page};
 use crate::web::routes::{Access, Routes};
+use crate::web::{WebState, csrf};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -103,11 +103,16 @@ pub async fn code(State(app): State<App>, visit: Visit) -> Result<Response, Page
 }
 
 /// `POST /setup`: checks it.
-pub async fn try_code(State(app): State<App>, visit: Visit, CsrfForm(form): CsrfForm<CodeForm>) -> Result<Response, PageError> {
-    only_while_open(&app).await?;
-    match setup::try_code(&app, &form.code, &visit.visitor, &visit.address).await? {
-        CodeTry::Right => return to("/setup/admin"),
-        CodeTry::New => print_code(&app, true).await?,
+pub async fn try_code(State(web): State<WebState>, visit: Visit, CsrfForm(form): CsrfForm<CodeForm>) -> Result<Response, PageError> {
+    let app = &web.app;
+    only_while_open(app).await?;
+    let visitor = app.random.base64url(16);
+    match setup::try_code(app, &form.code, &visitor, &visit.address).await? {
+        CodeTry::Right => {
+            csrf::set_visitor(&web, &visit, &visitor);
+            return to("/setup/admin");
+        }
+        CodeTry::New => print_code(app, true).await?,
         CodeTry::Wait(seconds) => return Err(PageError::TooMany(seconds)),
         CodeTry::Wrong => {}
     }
