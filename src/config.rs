@@ -4,6 +4,7 @@ use crate::gate::AllowNetwork;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use url::Url;
@@ -308,7 +309,7 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
             "check --config or MAILGRANT_CONFIG",
         )
     })?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
+    let file: File = toml::from_str(&text).map_err(|error: toml::de::Error| {
         let line = error
             .span()
             .map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -327,7 +328,24 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
             ),
             None => ConfigError::new(format!("{shown}:{line}: {message}"), "the settings file is TOML"),
         }
-    })
+    })?;
+    let holds_secret = file.master_key.is_some()
+        || file
+            .database_url
+            .as_deref()
+            .and_then(|url| Url::parse(url).ok())
+            .is_some_and(|url| url.password().is_some());
+    let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    if holds_secret && mode & 0o077 != 0 {
+        return Err(ConfigError::new(
+            format!(
+                "settings file {shown} holds a secret and can be read by others (mode {:03o})",
+                mode & 0o777
+            ),
+            format!("chmod 600 {shown}"),
+        ));
+    }
+    Ok(file)
 }
 
 /// The known word nearest to a mistyped one, if any is near enough to be meant.

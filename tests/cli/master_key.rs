@@ -153,3 +153,24 @@ fn what_holds_secrets_is_for_its_owner_alone_whatever_the_umask() {
     }
     machine.run(&["token", "list"]).ok();
 }
+
+#[test]
+fn a_settings_file_with_a_secret_in_it_is_for_its_owner_alone() {
+    let machine = Machine::with(CONTOSO);
+    let key = std::fs::read_to_string(machine.data().join("master.key")).unwrap();
+    let with_key = format!("master_key = \"{}\"\n", key.trim());
+    let with_password = "database_url = \"postgres://me:canary@127.0.0.1:1/x\"\n".to_owned();
+    for text in [with_key, with_password] {
+        let path = machine.file("settings.toml", text);
+        chmod(&path, 0o640);
+        let said = machine.run(&["--config", "settings.toml", "token", "list"]).refused(2).join("\n");
+        assert_eq!(
+            said,
+            "error: settings file settings.toml holds a secret and can be read by others (mode 640)\nhelp: chmod 600 settings.toml"
+        );
+    }
+    // Without one it may be read by everybody.
+    let path = machine.file("settings.toml", "log_format = \"text\"\n");
+    chmod(&path, 0o644);
+    machine.run(&["--config", "settings.toml", "token", "list"]).ok();
+}
