@@ -387,7 +387,7 @@ async fn reach(app: &App, host: String, port: u16) -> Check {
                 Verdict::Failed,
                 name,
                 error.to_string(),
-                "correct the server name, the name service or the setting named",
+                "check how the name is spelt, this machine's name service (DNS), and MAILGRANT_ALLOW_NETWORKS for servers of your own",
             );
         }
     };

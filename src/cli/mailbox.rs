@@ -221,7 +221,10 @@ fn tell(ended: &Ended) -> Result<(), Failure> {
     for step in &report.steps {
         let line = format!(
             "  {:<10} {:<8} {:>6} ms  {}",
-            step.step, step.outcome, step.duration_ms, step.detail
+            step.step.to_string(),
+            step.outcome.to_string(),
+            step.duration_ms,
+            step.detail
         );
         print(super::answer::one_line(line.trim_end()))?;
     }

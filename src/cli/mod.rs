@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// Gets, keeps and hands out OAuth 2.0 tokens for mailboxes
 #[derive(Debug, Parser)]
-#[command(name = "mailgrant", version, about, disable_help_subcommand = true)]
+#[command(name = "mailgrant", version, about)]
 pub struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -57,6 +57,16 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether this can be the first that is done with a data directory.
+    fn may_begin(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve | Self::User(user::Command::Add { .. }) | Self::Config(_) | Self::Doctor { .. }
+        )
+    }
+}
+
 /// Parses the command line, runs the command, and reports what came of it.
 pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -81,6 +91,11 @@ async fn run(cli: Cli) -> Outcome {
     };
     if let Some(passing) = &passing {
         config.data_dir = passing.path().to_path_buf();
+    }
+    if !cli.command.may_begin() && config.database_url.is_none() && !config.data_dir.exists() {
+        // A mistyped directory would look like a console with nothing in it, and hold a key that protects nothing.
+        return Err(Failure::wrong(format!("there is no console in {}", config.data_dir.display()))
+            .help("check --data-dir or MAILGRANT_DATA_DIR; mailgrant serve makes a new one"));
     }
     let app = open(config).await?;
     let outcome = match cli.command {

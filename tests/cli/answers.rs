@@ -14,6 +14,8 @@ fn the_exit_status_tells_no_from_wrong_use() {
     for (status, arguments) in [
         (0, &["--help"][..]),
         (0, &["--version"]),
+        (0, &["help"]),
+        (0, &["help", "token", "get"]),
         (0, &["config", "apply", "--help"]),
         (0, &["config", "export"]),
         (0, &["provider", "list"]),
@@ -63,7 +65,7 @@ fn the_exit_status_tells_no_from_wrong_use() {
 
 #[test]
 fn json_is_one_document_and_nothing_else() {
-    for machine in [Machine::new(), Machine::with(CONTOSO)] {
+    for machine in [Machine::with(""), Machine::with(CONTOSO)] {
         for arguments in [
             ["provider", "list", "--json"],
             ["token", "list", "--json"],
@@ -126,4 +128,17 @@ fn a_reader_that_went_away_changes_neither_words_nor_status() {
         ["error: can't write: No space left on device (os error 28)"],
         "half an export is none"
     );
+}
+
+#[test]
+fn a_mistyped_data_directory_is_named_and_not_made() {
+    let machine = Machine::new();
+    for arguments in [&["token", "list"][..], &["mailbox", "test", "support"], &["user", "list"]] {
+        let said = machine.run(arguments).refused(2).join("\n");
+        assert!(
+            said.starts_with("error: there is no console in ") && said.contains("--data-dir"),
+            "{said}"
+        );
+        assert!(!machine.data().exists());
+    }
 }

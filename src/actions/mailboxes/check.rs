@@ -396,7 +396,7 @@ impl Check<'_> {
             text => Security::parse(text),
         };
         if security.is_none() {
-            self.add(fields.security, "Encryption must be TLS from the start, STARTTLS or none");
+            self.add(fields.security, "Encryption must be tls (TLS from the start), starttls or none");
         }
         let port = match (trimmed(&input.port), security) {
             ("", Some(Security::Tls)) => Some(fields.tls_port),
