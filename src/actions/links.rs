@@ -43,10 +43,11 @@ pub fn state(link: &Link, now: Timestamp) -> LinkState {
     }
 }
 
-/// The prompt of the next sign-in through a link. After another account's the provider would hand that one back without asking.
+/// The prompt of the next sign-in through a link. After another account's, or one that was cancelled because of the account it offered,
+/// the provider would hand that one back without asking.
 pub fn next_prompt(link: &Link) -> Prompt {
     match Outcome::read(&link.outcome, &link.detail) {
-        Some(Outcome::DifferentAccount { .. } | Outcome::DifferentTenant { .. }) => Prompt::SelectAccount,
+        Some(Outcome::DifferentAccount { .. } | Outcome::DifferentTenant { .. } | Outcome::Cancelled) => Prompt::SelectAccount,
         _ => link.prompt,
     }
 }
