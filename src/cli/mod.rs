@@ -7,6 +7,7 @@ pub mod mailbox;
 mod passing;
 pub mod provider;
 pub mod serve;
+mod stop;
 pub mod token;
 pub mod user;
 

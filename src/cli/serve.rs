@@ -2,6 +2,7 @@
 //! (DUR-6).
 
 use super::answer::{Answer, Failure, Outcome};
+use super::stop::StopSignals;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
 use crate::telemetry::NOTICE;
@@ -12,7 +13,6 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How long may a stop take?
 const STOP: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub async fn run(app: &App) -> Outcome {
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
     let sweeping = tokio::spawn(sweep(app.clone()));
-    stop_signal().await?;
+    StopSignals::catch()?.received().await;
     tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");
     app.stopping.cancel();
     app.tasks.close();
@@ -132,15 +132,4 @@ async fn sweep(app: App) {
             tracing::warn!(error = %error, "Replaced refresh tokens could not be swept away: {error}");
         }
     }
-}
-
-async fn stop_signal() -> Result<(), Failure> {
-    let failure = |error: std::io::Error| Failure::no(format!("signals can't be received: {error}"));
-    let mut term = signal(SignalKind::terminate()).map_err(failure)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failure)?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -1,9 +1,10 @@
 //! `mailgrant token list|show|get|authorize|refresh|remove`.
 
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table, say};
+use super::stop::StopSignals;
 use crate::actions::access_token::{self, Handed, access_token, refresh_now};
 use crate::actions::tokens::{Told, log_out};
-use crate::actions::{links, settings};
+use crate::actions::{authorize, links, settings};
 use crate::app::App;
 use crate::model::Name;
 use crate::model::audit::{Actor, AuditEntry};
@@ -274,6 +275,7 @@ async fn authorize(app: &App, name: &str) -> Outcome {
     }
     let provider = provider_of(app, &token).await?;
     let prompt = token.prompt.unwrap_or(provider.prompt);
+    let mut stop = StopSignals::catch()?;
     let link = links::create(app, &Actor::command_line(), &token, prompt, LINK_LIFE).await?;
     say(format!(
         "Open this link and sign in as {}. It works once, for an hour:",
@@ -282,23 +284,38 @@ async fn authorize(app: &App, name: &str) -> Outcome {
     print(link.url.expose_secret())?;
     let mut told = String::new();
     loop {
-        tokio::time::sleep(LOOK).await;
+        let stopped = tokio::select! {
+            () = tokio::time::sleep(LOOK) => false,
+            () = stop.received() => true,
+        };
+        if stopped {
+            // Nobody waits for it any more, and it may stand where others read it.
+            links::withdraw(app, &Actor::command_line(), &token, &link.link).await?;
+        }
         let Some(now) = app.store.link(&link.link.id).await? else {
             return Err(Failure::no("the link was deleted: the token is gone"));
         };
+        let came = authorize::Outcome::read(&now.outcome, &now.detail);
+        let words = came.as_ref().and_then(|came| came.history("Somebody")).unwrap_or_default();
         match links::state(&now, app.clock.now()) {
             links::LinkState::Used => {
+                // Without some of the permissions, perhaps.
+                if matches!(came, Some(authorize::Outcome::SignedInMissing { .. })) {
+                    say(words);
+                }
                 print(format!("signed in as {}", token.user.as_deref().unwrap_or("the account")))?;
                 return Ok(Answer::Yes);
             }
+            links::LinkState::Withdrawn if stopped => {
+                return Err(
+                    Failure::no("stopped before anybody signed in").help("the link no longer works: run the command again for another")
+                );
+            }
             links::LinkState::Withdrawn => return Err(Failure::no("the link was withdrawn in the console")),
             links::LinkState::Ended => return Err(Failure::no("nobody signed in within an hour").help("run the command again")),
-            links::LinkState::Ready if !now.outcome.is_empty() && now.outcome != told => {
-                say(format!(
-                    "Not signed in yet: {}. The link still works.",
-                    now.outcome.replace('_', " ")
-                ));
-                told = now.outcome;
+            links::LinkState::Ready if now.detail != told => {
+                say(format!("{words} The link still works."));
+                told = now.detail;
             }
             links::LinkState::Ready => {}
         }

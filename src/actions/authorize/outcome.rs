@@ -143,7 +143,7 @@ impl Outcome {
     }
 
     /// A sentence for the token's history; none where there is nothing to tell about the token.
-    pub(super) fn history(&self, who: &str) -> Option<String> {
+    pub fn history(&self, who: &str) -> Option<String> {
         Some(match self {
             Self::SignedIn { account, .. } => format!("{account} signed in."),
             Self::SignedInMissing {
