@@ -1,5 +1,6 @@
 //! Against the real servers of the rig, where it runs (MAILGRANT_TEST_RIG).
 
+mod authorize;
 mod command_line;
 mod mail;
 mod rig;
