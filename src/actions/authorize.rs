@@ -362,7 +362,7 @@ impl Flow {
     /// From the provider's answer to tokens of the right account; everything else is an outcome.
     async fn look(&self, params: &CallbackParams) -> Result<Yield, Outcome> {
         let said = params.evidence();
-        match params.declined() {
+        match params.declined(self.attempt.prompt == Prompt::None) {
             Some(Declined::Cancelled) => return Err(Outcome::Cancelled),
             Some(Declined::AdminApproval) => return Err(Outcome::AdminApproval { said }),
             Some(Declined::PageNeeded) => return Err(Outcome::PageNeeded { said }),

@@ -136,16 +136,24 @@ impl CallbackParams {
         }
     }
 
-    /// What the error means, if it is one.
-    pub fn declined(&self) -> Option<Declined> {
+    /// What the error means, if it is one. `silent`: the provider was asked to show no page.
+    pub fn declined(&self, silent: bool) -> Option<Declined> {
         let error = self.error.as_deref()?;
         let description = self.error_description.as_deref().unwrap_or_default();
         let says = |numbers: &[&str]| numbers.iter().any(|n| description.starts_with(&format!("AADSTS{n}:")));
         Some(match error {
-            _ if says(&["90094", "90095", "65001"]) => Declined::AdminApproval,
+            _ if says(&["65004"]) => Declined::Cancelled,
+            _ if says(&["90094", "90095"]) => Declined::AdminApproval,
             "admin_policy_enforced" => Declined::AdminApproval,
-            "access_denied" if says(&["65004"]) || !description.contains("AADSTS") => Declined::Cancelled,
-            "consent_required" | "interaction_required" | "login_required" | "account_selection_required" => Declined::PageNeeded,
+            "access_denied" if !description.contains("AADSTS") => Declined::Cancelled,
+            // With a page shown, Microsoft's number says what stood in the way.
+            "consent_required" | "interaction_required" | "login_required" | "account_selection_required"
+                if silent || !description.contains("AADSTS") =>
+            {
+                Declined::PageNeeded
+            }
+            // They could have consented on the page and may not have.
+            _ if says(&["65001"]) => Declined::AdminApproval,
             _ => Declined::Other,
         })
     }
@@ -264,7 +272,7 @@ mod tests {
 
     #[test]
     fn coming_back_without_a_sign_in_is_told_apart() {
-        let means = |query: &str| parse(&format!("state=s&{query}")).declined();
+        let means = |query: &str| parse(&format!("state=s&{query}")).declined(false);
         assert_eq!(means("code=c"), None);
         assert_eq!(means("error=access_denied"), Some(Declined::Cancelled));
         assert_eq!(
@@ -274,6 +282,14 @@ mod tests {
         assert_eq!(
             means("error=access_denied&error_description=AADSTS90094%3A+admin"),
             Some(Declined::AdminApproval)
+        );
+        assert_eq!(
+            means("error=consent_required&error_description=AADSTS65004%3A+User+declined"),
+            Some(Declined::Cancelled)
+        );
+        assert_eq!(
+            means("error=interaction_required&error_description=AADSTS53003%3A+blocked"),
+            Some(Declined::Other)
         );
         assert_eq!(means("error=login_required"), Some(Declined::PageNeeded));
         assert_eq!(means("error=server_error"), Some(Declined::Other));
