@@ -35,7 +35,7 @@ pub async fn grant(t: &TestApp) -> Option<Grant> {
 }
 
 /// The stored row to the last byte.
-async fn row(t: &TestApp) -> String {
+pub async fn row(t: &TestApp) -> String {
     let rows = sqlx::query("SELECT * FROM grants").fetch_all(t.app.store.raw_pool()).await.unwrap();
     let mut text = String::new();
     for row in rows {

@@ -8,6 +8,7 @@ mod draft;
 mod links;
 mod mailboxes;
 mod me;
+mod microsoft;
 mod overview;
 pub mod providers;
 mod server;
