@@ -150,6 +150,34 @@ mod tests {
         }
     }
 
+    /// Made by the first version, and never to be changed: databases out there hold values like these (UPG-2).
+    #[test]
+    fn what_the_first_version_sealed_opens_for_ever() {
+        let row = |id: &str, wrapped: &str, active| KeyRow {
+            id: id.into(),
+            wrapped: wrapped.into(),
+            active,
+        };
+        let rows = [
+            row(
+                "instance",
+                "v1.master.gcmsiv.0vSXmKsN6yyK3lq-.CK51MC9W4wngKOSLgN5rdDk90yBC4fN5JZ6lb21BYXn9FvFLuWZZQru_P-J2UjxK",
+                false,
+            ),
+            row(
+                "befba86a",
+                "v1.master.gcmsiv.tcdHBdh83heHasUV.ajglHYSPJGsxF3-CaeHaON9qZZX8iZOdrji4M2uRYDUGYIbvrB-YKZJfAVVQKnv8",
+                true,
+            ),
+        ];
+        let master = MasterKey::from_base64("Z29sZGVuLWtleS1nb2xkZW4ta2V5LWdvbGRlbi1rZXk=", "here").unwrap();
+        assert_eq!(master.check_value(), "b0ed183a59730fac9b7fbb9fdfd625c2");
+        let vault = Vault::new(Keyring::open(&master, &rows).unwrap(), Arc::new(SeededRandom::new(1)));
+        let sealed = Sealed("v1.befba86a.gcmsiv.zyY-UXdvt18p-ChI.qtAm7-RuM2Xh-huojOQxdpDeZCusbM6Shva9rI0".into());
+        assert_eq!(vault.open(&PLACE, &sealed).unwrap().as_str(), "canary-secret");
+        assert_eq!(vault.hint("a-long-secret-value-wxyz"), "29c93282 wxyz");
+    }
+
     #[test]
     fn another_master_key_opens_nothing() {
         let random = SeededRandom::new(1);
