@@ -297,6 +297,43 @@ mod tests {
         assert!(passwords.hash(Password::new("x")).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn two_are_computed_at_once_and_a_client_that_hangs_up_frees_no_place() {
+        let passwords = passwords();
+        let (begun, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let ends = Arc::new(std::sync::Mutex::new(ends));
+        let mut asking = Vec::new();
+        for _ in 0..5 {
+            let (passwords, begun, ends) = (passwords.clone(), begun.clone(), Arc::clone(&ends));
+            asking.push(tokio::spawn(async move {
+                let work = move || {
+                    begun.send(()).unwrap();
+                    ends.lock().unwrap().recv().unwrap();
+                };
+                passwords.run(work).await
+            }));
+        }
+        for _ in 0..2 {
+            beginnings.recv().await.unwrap();
+        }
+        for client in &asking[..2] {
+            client.abort();
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(beginnings.try_recv().is_err(), "a third one began beside two that are not done");
+        assert_eq!(passwords.computed(), 2);
+        for _ in 0..5 {
+            end.send(()).unwrap();
+        }
+        for client in asking.split_off(2) {
+            assert_eq!(client.await.unwrap(), Ok(()));
+        }
+        assert_eq!(passwords.computed(), 5);
+    }
+
     #[test]
     fn common_passwords_are_known_in_their_usual_dress() {
         assert!(COMMON.len() >= 3000, "{}", COMMON.len());
