@@ -62,6 +62,24 @@ async fn several_processes_at_once_are_one_request() {
     assert!(house.sim.is_good(&house.refresh_token(&token).await));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_takes_the_way_over_a_proxy_of_the_environment() {
+    let (house, _app, _token) = house(Rotation::Strict, 3600).await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let mut command = mailgrant(&house, &["token", "refresh", "support"]);
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, &address);
+    }
+    // Whoever asks a proxy that never answers would wait for it.
+    let output = tokio::select! {
+        output = command.output() => output.unwrap(),
+        _ = proxy.accept() => panic!("the proxy was asked"),
+    };
+    assert!(text(&output).starts_with("renewed"));
+    assert_eq!(house.sim.count(), 1);
+}
+
 /// At which moment of a renewal a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {

@@ -277,3 +277,21 @@ async fn the_lease_is_durable_before_the_request_and_names_this_process() {
     let grant = house.grant(&token).await;
     assert_eq!((grant.lease_owner, grant.outcome.as_str()), (None, "ok"));
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_the_renewal_under_way() {
+    let house = House::new(CUSTOM, Rotation::Strict).await;
+    let token = house.signed_in("support").await;
+    house.clock.advance(3600);
+    let mut phases = house.sim.phases();
+    house.sim.delays(Duration::ZERO, Duration::from_millis(300));
+    let asking = ask(&house.app, &token);
+    while phases.recv().await != Some(Phase::Rotated) {}
+    // The provider has given a new token and it is on its way: whoever asked has gone, and the console stops.
+    asking.abort();
+    house.app.stopping.cancel();
+    house.app.tasks.close();
+    timeout(Duration::from_secs(20), house.app.tasks.wait()).await.unwrap();
+    assert_eq!(house.grant(&token).await.generation, 2);
+    assert!(house.sim.is_good(&house.refresh_token(&token).await), "the only good token is lost");
+}
