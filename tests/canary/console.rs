@@ -128,6 +128,10 @@ impl Console {
         if let Ok(environment) = std::fs::read(proc.join("environ")) {
             self.keep(format!("environment of {name}"), environment);
         }
+        let limits = std::fs::read_to_string(proc.join("limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let sizes: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+        assert_eq!(sizes, ["0", "0"], "{name} leaves no core dump");
         for task in std::fs::read_dir(proc.join("task")).unwrap().flatten() {
             let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             assert_eq!(children, "", "{name} starts no other program");
