@@ -189,6 +189,24 @@ async fn being_asked_twice_at_once_is_no_reason_to_be_unready() {
 }
 
 #[tokio::test]
+async fn a_page_that_never_comes_is_given_up_after_half_a_minute() {
+    let t = TestApp::start().await;
+    let mut browser = t.anonymous();
+    // A path that needs no database: its threads know nothing of a clock that stands still.
+    let routes = Routes::new().get("/health/stuck", Access::Public, std::future::pending::<String>);
+    browser.set_router(router_of(routes, t.web.clone()));
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let page = browser.get("/health/stuck").await;
+    assert_eq!(
+        (page.status, page.header("retry-after").as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "5")
+    );
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    tokio::time::resume();
+}
+
+#[tokio::test]
 async fn error_pages_need_no_database() {
     let t = TestApp::start().await;
     let mut browser = t.admin();

@@ -175,6 +175,16 @@ async fn other_methods_are_refused() {
             assert!(page.header("allow").starts_with("GET"), "{method} {path}");
         }
     }
+    // The paths that look at no token take no forms either.
+    for path in [
+        &mailgrant::web::assets::asset("app.css"),
+        "/static/x/app.css",
+        "/health/live",
+        "/health/ready",
+    ] {
+        let page = t.anonymous().post_raw(path, &[("x", "y")]).await;
+        assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
     assert_eq!(t.admin().post("/me", &[]).await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(t.admin().get("/me/password").await.status, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -11,6 +11,7 @@ mod me;
 mod microsoft;
 mod overview;
 pub mod providers;
+mod safe;
 mod server;
 mod session;
 mod setup;

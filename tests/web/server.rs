@@ -135,6 +135,32 @@ async fn one_address_gets_so_many_connections_and_no_more() {
 }
 
 #[tokio::test]
+async fn there_are_so_many_connections_and_the_next_one_waits_its_turn() {
+    let running = start(Limits {
+        connections: 2,
+        ..Limits::default()
+    })
+    .await;
+    let request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        stream.read_exact(&mut [0; 15]).await.unwrap();
+        kept.push(stream);
+    }
+    let mut third = TcpStream::connect(running.address).await.unwrap();
+    third.write_all(request).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(300), third.read(&mut [0; 1])).await;
+    assert!(early.is_err(), "a third one was served beside two");
+    drop(kept.pop());
+    let mut head = [0; 15];
+    let answered = tokio::time::timeout(Duration::from_secs(10), third.read_exact(&mut head)).await;
+    answered.unwrap().unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
 async fn a_stop_ends_idle_connections_and_the_loop() {
     let running = start(Limits::default()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
