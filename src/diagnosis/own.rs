@@ -93,6 +93,14 @@ own!(
     DATABASE_BUSY = "console-database-busy",
     /// Too many wait for one renewal already.
     TOO_MANY_WAITING = "console-too-many-waiting",
+    /// The server refused user name or password, and doesn't say why.
+    PASSWORD_REFUSED = "console-password-refused",
+    /// The server took the sign-in and refused the sender, in words we don't know.
+    SENDER_REFUSED = "console-sender-refused",
+    /// The server refused the recipient, in words we don't know.
+    RECIPIENT_REFUSED = "console-recipient-refused",
+    /// The server refused the message, in words we don't know.
+    MESSAGE_REFUSED = "console-message-refused",
     /// Nothing in the catalogue fits.
     UNKNOWN = "console-unknown",
 );

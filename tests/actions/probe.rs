@@ -115,6 +115,62 @@ async fn a_failed_run_says_why_in_the_mailbox_too() {
     assert!(!serde_json::to_string(&ended.report).unwrap().contains("wrong\""));
 }
 
+/// Words nobody has seen before still name what they are about: the step tells.
+#[tokio::test]
+async fn a_refusal_in_unknown_words_is_named_by_its_step() {
+    let house = House::new().await;
+    for (at, command, answer, cause, retryable) in [
+        ("a", "MAIL", "550 5.7.99 Not this one", "console-sender-refused", false),
+        (
+            "b",
+            "RCPT",
+            "550 5.7.1 no mail leaves this machine",
+            "console-recipient-refused",
+            false,
+        ),
+        ("c", "RCPT", "450 4.2.99 come back later", "console-recipient-refused", true),
+        ("d", "DATA", "554 5.6.99 moon phase", "console-message-refused", false),
+        (
+            "e",
+            "AUTH",
+            "535 5.7.8 Error: authentication failed",
+            "console-password-refused",
+            false,
+        ),
+    ] {
+        let server = Smtpd::default().on(command, answer).start(None).await;
+        let mailbox = house.mailbox(at, None, Some(&server), PASSWORD).await;
+        let ended = house.run(order(&mailbox, Direction::Outgoing)).await;
+        let diagnosis = ended.report.diagnosis.clone().unwrap();
+        assert_eq!(
+            (diagnosis.id.as_str(), diagnosis.retryable),
+            (cause, retryable),
+            "{command} {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_comes_with_the_command_to_try() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let port = server.port;
+    drop(server);
+    let diagnosis = house
+        .run(order(&mailbox, Direction::Incoming))
+        .await
+        .report
+        .diagnosis
+        .clone()
+        .unwrap();
+    let remedies = diagnosis.remedy.join(" ");
+    assert!(
+        remedies.contains(&format!("127.0.0.1 {port}")) && !remedies.contains('<'),
+        "{remedies}"
+    );
+}
+
 #[tokio::test]
 async fn no_password_is_said_before_anybody_is_connected_to() {
     let house = House::new().await;

@@ -1,5 +1,6 @@
 //! One run, from its turn to its record.
 
+use super::cause::cause;
 use super::desk::{Progress, Turn};
 use super::{Ended, Messages, Options, Order, is_send_unknown, login, messages_place, passed, side, subject};
 use crate::app::App;
@@ -87,10 +88,13 @@ impl Job {
             .sort_by_key(|step| self.planned.iter().position(|stage| *stage == step.step));
         report.diagnosis = match (&failure, findings.token) {
             (Some(_), Some(token)) => Some(token),
-            (Some(failure), None) => Some(diagnose(&Evidence {
-                own_id: failure.own_id,
-                text: &failure.evidence,
-            })),
+            (Some(failure), None) => Some(match self.side_of(report.failed_step().map(|step| step.step)) {
+                Some(side) => cause(failure, report.failed_step().map(|step| step.step), side),
+                None => diagnose(&Evidence {
+                    own_id: failure.own_id,
+                    text: &failure.evidence,
+                }),
+            }),
             (None, _) if stopped => Some(diagnose(&Evidence::own(own::STOPPED))),
             (None, _) => None,
         };
@@ -105,6 +109,14 @@ impl Job {
             run: self.row,
             report,
             messages: findings.messages,
+        }
+    }
+
+    /// The side a step talks to: a message is looked for in the incoming one.
+    fn side_of(&self, step: Option<Stage>) -> Option<&Side> {
+        match step {
+            Some(Stage::Arrived) => self.order.mailbox.incoming.as_ref(),
+            _ => side(&self.order.mailbox, self.order.direction),
         }
     }
 

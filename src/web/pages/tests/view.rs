@@ -479,6 +479,7 @@ fn here(id: &str, view: &RunView) -> Option<(String, &'static str)> {
     let token = || (!view.token.is_empty()).then(|| format!("/tokens/{}", view.token));
     let settings = [
         own::PASSWORD_MISSING,
+        own::PASSWORD_REFUSED,
         own::DAMAGED,
         own::FOLDER_MISSING,
         own::PORT_REFUSED,
@@ -496,14 +497,17 @@ fn here(id: &str, view: &RunView) -> Option<(String, &'static str)> {
         Stage::Ehlo,
         Stage::Starttls,
     ];
-    let at_server = view
-        .steps
-        .iter()
-        .any(|step| step.css == "fail" && reaches.iter().any(|stage| stage.as_str() == step.key));
+    let is_at = |stages: &[Stage]| {
+        view.steps
+            .iter()
+            .any(|step| step.css == "fail" && stages.iter().any(|stage| stage.as_str() == step.key))
+    };
+    // Who signs in was right; what is sent and to whom is the mailbox's affair.
+    let sends = [Stage::MailFrom, Stage::RcptTo, Stage::Data];
     match id {
         own::NOT_AUTHORIZED => Some((token()?, "Get authorization token")),
         own::NEEDS_SIGN_IN | own::SCOPE_MISSING | own::DESTINATION_CHANGED => Some((token()?, "Sign in again")),
-        _ if at_server || settings.contains(&id) => mailbox(),
+        _ if is_at(&reaches) || is_at(&sends) || settings.contains(&id) => mailbox(),
         _ => token().map(|token| (token, "Open the token")),
     }
 }
