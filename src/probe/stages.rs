@@ -64,8 +64,8 @@ pub fn certificate_facts(certificate: &Certificate) -> Map<String, Value> {
 /// A size as people say it.
 pub fn size(octets: u64) -> String {
     match octets {
-        0..=9_999 => format!("{octets} octets"),
-        10_000..=9_999_999 => format!("{} KB", octets / 1000),
+        0..=9_999 => format!("{octets} bytes"),
+        10_000..=9_999_999 => format!("{} kB", octets / 1000),
         _ => format!("{} MB", octets / 1_000_000),
     }
 }

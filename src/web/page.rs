@@ -304,6 +304,11 @@ impl Layout {
         text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_second()))
     }
 
+    /// A sentence of a report, with its times (RFC 3339) and dates as people say them.
+    pub fn told(&self, text: &str) -> Html {
+        self.zone.told(text, self.now)
+    }
+
     /// `4 minutes ago` within the hour, then as [`Self::time`].
     pub fn ago(&self, at: impl Borrow<Timestamp>) -> Html {
         self.zone.ago(*at.borrow(), self.now)

@@ -66,10 +66,10 @@ impl Zone {
         Some(Self { zone, name })
     }
 
-    /// Every name there is, for the choice.
+    /// Every name of a place there is, for the choice.
     pub fn all() -> Vec<String> {
         let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        names.retain(|name| name.contains('/') || name == "UTC");
+        names.retain(|name| name == "UTC" || (name.contains('/') && !name.starts_with("Etc/")));
         names.sort();
         names
     }
@@ -136,6 +136,25 @@ impl Zone {
         self.tag(at, &self.words(at, now))
     }
 
+    /// A text whose words that are times (RFC 3339) or dates (`2026-12-21`) are told as [`Self::time`] and `21 Dec 2026`.
+    pub fn told(&self, text: &str, now: Timestamp) -> Html {
+        let words: Vec<String> = text
+            .split(' ')
+            .map(|word| {
+                let bare = word.trim_end_matches([',', ';', '.']);
+                let shown = if let Ok(at) = bare.parse::<Moment>() {
+                    self.time(Timestamp(at.as_second()), now).0
+                } else if let Some(date) = Date::parse(bare).filter(|_| bare.len() == 10) {
+                    format!("<time datetime=\"{date}\">{}</time>", date_words(date))
+                } else {
+                    escaped(bare)
+                };
+                shown + &word[bare.len()..]
+            })
+            .collect();
+        Html(words.join(" "))
+    }
+
     /// `4 minutes ago` within the hour, then as [`Self::time`].
     pub fn ago(&self, at: Timestamp, now: Timestamp) -> Html {
         let words = match now.since(at) {
@@ -180,6 +199,21 @@ pub fn date_words(date: Date) -> String {
     format!("{} {} {}", date.0.day(), &month[..3], date.0.year())
 }
 
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
 fn count_days(days: i64) -> String {
     if days == 1 { "1 day".into() } else { format!("{days} days") }
 }
@@ -209,6 +243,20 @@ mod tests {
             zone.time(NOW, NOW)
                 .0
                 .contains("datetime=\"2026-11-21T08:14:02Z\" title=\"21 Nov 2026, 10:14\"")
+        );
+    }
+
+    #[test]
+    fn times_inside_a_sentence_are_told_and_the_rest_is_escaped() {
+        let zone = Zone::named("Europe/Helsinki").unwrap();
+        let told = |text: &str| zone.told(text, NOW).0;
+        assert_eq!(
+            told("newest from 2026-11-21T08:14:02Z; none over 25 MB"),
+            "newest from <time datetime=\"2026-11-21T08:14:02Z\" title=\"21 Nov 2026, 10:14\">10:14 today</time>; none over 25 MB"
+        );
+        assert_eq!(
+            told("issued by <CA & Sons>, valid until 2026-12-21"),
+            "issued by &lt;CA &amp; Sons&gt;, valid until <time datetime=\"2026-12-21\">21 Dec 2026</time>"
         );
     }
 

@@ -24,7 +24,9 @@ impl Settings {
 
     /// What is different in `now`.
     pub fn changes(&self, now: &Self) -> Vec<Change> {
-        changes(&self.0, &now.0)
+        // A sign-in that was brought along shows whose it is at its first renewal: nobody changed anything.
+        let first_seen = |change: &Change| change.0 == "Signed in as" && change.1.is_empty();
+        changes(&self.0, &now.0).into_iter().filter(|change| !first_seen(change)).collect()
     }
 }
 

@@ -264,7 +264,7 @@ struct MessagesPage {
 impl MessagesPage {
     fn size(&self, octets: &u64) -> String {
         match *octets {
-            0..10_000 => format!("{octets} octets"),
+            0..10_000 => format!("{octets} bytes"),
             10_000..10_000_000 => format!("{} kB", octets / 1000),
             _ => format!("{} MB", octets / 1_000_000),
         }

@@ -27,6 +27,8 @@ pub struct StepView {
     pub took: String,
     /// The line of evidence.
     pub what: String,
+    /// Whether it is ours and tells times (the others may quote a server).
+    pub timed: bool,
     /// The conversation.
     pub talk: Vec<Line>,
     /// Whether the conversation is unfolded.
@@ -163,6 +165,7 @@ impl RunView {
                     String::new()
                 },
                 what: if running { waiting_words(*stage).to_owned() } else { String::new() },
+                timed: false,
                 talk: Vec::new(),
                 open: false,
             });
@@ -319,6 +322,7 @@ fn step(step: &Step) -> StepView {
             took(Duration::from_millis(step.duration_ms))
         },
         what: if skipped { "Not tried".to_owned() } else { what },
+        timed: matches!(step.step, Stage::Tls | Stage::Newest) && step.outcome != Outcome::Failed,
         talk: step.transcript.clone(),
         open: step.outcome == Outcome::Failed,
     }
