@@ -98,6 +98,11 @@ async fn secrets_near_their_end_and_tokens_nobody_signed_in_for_are_listed() {
     assert!(page.text(".runway").contains("12 days3 Dec 2026"), "{}", page.text(".runway"));
     assert_eq!(page.attribute(".runway circle", "cx").as_deref(), Some("13.3%"));
     assert!(!page.body.contains("style="));
+    let asked = t.viewer().get("/").await.text(".todo .acts a");
+    assert!(
+        asked.starts_with("Open the token: ") && asked.contains("Open the provider: "),
+        "{asked}"
+    );
     expires("2026-11-20").await;
     let page = admin.get("/").await;
     assert!(page.text(".todo h3").contains("The client secret of contoso has expired"));
@@ -105,7 +110,7 @@ async fn secrets_near_their_end_and_tokens_nobody_signed_in_for_are_listed() {
     let page = admin.get("/").await;
     assert!(!page.has(".runway"));
     assert!(
-        page.text("aside, .feed").contains("maija.korhonen@contoso.test added mailbox hr"),
+        page.text("aside, .feed").contains("Maija Korhonen added mailbox hr"),
         "{}",
         page.text(".feed")
     );

@@ -1,6 +1,7 @@
 //! A file a section: routes, handlers, forms and page structs.
 
 pub mod authorize;
+pub mod changes;
 pub mod files;
 pub mod health;
 pub mod links;

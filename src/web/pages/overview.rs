@@ -1,7 +1,7 @@
 //! `/`: in five seconds, whether mail flows, what breaks next and what to do first (`ux.md` 6.3).
 
+use super::changes::{ChangeLine, Names};
 use super::mailboxes::list::{grouped, state_kind, state_words};
-use super::mailboxes::show::{ChangeLine, action_words};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Date;
@@ -74,6 +74,7 @@ struct Share {
 /// A change, and where it leads.
 struct Change {
     line: ChangeLine,
+    noun: String,
     target: String,
     href: String,
 }
@@ -106,6 +107,13 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let mut causes = causes(app, &providers).await?;
     let found = causes.len();
     causes.truncate(SHOWN);
+    for cause in &mut causes {
+        cause.button = match cause.button {
+            "Replace secret" if !user.may(Permission::SecretSet) => "Open the provider",
+            "Sign in again" | "Get authorization token" if !user.may(Permission::TokenAuthorize) => "Open the token",
+            may => may,
+        };
+    }
     let empty = total == 0;
     let heading = match (empty, found) {
         (true, _) => "Let's connect the first mailbox".to_owned(),
@@ -128,6 +136,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
         .collect();
     tracks.sort_by_key(|track| track.days);
     let rows = app.store.audit_rows(CHANGES * 4).await?;
+    let names = Names::load(app).await?;
     OverviewPage {
         layout: user.layout(Section::Overview, &heading).await,
         sub: match total {
@@ -143,7 +152,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
         shares: shares(&states, total),
         changes: rows
             .into_iter()
-            .filter_map(change)
+            .filter_map(|row| change(row, &names))
             .take(usize::try_from(CHANGES).unwrap_or(8))
             .collect(),
         heading,
@@ -330,7 +339,7 @@ fn shares(states: &[(MailboxState, i64)], total: i64) -> Vec<Share> {
 }
 
 /// A change of something that has a page; signing in and out is no change.
-fn change(row: AuditRow) -> Option<Change> {
+fn change(row: AuditRow, names: &Names) -> Option<Change> {
     let (noun, name) = row.target.split_once(':')?;
     let pages = match noun {
         "mailbox" => "mailboxes",
@@ -338,17 +347,12 @@ fn change(row: AuditRow) -> Option<Change> {
         "provider" => "providers",
         _ => return None,
     };
-    let gone = row.action.ends_with(".delete") || row.outcome != "ok";
-    let (target, href) = (name.to_owned(), if gone { String::new() } else { format!("/{pages}/{name}") });
+    let gone = row.action.ends_with(".delete");
     Some(Change {
-        line: ChangeLine {
-            who: row.actor.strip_prefix("user:").unwrap_or(&row.actor).to_owned(),
-            what: action_words(&row.action),
-            detail: noun.to_owned(),
-            at: row.at,
-        },
-        target,
-        href,
+        noun: noun.to_owned(),
+        target: name.to_owned(),
+        href: if gone { String::new() } else { format!("/{pages}/{name}") },
+        line: names.line(row),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::changes::Names;
 use crate::web::pages::tests::start::{self, refusal};
 use crate::web::pages::tests::view::RunView;
 use crate::web::pages::tests::{Rights, finished_view};
@@ -557,14 +558,14 @@ async fn conflict(web: &WebState, user: &CurrentUser, form: MailboxForm, now: Ma
     }
     let target = format!("mailbox:{}", now.name);
     let last = web.app.store.audit_rows_of(&target, 1).await?.into_iter().next();
-    let name_of = |actor: &str| actor.strip_prefix("user:").unwrap_or(actor).to_owned();
+    let names = Names::load(&web.app).await?;
     let layout = user.layout(Section::Mailboxes, &format!("Edit {}", now.address)).await.error();
     ConflictPage {
         layout: layout
             .crumb("Mailboxes", "/mailboxes")
             .crumb(&now.address, &routes::mailbox(now.name.as_str())),
         action: format!("{}/edit", routes::mailbox(now.name.as_str())),
-        who: last.as_ref().map_or("Somebody else".to_owned(), |row| name_of(&row.actor)),
+        who: last.as_ref().map_or("Somebody else".to_owned(), |row| names.of(&row.actor)),
         when: last.map(|row| row.at),
         version: now.version,
         address: now.address,

@@ -5,7 +5,6 @@ use super::list::{state_kind, state_words};
 use crate::actions::mailboxes::describe;
 use crate::app::App;
 use crate::diagnosis::by_id;
-use crate::model::audit::AuditRow;
 use crate::model::mailbox::{Auth, Mailbox, MailboxState, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
 use crate::model::scopes::missing_scopes;
@@ -16,6 +15,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::changes::{ChangeLine, Names};
 use crate::web::pages::tests::last_run;
 use crate::web::pages::tests::view::{LastRun, numbers};
 use askama::Template;
@@ -53,18 +53,6 @@ struct SignIn {
     kind: &'static str,
     words: &'static str,
     missing: String,
-}
-
-/// A line of what happened to it.
-pub struct ChangeLine {
-    /// Who.
-    pub who: String,
-    /// What.
-    pub what: String,
-    /// In detail.
-    pub detail: String,
-    /// When.
-    pub at: crate::clock::Timestamp,
 }
 
 #[derive(Template)]
@@ -108,13 +96,14 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         .await?;
     let (seen, seen_at) = seen(app, &mailbox).await?;
     let changes = app.store.audit_rows_of(&format!("mailbox:{}", mailbox.name), CHANGES).await?;
+    let names = Names::load(app).await?;
     ShowPage {
         kind: state_kind(mailbox.state),
         verdict: verdict(&mailbox),
         problems: problems(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
         runs: runs.iter().map(last_run).collect(),
-        changes: changes.into_iter().map(change_line).collect(),
+        changes: changes.into_iter().map(|row| names.line(row)).collect(),
         sides,
         seen,
         seen_at,
@@ -155,14 +144,19 @@ fn encryption(side: &Side) -> &'static str {
 }
 
 fn verdict(mailbox: &Mailbox) -> String {
-    let older = mailbox.incoming_state.run.is_some() || mailbox.outgoing_state.run.is_some();
-    let failing = |state: &SideState| state.outcome == Some(Outcome::Failed);
-    match mailbox.state {
-        MailboxState::Partly if failing(&mailbox.incoming_state) => "Sends mail, but can't read".to_owned(),
-        MailboxState::Partly => "Reads mail, but can't send".to_owned(),
-        MailboxState::NotTested if older => "Not tested, since the change".to_owned(),
-        state => state_words(state).to_owned(),
-    }
+    let (incoming, outgoing) = (&mailbox.incoming_state, &mailbox.outgoing_state);
+    let changed = |state: &SideState| state.run.is_some() && state.outcome.is_none();
+    let text = match (mailbox.state, incoming.outcome, outgoing.outcome) {
+        (MailboxState::Partly, Some(Outcome::Failed), Some(_)) => "Sends mail, but can't read",
+        (MailboxState::Partly, Some(Outcome::Failed), None) => "Can't read mail, sending is not tested",
+        (MailboxState::Partly, Some(_), _) => "Reads mail, but can't send",
+        (MailboxState::Partly, None, _) => "Can't send mail, reading is not tested",
+        (MailboxState::NotTested, ..) if changed(incoming) || changed(outgoing) => "Not tested, since the change",
+        (MailboxState::NotTested, Some(_), None) => "Reads mail, sending is not tested",
+        (MailboxState::NotTested, None, Some(_)) => "Sends mail, reading is not tested",
+        (state, ..) => state_words(state),
+    };
+    text.to_owned()
 }
 
 async fn problems(app: &App, mailbox: &Mailbox) -> Result<Vec<Problem>, PageError> {
@@ -243,49 +237,6 @@ async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Op
     };
     let report: Option<Report> = serde_json::from_str(&run.report).ok();
     Ok((report.map(|report| numbers(&report)).unwrap_or_default(), run.finished_at))
-}
-
-/// An entry of the audit as people read it.
-pub fn change_line(row: AuditRow) -> ChangeLine {
-    let who = match row.actor.strip_prefix("user:").unwrap_or(&row.actor) {
-        ours @ ("command line" | "console") => format!("The {ours}"),
-        name => name.to_owned(),
-    };
-    ChangeLine {
-        who,
-        what: action_words(&row.action),
-        detail: row.detail,
-        at: row.at,
-    }
-}
-
-/// An action as a verb: `mailbox.create` is "added".
-pub fn action_words(action: &str) -> String {
-    if action == "link.create" {
-        return "made a sign-in link for".to_owned();
-    }
-    let known = match action.rsplit('.').next().unwrap_or(action) {
-        "create" => "added",
-        "update" => "changed",
-        "delete" => "deleted",
-        "pause" => "paused",
-        "turn_on" => "turned on",
-        "test" => "tested",
-        "test_stop" => "stopped a test of",
-        "peek" => "looked at senders and subjects of",
-        "authorize" => "signed in for",
-        "begin" => "began a sign-in for",
-        "finish" => "came back from a sign-in for",
-        "cancel" => "cancelled a sign-in for",
-        "hand_out" => "handed out an access token of",
-        "check" => "checked",
-        "withdraw" => "withdrew a sign-in link for",
-        "refresh" => "renewed",
-        "import" => "brought along",
-        "remove" => "logged out and removed",
-        other => return other.replace('_', " "),
-    };
-    known.to_owned()
 }
 
 impl ShowPage {

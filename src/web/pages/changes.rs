@@ -1,0 +1,143 @@
+//! Entries of the audit as pages tell them: "Maija Korhonen paused it".
+
+use super::capital;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::audit::AuditRow;
+use crate::store::StoreError;
+use std::collections::HashMap;
+
+/// The longest detail that stands in the line itself; longer ones are folded.
+const SHORT: usize = 90;
+
+/// A line of what happened to something.
+pub struct ChangeLine {
+    /// Who.
+    pub who: String,
+    /// What, as a verb.
+    pub what: &'static str,
+    /// In detail, where that is short.
+    pub detail: String,
+    /// In detail, part by part, where it is long.
+    pub parts: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The names of those who act, by address.
+pub struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Everybody's.
+    pub async fn load(app: &App) -> Result<Self, StoreError> {
+        let users = app.store.users().await?;
+        Ok(Self(users.into_iter().map(|user| (user.email, user.name)).collect()))
+    }
+
+    /// Who an entry speaks of. Whoever has no account any more is called by the address.
+    pub fn of(&self, actor: &str) -> String {
+        match actor.split_once(':') {
+            Some(("user", email)) => self.0.get(email).cloned().unwrap_or_else(|| email.to_owned()),
+            Some(("link", _)) => "Someone with a sign-in link".to_owned(),
+            _ if matches!(actor, "command line" | "console") => format!("The {actor}"),
+            _ => "Somebody".to_owned(),
+        }
+    }
+
+    /// An entry as a line.
+    pub fn line(&self, row: AuditRow) -> ChangeLine {
+        // A run has its own list, with links; its number tells people nothing.
+        let detail = match row.action.as_str() {
+            "mailbox.peek" => "",
+            _ => row.detail.split(", run ").next().unwrap_or_default(),
+        };
+        let long = detail.chars().count() > SHORT;
+        ChangeLine {
+            who: self.of(&row.actor),
+            what: action_words(&row.action, &row.outcome),
+            detail: if long { String::new() } else { capital(detail) },
+            parts: if long {
+                detail.split("; ").map(str::to_owned).collect()
+            } else {
+                Vec::new()
+            },
+            at: row.at,
+        }
+    }
+}
+
+/// An action as a verb: `mailbox.create` is "added".
+pub fn action_words(action: &str, outcome: &str) -> &'static str {
+    let (noun, verb) = action.split_once('.').unwrap_or(("", action));
+    match (verb, outcome) {
+        ("create", _) if noun == "link" => "made a sign-in link for",
+        ("withdraw", _) => "withdrew a sign-in link of",
+        ("create", _) => "added",
+        ("update", _) => "changed",
+        ("delete", _) => "deleted",
+        ("pause", _) => "paused",
+        ("turn_on", _) => "turned on",
+        ("test", _) => "tested",
+        ("test_stop", _) => "stopped a test of",
+        ("peek", _) => "looked at senders and subjects of",
+        ("check", _) => "checked",
+        ("problem", _) => "saw a problem with",
+        ("recovered", _) => "saw the end of a problem with",
+        ("authorize.begin", _) => "started a sign-in for",
+        ("authorize.cancel", _) => "cancelled a sign-in for",
+        ("authorize.finish", "ok") => "signed in for",
+        ("authorize.finish", _) => "came back from a sign-in that changed nothing for",
+        ("refresh", "ok") => "renewed",
+        ("refresh", _) => "could not renew",
+        ("import", _) => "brought along a sign-in for",
+        ("remove", _) => "logged out and removed",
+        ("hand_out", _) => "handed out an access token of",
+        _ => "did something with",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(actor: &str, action: &str, detail: &str) -> AuditRow {
+        AuditRow {
+            sequence: 1,
+            at: Timestamp(0),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            target: "mailbox:hr".to_owned(),
+            detail: detail.to_owned(),
+            outcome: "ok".to_owned(),
+            address: String::new(),
+            request_id: String::new(),
+            hash: String::new(),
+        }
+    }
+
+    #[test]
+    fn entries_are_told_in_words() {
+        let names = Names(HashMap::from([("maija@contoso.test".to_owned(), "Maija Korhonen".to_owned())]));
+        let told = |actor: &str, action: &str, detail: &str| {
+            let line = names.line(row(actor, action, detail));
+            format!("{} {} it. {}|{}", line.who, line.what, line.detail, line.parts.len())
+        };
+        assert_eq!(
+            told("user:maija@contoso.test", "mailbox.test", "incoming, run 00ff"),
+            "Maija Korhonen tested it. Incoming|0"
+        );
+        assert_eq!(
+            told("user:gone@contoso.test", "mailbox.pause", ""),
+            "gone@contoso.test paused it. |0"
+        );
+        assert_eq!(
+            told("link:00ff", "token.authorize.begin", ""),
+            "Someone with a sign-in link started a sign-in for it. |0"
+        );
+        let long = "Display name: Contoso; ".repeat(8);
+        assert_eq!(
+            told("command line", "mailbox.create", long.trim_end_matches("; ")),
+            "The command line added it. |8"
+        );
+    }
+}
