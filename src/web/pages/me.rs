@@ -116,6 +116,9 @@ impl MePage {
         let layout = user.layout(Section::Me, "Your account").await;
         let mut zones = vec![(String::new(), format!("As the server ({})", web.zone.name()))];
         zones.extend(Zone::all().into_iter().map(|name| (name.clone(), name)));
+        if !zones.iter().any(|(name, _)| *name == form.time_zone) && Zone::named(&form.time_zone).is_some() {
+            zones.push((form.time_zone.clone(), form.time_zone.clone()));
+        }
         Ok(Self {
             layout: if errors.is_empty() { layout } else { layout.error() },
             errors,

@@ -9,6 +9,7 @@ use crate::model::report::Diagnosis;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenState};
 use crate::web::pages::capital;
+use crate::web::pages::providers::form::short_scope;
 use crate::web::time::Zone;
 
 /// How many days before a sign-in lapses is that the verdict?
@@ -191,7 +192,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
             missing_words(provider, seen.missing),
             format!(
                 "{short} didn't allow {}. Get a new authorization token and accept the extra permission. The rest goes on meanwhile.",
-                seen.missing.join(", ")
+                seen.missing.iter().map(|scope| short_scope(scope)).collect::<Vec<_>>().join(", ")
             ),
             Prompt::Consent,
         ),
