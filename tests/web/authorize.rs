@@ -150,6 +150,12 @@ async fn a_different_account_changes_nothing_and_is_told_with_both_names() {
         assert_eq!(shared, "/tokens/support/edit?user=maija.korhonen%40contoso.test&shared=1");
         no_canary(&page);
         assert_eq!(row(&t).await, before);
+        let preset = admin.get("/tokens/support").await.attribute("#prompt option[selected]", "value");
+        assert_eq!(
+            preset.as_deref(),
+            Some("select_account"),
+            "the provider would hand the same account back"
+        );
     }
     let stored = token(&t).await;
     assert_eq!(stored.prompt, None, "a prompt for once is not stored");

@@ -126,7 +126,11 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
         zone,
         ..
     } = seen;
-    let usual = token.prompt.unwrap_or(provider.prompt);
+    // After another account's sign-in the provider would hand that one back without asking.
+    let refused = seen.attempt.and_then(|attempt| Outcome::read(&attempt.outcome, &attempt.detail));
+    let choose =
+        matches!(refused, Some(Outcome::DifferentAccount { .. } | Outcome::DifferentTenant { .. })).then_some(Prompt::SelectAccount);
+    let usual = choose.or(token.prompt).unwrap_or(provider.prompt);
     let user = token.user.as_deref().unwrap_or("the account");
     let short = capital(provider.template.short_name());
     if let Some(problem) = diagnosis(provider.problem.as_ref()) {
@@ -194,7 +198,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
                 "{short} didn't allow {}. Get a new authorization token and accept the extra permission. The rest goes on meanwhile.",
                 seen.missing.iter().map(|scope| short_scope(scope)).collect::<Vec<_>>().join(", ")
             ),
-            Prompt::Consent,
+            choose.unwrap_or(Prompt::Consent),
         ),
         TokenState::Active => match lapses(provider.template, provider.consent_screen, grant.authorized_at, grant.refreshed_at) {
             Some(end) if end.since(*now) < LAPSES_SOON * DAY && grant.rt_current.is_some() => {
