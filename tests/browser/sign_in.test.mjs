@@ -25,10 +25,10 @@ after(async () => {
 });
 
 /** A token of its own for a test, with a grant that works and has been used. */
-async function token(name) {
+async function token(name, mailbox = {}) {
   const address = await somebody(name);
   const grant = await control('/grant', { client_id: clientId, account: address, scope: SCOPE });
-  await console.apply(configuration({ provider: 'contoso', clientId, people: [{ name, address, token: grant.refresh_token }] }));
+  await console.apply(configuration({ provider: 'contoso', clientId, people: [{ name, address, token: grant.refresh_token, ...mailbox }] }));
   await console.command(['token', 'refresh', name]);
   const row = await console.grant(name);
   assert.match(row, /"rt_current":"[^"]/);
@@ -298,6 +298,39 @@ test('a link for a private window works once, in a browser without an account he
     await says(browsing, 'This link was used', /If that wasn.t you, tell/);
     assert.equal(await page.getByRole('button').count(), 0);
     assert.equal(await console.grant(it.name), after);
+  });
+});
+
+test('after a sign-in that counts the mailbox is tested, and a test that fails undoes nothing', async () => {
+  const works = await token('works');
+  const fails = await token('fails', { port: 1 }); // nobody is there
+  await visit(browser, console, {}, async (browsing) => {
+    const { page } = browsing;
+    await signIn(browsing);
+    await leave(page, works);
+    await pick(page, MAIJA);
+    await allow(page);
+    await arrive(page, `You signed in as ${MAIJA}`);
+    await page.goto(`/tests?mailbox=${works.name}`);
+    await page.getByRole('heading', { name: 'No test matches' }).waitFor();
+
+    for (const [it, verdict] of [[works, `${works.address} can be read`], [fails, 'Nothing answers on that port']]) {
+      await page.goto(`/tokens/${it.name}`);
+      const prompt = page.getByLabel('At the sign-in page');
+      if (it === works) assert.equal(await prompt.inputValue(), 'select_account', 'preset after another account came back');
+      else await prompt.selectOption('select_account');
+      await press(page, 'Get authorization token');
+      await goOn(page, it);
+      await signInThere(page, it);
+      await signedIn(page, it);
+      const row = await console.grant(it.name);
+      await page.getByRole('link', { name: 'See the first mail test' }).click();
+      await arrive(page, `Test incoming: ${it.address}`);
+      await page.locator('#verdict').getByRole('heading', { name: verdict }).waitFor();
+      await sound(page);
+      await axe(browsing);
+      assert.equal(await console.grant(it.name), row, 'the token stays as the sign-in left it');
+    }
   });
 });
 
