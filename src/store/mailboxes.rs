@@ -121,8 +121,6 @@ pub struct MailboxRow {
     pub address: String,
     /// Display name.
     pub display_name: String,
-    /// Whether it is on.
-    pub enabled: bool,
     /// Tags.
     pub tags: Vec<String>,
     /// `imap`, or none.
@@ -133,7 +131,7 @@ pub struct MailboxRow {
     pub provider: Option<String>,
     /// State.
     pub state: MailboxState,
-    /// Titles of what is wrong, incoming and outgoing.
+    /// Title of what is wrong, incoming first.
     pub problem: Option<String>,
     /// Last check; 0 before the first.
     pub checked_at: Timestamp,
@@ -176,13 +174,13 @@ macro_rules! filtered {
     };
 }
 
-/// One page in one order. $8 and $9 are the number and the address of the key, $10 its id, $11 the limit.
+/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $8 and $9 are the number and the address of the key, $10 its id, $11 the limit.
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT m.id AS id, m.name AS name, m.address AS address, m.display_name AS display_name, m.enabled AS enabled, m.tags AS tags, ",
+            "SELECT m.id AS id, m.name AS name, m.address AS address, m.display_name AS display_name, m.tags AS tags, ",
             "m.incoming_protocol AS incoming_protocol, m.outgoing_protocol AS outgoing_protocol, m.state AS state, ",
-            "m.incoming_problem AS incoming_problem, m.outgoing_problem AS outgoing_problem, m.checked_at AS checked_at, m.created_at AS created_at, ",
+            "COALESCE(m.incoming_problem, m.outgoing_problem) AS problem, m.checked_at AS checked_at, m.created_at AS created_at, ",
             "(SELECT p.name FROM tokens t JOIN providers p ON p.id = t.provider_id ",
             " WHERE t.id = COALESCE(m.incoming_token_id, m.outgoing_token_id)) AS provider ",
             "FROM mailboxes m WHERE ",
@@ -693,19 +691,17 @@ fn mailbox(row: &AnyRow) -> StoreResult<Mailbox> {
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {
-    let problems = [row.maybe_text("incoming_problem")?, row.maybe_text("outgoing_problem")?];
     Ok(MailboxRow {
         id: MailboxId(row.text("id")?),
         name: row.text("name")?,
         address: row.text("address")?,
         display_name: row.text("display_name")?,
-        enabled: row.flag("enabled")?,
         tags: row.json("tags")?,
         incoming: row.maybe_text("incoming_protocol")?,
         outgoing: row.maybe_text("outgoing_protocol")?,
         provider: row.maybe_text("provider")?,
         state: MailboxState::from_rank(row.int("state")?),
-        problem: problems.into_iter().flatten().next(),
+        problem: row.maybe_text("problem")?,
         checked_at: row.time("checked_at")?,
         created_at: row.time("created_at")?,
     })
