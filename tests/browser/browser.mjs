@@ -9,6 +9,9 @@ const { chromium } = rigModules('playwright-core');
 const axeSource = readFileSync(rigModules.resolve('axe-core/axe.min.js'), 'utf8');
 const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice'];
 
+/** The rules of axe whose answer depends on colours. */
+export const COLOURS = ['color-contrast', 'link-in-text-block'];
+
 /** The four looks of a page (`ux.md` 10). */
 export const LOOKS = [
   { width: 1280, height: 900, scheme: 'light' },
@@ -31,6 +34,7 @@ export class Visit {
   faults = [];
   #expected = [];
   #twin;
+  #twinned;
 
   static async open(browser, console, { width = 1280, height = width < 800 ? 844 : 900, scheme = 'light', script = true } = {}) {
     const it = new Visit();
@@ -102,11 +106,13 @@ export class Visit {
     this.#twin ??= await this.context.browser().newContext({ ignoreHTTPSErrors: true }).then((context) => context.newPage());
     const body = (await this.page.content()).replace(/<script\b[^>]*><\/script>|<\/?noscript>/g, '');
     const url = this.page.url();
-    await this.#twin.unrouteAll();
-    await this.#twin.route(url.replace(/#.*/, ''), (route) => route.fulfill({ contentType: 'text/html; charset=utf-8', body }));
     const { colorScheme } = await this.page.evaluate(() => ({ colorScheme: matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light' }));
     await this.#twin.setViewportSize(this.page.viewportSize());
     await this.#twin.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    if (this.#twinned === url + body) return this.#twin;
+    this.#twinned = url + body;
+    await this.#twin.unrouteAll();
+    await this.#twin.route(url.replace(/#.*/, ''), (route) => route.fulfill({ contentType: 'text/html; charset=utf-8', body }));
     await this.#twin.goto(url);
     return this.#twin;
   }
@@ -140,14 +146,15 @@ export async function look(page, { width, height, scheme }) {
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
 }
 
-/** What axe finds wrong with the page: nothing, or the test fails. */
-export async function axe(visit) {
+/** What axe finds wrong with the page: nothing, or the test fails. `rules`: only these. */
+export async function axe(visit, rules) {
   const page = visit.script ? visit.page : await visit.twin();
   if (!(await page.evaluate(() => typeof globalThis.axe === 'object'))) await page.evaluate(axeSource);
-  const violations = await page.evaluate(async (tags) => {
-    const result = await globalThis.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] });
+  const runOnly = rules ? { type: 'rule', values: rules } : { type: 'tag', values: AXE_TAGS };
+  const violations = await page.evaluate(async (runOnly) => {
+    const result = await globalThis.axe.run(document, { runOnly, resultTypes: ['violations'] });
     return result.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => `${node.target} ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`).join(' | ')}`);
-  }, AXE_TAGS);
+  }, runOnly);
   assert.deepEqual(violations, [], `axe at ${page.url()}`);
 }
 

@@ -1,0 +1,175 @@
+// Every page in every look, with and without script: axe finds nothing, nothing scrolls sideways, the policy holds, nothing to press
+// is missing without script, the keyboard reaches everything and sees where it is, and pages stay small (`ux.md` 8.1, 10, 11, 13).
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { COLOURS, LOOKS, axe, launch, look, sound, visit } from './browser.mjs';
+import { furnished } from './places.mjs';
+import { arrive, press, signIn } from './steps.mjs';
+import { everywhere, fromNothing } from './walk.mjs';
+
+const MOST_HTML = 25_000;
+const NARROWEST = { width: 320, height: 800, scheme: 'light' };
+
+let browser;
+let world;
+before(async () => {
+  browser = await launch();
+  world = await furnished(browser);
+});
+after(async () => {
+  await world?.stop();
+  await browser?.close();
+});
+
+/** What can be pressed, followed or filled in on the open page, in words that stay the same from one visit to the next. */
+const actions = (page) =>
+  page.evaluate(() => {
+    const place = (address) => {
+      const { origin, pathname } = new URL(address, location.href);
+      return (origin === location.origin ? '' : origin) + pathname.replaceAll(/[0-9a-f]{20,}|(?<=^\/l\/)[\w-]+/g, '#');
+    };
+    const found = [];
+    for (const it of document.querySelectorAll('a[href], button, summary, select, textarea, input:not([type=hidden])')) {
+      // Copying and showing what one types is script's own; what is to be copied can be selected in one click.
+      if (!it.checkVisibility() || it.matches('[data-copy], [data-show]')) continue;
+      // What happened meanwhile is listed newest first: links there come and go.
+      if (it.localName !== 'button' && it.closest('.feed')) continue;
+      const words = (it.textContent || it.getAttribute('aria-label') || '').replaceAll(/\s+/g, ' ').trim();
+      if (it.localName === 'a') found.push(`link to ${place(it.href)}`);
+      else if (it.localName === 'button') found.push(`button ${words} ${it.form ? place(it.form.action) : ''}`);
+      else if (it.localName === 'summary') found.push(`fold ${words}`);
+      else found.push(`field ${it.name}`);
+    }
+    return found;
+  });
+
+/** What does nothing without script: buttons that belong to no form and open nothing, values that can't be selected in one click. */
+const dead = (page) =>
+  page.evaluate(() => {
+    const useless = (button) => button.checkVisibility() && !button.form && !button.popoverTargetElement;
+    const clumsy = (button) => getComputedStyle(document.getElementById(button.dataset.copy)).userSelect !== 'all';
+    return [...[...document.querySelectorAll('button')].filter(useless), ...[...document.querySelectorAll('[data-copy]')].filter(clumsy)].map((it) => it.outerHTML);
+  });
+
+/** One page in all its looks. Themes differ in colours only, so in the dark axe judges those; without script a phone in the dark is judged
+    whole, for what script would have changed. */
+async function judge(browsing) {
+  const { page, script } = browsing;
+  if (script) {
+    const size = await page.evaluate(() => performance.getEntriesByType('navigation')[0].decodedBodySize);
+    assert.ok(size < MOST_HTML, `${size} bytes of HTML`);
+  } else {
+    assert.deepEqual(await dead(page), []);
+  }
+  for (const variant of LOOKS) {
+    const dark = variant.scheme === 'dark';
+    await look(page, variant);
+    await sound(page);
+    if (script) await axe(browsing, dark ? COLOURS : undefined);
+    else if (dark && variant.width < 800) await axe(browsing);
+  }
+  await look(page, NARROWEST);
+  await sound(page);
+}
+
+test('setup, signing in and empty lists, in every look, with and without script', async () => {
+  await Promise.all([true, false].map((script) => fromNothing(browser, { script }, judge)));
+});
+
+test('every page in every look; without script everything can be done that can be done with it', async () => {
+  const places = world.places.filter((place) => !place.live);
+  const offered = new Map();
+  await everywhere(browser, world.console, places, { script: true }, async (browsing, { name }) => {
+    offered.set(name, await actions(browsing.page));
+    await judge(browsing);
+  });
+  await everywhere(browser, world.console, places, { script: false }, async (browsing, { name }) => {
+    const here = new Set(await actions(browsing.page));
+    assert.deepEqual(offered.get(name).filter((action) => !here.has(action)), [], 'missing without script');
+    await judge(browsing);
+  });
+  assert.equal(offered.size, places.length, 'every page was looked at');
+});
+
+test('on a phone without script the menu opens and leads on', async () => {
+  await visit(browser, world.console, { width: 390, script: false }, async (browsing) => {
+    const { page } = browsing;
+    await signIn(browsing);
+    await page.goto('/');
+    const tokens = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Tokens' });
+    assert.equal(await tokens.isVisible(), false);
+    await press(page, 'Menu');
+    await axe(browsing);
+    await tokens.click();
+    await arrive(page, 'Tokens');
+  });
+});
+
+/** Where the keyboard is, and whether one can see it. */
+const focus = (page) =>
+  page.evaluate(() => {
+    const at = document.activeElement;
+    if (!at || at === document.body) return undefined;
+    const box = at.getBoundingClientRect();
+    const ringOn = [at, at.closest('label')].find((element) => element && getComputedStyle(element).outlineStyle !== 'none' && parseFloat(getComputedStyle(element).outlineWidth) >= 2);
+    const [x, y] = [box.left + Math.min(box.width / 2, 40), box.top + Math.min(box.height / 2, 20)];
+    const seen = document.elementFromPoint(x, y);
+    return {
+      what: `${at.tagName.toLowerCase()} ${(at.getAttribute('aria-label') ?? at.innerText ?? '').trim().slice(0, 60) || (at.name ?? '')}`,
+      ring: Boolean(ringOn),
+      inside: box.bottom > 0 && box.top < innerHeight && box.width > 0,
+      covered: !(seen && (at.contains(seen) || seen.contains(at))),
+    };
+  });
+
+for (const { width, height } of [LOOKS[0], LOOKS[2]]) {
+  test(`the keyboard reaches everything in order and shows where it is, at ${width} px`, async (t) => {
+    await visit(browser, world.console, { width, height }, async (browsing) => {
+      const { page } = browsing;
+      await signIn(browsing);
+      for (const path of ['/', '/mailboxes', '/mailboxes/works', '/mailboxes/works/edit', '/tokens/works', '/providers/new?template=custom']) {
+        await t.test(path, async () => {
+          await page.goto(path);
+          await page.keyboard.press('Tab');
+          const first = await focus(page);
+          assert.equal(first.what, 'a Skip to content');
+          assert.ok(first.inside && first.ring, 'the skip link can be seen');
+          const seen = [first.what];
+          for (let i = 0; i < 150; i += 1) {
+            await page.keyboard.press('Tab');
+            const at = await focus(page);
+            if (!at || at.what === first.what) break;
+            assert.ok(at.ring, `${at.what} has the keyboard and shows no ring`);
+            assert.ok(at.inside && !at.covered, `${at.what} has the keyboard and can't be seen`);
+            seen.push(at.what);
+          }
+          assert.ok(seen.length > 8 && seen.length < 150, `only ${seen.join(', ')}`);
+
+          await page.goto(path);
+          await page.keyboard.press('Tab');
+          await page.keyboard.press('Enter');
+          await page.keyboard.press('Tab');
+          const inMain = await page.evaluate(() => document.querySelector('main').contains(document.activeElement));
+          assert.ok(inMain, 'the skip link leads into the page');
+        });
+      }
+    });
+  });
+}
+
+test('the first page is light', async () => {
+  await visit(browser, world.console, {}, async (browsing) => {
+    const { page, context } = browsing;
+    let bytes = 0;
+    context.on('requestfinished', async (request) => {
+      const sizes = await request.sizes();
+      bytes += sizes.responseBodySize + sizes.responseHeadersSize;
+    });
+    await page.goto('/login', { waitUntil: 'networkidle' });
+    assert.ok(bytes > 10_000 && bytes < 150_000, `${bytes} bytes for the sign-in page`);
+    bytes = 0;
+    await signIn(browsing);
+    await page.waitForLoadState('networkidle');
+    assert.ok(bytes < 150_000, `${bytes} bytes more for the first page inside`);
+  });
+});

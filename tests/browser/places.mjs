@@ -1,0 +1,280 @@
+// Every page of the console, and what has to be there for it to be seen: for pages.test.mjs and for pictures.mjs.
+import { visit } from './browser.mjs';
+import { Console } from './console.mjs';
+import { READ, SEND, control, register, rig, somebody } from './rig.mjs';
+import { allow, arrive, configuration, fill, pick, press, signIn } from './steps.mjs';
+import { Turnstile } from './turnstile.mjs';
+
+/** Looks at everything and changes nothing. */
+export const VIEWER = { email: 'ville@rig.test', password: 'a birch behind the house' };
+
+// A name as long as names may be.
+const LONG = 'a-mailbox-with-a-name-that-is-as-long-as-names-are-allowed-to-b';
+const SCOPE = `openid email profile offline_access ${READ} ${SEND}`;
+const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
+/** What is not of the rig: a password, and known providers with dates. Nobody connects to these. */
+const others = () => `
+[[mailbox]]
+name = "old"
+address = "${rig.users.plain}"
+display_name = "Old support"
+[mailbox.incoming]
+protocol = "imap"
+host = "${rig.host}"
+port = ${rig.ports.imaps}
+security = "tls"
+auth = "password"
+password = "${rig.plain_password}"
+
+[[provider]]
+name = "microsoft"
+template = "microsoft"
+tenant = "contoso.onmicrosoft.com"
+client_id = "11112222-bbbb-3333-cccc-4444dddd5555"
+client_secret = "a value from the Value column"
+client_secret_expires = "${day(12)}"
+
+[[provider]]
+name = "google"
+template = "google"
+client_id = "123456789012-abcdefghijklmnop.apps.googleusercontent.com"
+client_secret = "another value"
+consent_screen = "testing"
+client_secret_expires = "${day(71)}"
+`;
+
+/** A console with providers, tokens, mailboxes, runs, sign-ins and links in every state there is, and the `places` that show them. */
+export async function furnished(browser) {
+  const console = await Console.start();
+  const turnstile = await Turnstile.before(rig.ports.imap);
+  const stop = () => Promise.all([console.stop(), turnstile.close()]);
+  try {
+    await console.addAdmin();
+    await console.command(['user', 'add', VIEWER.email, '--role', 'viewer', '--password-stdin'], `${VIEWER.password}\n`);
+    const contoso = await register(console.origin, 'contoso');
+    const fabrikam = await register(console.origin, 'fabrikam', { drop_scopes: [SEND] });
+    const person = async (name, start, client, more = {}) => {
+      const address = await somebody(start, 3);
+      const grant = more.nobody ? {} : await control('/grant', { client_id: client, account: address, scope: SCOPE });
+      return { name, address, token: grant.refresh_token, tags: ['helpdesk'], displayName: 'Contoso Support', ...more };
+    };
+    const [works, long, fails, nobody, slow, poor] = await Promise.all([
+      person('works', 'support', contoso, { tags: ['helpdesk', 'finland'] }),
+      person(LONG, 'returns.and.complaints.of.the.whole.contoso.group', contoso, { tags: ['a-tag-of-some-length', 'sales', 'finland', 'helpdesk'] }),
+      person('fails', 'hr', contoso, { host: '127.0.0.9', displayName: 'Human resources' }),
+      person('nobody', 'info', contoso, { nobody: true, displayName: '', tags: [] }),
+      person('slow', 'sales', contoso, { port: turnstile.port, tags: [] }),
+      person('poor', 'accounts', fabrikam, { tags: [] }),
+    ]);
+    await console.apply(configuration({ provider: 'contoso', clientId: contoso, people: [works, long, fails, nobody, slow] }));
+    await console.apply(configuration({ provider: 'fabrikam', clientId: fabrikam, people: [poor] }));
+    await console.apply(others());
+    await console.command(['mailbox', 'test', 'works', '--outgoing']);
+    // A test that fails is a status other than 0, and here what is wanted.
+    for (const name of ['works', 'fails', 'old', LONG, 'poor']) await console.command(['mailbox', 'test', name, '--incoming']).catch(() => {});
+    const seen = await history(browser, console, { works, nobody, poor });
+    return { console, stop, places: places({ ...seen, works, turnstile }) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** What only people leave behind: sign-ins that came back wrong, links, checks, a pause. Resolves to the addresses of it. */
+async function history(browser, console, { works, nobody, poor }) {
+  const seen = {};
+  await visit(browser, console, { script: false }, async (browsing) => {
+    const { page } = browsing;
+    await signIn(browsing);
+    const leave = async (name) => {
+      await page.goto(`/tokens/${name}`);
+      await page.getByLabel('At the sign-in page').selectOption('select_account');
+      await press(page, 'Get authorization token');
+      await page.getByRole('link', { name: /^Continue to/ }).click();
+    };
+    const link = async (name) => {
+      await page.goto(`/tokens/${name}`);
+      await press(page, 'Send them a sign-in link');
+      return new URL((await page.locator('#link').innerText()).trim()).pathname;
+    };
+    // Whoever gets a link opens it in a browser that nobody here is signed in to.
+    const follow = async (path, account) => {
+      let done;
+      await visit(browser, console, { script: false }, async (stranger) => {
+        await stranger.go(path);
+        await press(stranger.page, `Sign in as ${nobody.address}`);
+        await stranger.page.getByRole('link', { name: /^Continue to/ }).click();
+        await pick(stranger.page, account);
+        await allow(stranger.page);
+        await stranger.page.waitForURL(/\/l\/done\//);
+        done = stranger.path();
+      });
+      return done;
+    };
+
+    await leave('works');
+    await pick(page, rig.users.maija);
+    await allow(page);
+    await arrive(page, /^You signed in as/);
+    seen.different = browsing.path();
+
+    await leave('works');
+    await press(page, 'Cancel');
+    await arrive(page, 'You came back without signing in');
+    seen.cancelled = browsing.path();
+
+    await leave('poor');
+    await pick(page, poor.address);
+    await allow(page);
+    await page.waitForURL(/\/tokens\/poor/);
+    seen.missing = browsing.path();
+
+    seen.withdrawn = await link('nobody');
+    await press(page, 'Withdraw it');
+    seen.ready = await link('works');
+    seen.linkRefused = await follow(await link('nobody'), rig.users.maija);
+    seen.used = await link('nobody');
+    seen.linkDone = await follow(seen.used, nobody.address);
+    seen.open = await link('works');
+
+    seen.runs = {};
+    for (const [key, query] of Object.entries({ outgoing: 'mailbox=works&direction=outgoing', incoming: 'mailbox=works&direction=incoming', failed: 'mailbox=fails', password: 'mailbox=old' })) {
+      await page.goto(`/tests?${query}`);
+      seen.runs[key] = await page.locator('main table a').first().getAttribute('href');
+    }
+    await page.goto('/providers/contoso');
+    await press(page, 'Check now');
+    await page.goto('/mailboxes/old/pause');
+    await fill(page, 'Reason (optional)', 'Replaced by the new address in May.');
+    await press(page, 'Pause');
+  });
+  return seen;
+}
+
+/** The pages of a furnished console: `path`, and how to get there where a path alone doesn't (`open`); `status` of an answer that is an
+    error; `as` for whom; `close` afterwards; `live`: changes while it is looked at, and so is judged by live.test.mjs. */
+function places(seen) {
+  const { works, runs, turnstile } = seen;
+  const at = (path, more = {}) => ({ name: slug(path), path, ...more });
+  const named = (name, path, more = {}) => ({ name, path, ...more });
+  return [
+    at('/'),
+    at('/mailboxes'),
+    at('/mailboxes?size=25&sort=address&q=a'),
+    at('/mailboxes?state=failing&tag=helpdesk&provider=contoso'),
+    at('/mailboxes?q=nothing-has-this-name'),
+    at('/mailboxes?state=partly'),
+    at('/mailboxes/new'),
+    named('mailboxes-suggestion', `/mailboxes/new?address=somebody%40gmail.com`),
+    at('/mailboxes/new?address=somebody%40example.test&hand=1'),
+    at('/mailboxes/works'),
+    named('mailboxes-long', `/mailboxes/${LONG}`),
+    at('/mailboxes/fails'),
+    at('/mailboxes/old'),
+    at('/mailboxes/nobody'),
+    named('mailboxes-long-edit', `/mailboxes/${LONG}/edit`),
+    named('mailboxes-refused', '/mailboxes/works/edit', { status: 422, open: refusedMailbox }),
+    named('mailboxes-tried', '/mailboxes/fails/edit', { open: (page) => press(page, 'Test without saving') }),
+    named('mailboxes-conflict', '/mailboxes/works/edit', { status: 409, open: conflict }),
+    at('/mailboxes/works/test/incoming'),
+    at('/mailboxes/works/test/outgoing'),
+    at('/mailboxes/works/pause'),
+    named('mailboxes-long-delete', `/mailboxes/${LONG}/delete`),
+    named('mailboxes-delete-refused', '/mailboxes/works/delete', { status: 422, open: (page) => press(page, `Delete ${works.address}`) }),
+    at('/tests'),
+    at('/tests?outcome=failed'),
+    at('/tests?mailbox=nobody'),
+    named('run-incoming', runs.incoming),
+    named('run-messages', `${runs.incoming}/messages`),
+    named('run-outgoing', runs.outgoing),
+    named('run-failed', runs.failed),
+    named('run-password', runs.password),
+    named('run-running', '/mailboxes/slow/test/incoming', { live: true, open: (page) => running(page, turnstile), close: () => turnstile.open() }),
+    at('/providers'),
+    at('/providers/new?template=microsoft'),
+    named('providers-refused', '/providers/new?template=microsoft', { status: 422, open: refusedProvider }),
+    at('/providers/new?template=google'),
+    at('/providers/new?template=zoho'),
+    at('/providers/new?template=custom'),
+    at('/providers/contoso'),
+    at('/providers/microsoft'),
+    at('/providers/google'),
+    at('/providers/contoso/edit'),
+    at('/providers/contoso/secret'),
+    at('/providers/contoso/delete'),
+    at('/providers/microsoft/delete'),
+    at('/tokens'),
+    at('/tokens?state=unauthorized&missing=1'),
+    at('/tokens/new'),
+    at('/tokens/new?provider=microsoft'),
+    named('tokens-refused', '/tokens/new?provider=microsoft', { status: 422, open: refusedToken }),
+    at('/tokens/works'),
+    at('/tokens/nobody'),
+    at('/tokens/poor'),
+    named('tokens-long', `/tokens/${LONG}`),
+    named('tokens-long-edit', `/tokens/${LONG}/edit`),
+    named('tokens-long-remove', `/tokens/${LONG}/remove`),
+    named('authorize-leave', '/tokens/works', { open: (page) => press(page, 'Get authorization token') }),
+    named('authorize-different', seen.different),
+    named('authorize-cancelled', seen.cancelled),
+    named('authorize-missing', seen.missing),
+    at('/oauth/returned/too-old'),
+    at('/oauth/returned/unknown'),
+    named('link-made', '/tokens/works', { open: (page) => press(page, 'Send them a sign-in link') }),
+    named('link-open', seen.open),
+    named('link-leave', seen.ready, { open: (page) => press(page, `Sign in as ${works.address}`) }),
+    named('link-used', seen.used),
+    named('link-withdrawn', seen.withdrawn),
+    named('link-done', seen.linkDone),
+    named('link-refused', seen.linkRefused),
+    at('/me'),
+    at('/nowhere', { status: 404 }),
+    at('/mailboxes/nobody-knows-this', { status: 404 }),
+    named('viewer-overview', '/', { as: VIEWER }),
+    named('viewer-mailbox', '/mailboxes/works', { as: VIEWER }),
+    named('viewer-token', '/tokens/works', { as: VIEWER }),
+    named('viewer-forbidden', '/mailboxes/new', { as: VIEWER, status: 403 }),
+  ];
+}
+
+const slug = (path) => path.replaceAll(/[^a-z0-9]+/gi, '-').replace(/^-|-$/g, '').slice(0, 60) || 'overview';
+
+async function refusedMailbox(page) {
+  await fill(page, 'Email address', 'support at contoso');
+  await fill(page, 'Default Bcc (optional)', 'archive');
+  await press(page, 'Save');
+}
+
+async function refusedProvider(page) {
+  await fill(page, 'Name', 'litware');
+  await fill(page, 'Directory (tenant) ID', 'aaaabbbb-0000-cccc-1111-dddd2222eeee');
+  await fill(page, 'Application (client) ID', '11112222-bbbb-3333-cccc-4444dddd5555');
+  await fill(page, 'Client secret', '99998888-bbbb-3333-cccc-4444dddd5555');
+  await press(page, 'Save without checking');
+}
+
+async function refusedToken(page) {
+  await fill(page, 'Account that must sign in', 'support');
+  await press(page, 'Save');
+}
+
+let count = 0;
+async function conflict(page) {
+  const tab = await page.context().newPage();
+  await tab.goto(page.url());
+  await fill(tab, 'Display name (optional)', `Theirs, ${(count += 1)}`);
+  await press(tab, 'Save');
+  await arrive(tab, /@/);
+  await tab.close();
+  await fill(page, 'Display name (optional)', 'Yours');
+  await press(page, 'Save');
+}
+
+async function running(page, turnstile) {
+  const held = turnstile.hold(/EXAMINE/);
+  await press(page, 'Test incoming');
+  await page.waitForURL(/\/tests\//);
+  await held;
+  await page.getByRole('heading', { name: /^Running, step \d+ of \d+/ }).waitFor();
+}
