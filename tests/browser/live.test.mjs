@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
 import { Console } from './console.mjs';
 import { READ, SEND, control, register, rig, somebody } from './rig.mjs';
-import { arrive, configuration, press, signIn } from './steps.mjs';
+import { arrive, configuration, press, refreshUntilOver, signIn } from './steps.mjs';
 import { Turnstile } from './turnstile.mjs';
 
 let browser;
@@ -86,9 +86,7 @@ test('without script the page says how far the test is, and has a link to look a
     await axe(browsing);
     await shot(page, 'live-running-phone');
     turnstile.open();
-    for (let tries = 0; tries < 20 && (await page.getByRole('link', { name: 'Refresh' }).count()); tries += 1) {
-      await page.getByRole('link', { name: 'Refresh' }).click();
-    }
+    await refreshUntilOver(page);
     await page.getByRole('heading', { name: `${address} can be read` }).waitFor();
   });
 });

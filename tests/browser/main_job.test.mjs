@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
 import { ADMIN, Console } from './console.mjs';
 import { READ, SECRET, SEND, register, rig, somebody } from './rig.mjs';
-import { allow, arrive, fill, pick, press } from './steps.mjs';
+import { allow, arrive, fill, pick, press, refreshUntilOver } from './steps.mjs';
 import { Turnstile } from './turnstile.mjs';
 
 const TLS_HELLO = /^\x16\x03/;
@@ -40,9 +40,7 @@ async function runTest(visit, { door, button, passed }) {
   if (!visit.script) {
     await press(page, button);
     await page.waitForURL(/\/tests\//);
-    for (let tries = 0; tries < 100 && (await page.getByRole('link', { name: 'Refresh' }).count()); tries += 1) {
-      await page.getByRole('link', { name: 'Refresh' }).click();
-    }
+    await refreshUntilOver(page);
   } else {
     const held = door.hold(TLS_HELLO);
     await press(page, button);

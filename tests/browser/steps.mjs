@@ -36,6 +36,17 @@ export async function signInHere({ page }, { email, password } = ADMIN) {
   await press(page, 'Sign in');
 }
 
+/** Without script: asks for the page of a test again until the test is over, as a person does. */
+export async function refreshUntilOver(page) {
+  const refresh = page.getByRole('link', { name: 'Refresh' });
+  const late = Date.now() + 150_000;
+  while (await refresh.count()) {
+    assert.ok(Date.now() < late, 'the test does not end');
+    // The whole page, not its beginning: a link that has not come yet looks like the end.
+    await Promise.all([page.waitForEvent('load'), refresh.click()]);
+  }
+}
+
 /** At the provider: picks an account, listed or not. */
 export async function pick(page, address) {
   await page.waitForURL(`${rig.issuer}/**`);
