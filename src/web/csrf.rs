@@ -76,6 +76,17 @@ fn token(web: &WebState, kind: &str, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(tag.as_ref())
 }
 
+/// Says whose browser it is, for a form that comes after the session's own cookie is gone.
+pub(super) fn owner_mark(web: &WebState, user: &str) -> String {
+    format!("{user}.{}", token(web, "owner", user))
+}
+
+fn owner(web: &WebState, visit: &Visit) -> Option<UserId> {
+    let mark = visit.cookie(web.cookies.owner)?;
+    let (user, _) = mark.rsplit_once('.')?;
+    same(&mark, &owner_mark(web, user)).then(|| UserId(user.to_owned()))
+}
+
 fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && bool::from(a.as_bytes().ct_eq(b.as_bytes()))
 }
@@ -201,6 +212,9 @@ async fn visit(web: &WebState, extensions: &Extensions, host: String, headers: H
     if visit.csrf.is_empty() {
         visit.visitor = visitor(web, &visit);
         visit.csrf = token(web, "visitor", &visit.visitor);
+    }
+    if visit.signed_in.is_none() && was.user.is_none() {
+        was.user = owner(web, &visit);
     }
     Ok((visit, was))
 }

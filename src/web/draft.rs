@@ -28,7 +28,10 @@ pub(super) async fn answer(visit: &Visit, owner: &UserId, path: &str, mut typed:
     if keeps && let Err(error) = keep(visit, owner, path, &typed).await {
         tracing::warn!(error = %error, "A form that came without a session could not be kept: {error}");
     }
-    let back = visit.referer().unwrap_or_else(|| "/".into());
+    let mut back = visit.referer().unwrap_or_else(|| "/".into());
+    if keeps && back.split('?').next() == Some(path) {
+        back = resume(&back);
+    }
     if visit.signed_in.is_none() {
         return to_login(Some(&back));
     }
@@ -39,6 +42,14 @@ pub(super) async fn answer(visit: &Visit, owner: &UserId, path: &str, mut typed:
     };
     let _ = visit.session.insert(super::session::FLASH, Flash::info(text)).await;
     Redirect::to(&back).into_response()
+}
+
+/// The address of a form's page that asks for what was kept.
+pub(super) fn resume(path: &str) -> String {
+    let (page, query) = path.split_once('?').unwrap_or((path, ""));
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("draft="));
+    let query: Vec<&str> = others.chain(["draft=1"]).collect();
+    format!("{page}?{}", query.join("&"))
 }
 
 /// To the sign-in page, and back to `path` afterwards.
@@ -106,6 +117,14 @@ fn cookie_parts(visit: &Visit) -> Option<(String, String)> {
     Some((id.to_owned(), key.to_owned()))
 }
 
+/// At a sign-out: nobody comes back for it.
+pub(super) async fn destroy(visit: &Visit) {
+    if let Some((id, _)) = cookie_parts(visit) {
+        let _ = visit.web.app.store.take_draft(&id).await;
+        forget(visit);
+    }
+}
+
 /// Whether a form of this browser waits.
 pub(super) async fn waits(visit: &Visit) -> bool {
     let Some((id, _)) = cookie_parts(visit) else { return false };
@@ -130,16 +149,19 @@ fn forget(visit: &Visit) {
     visit.set_cookie(&names.build(names.draft, "", Some(0)));
 }
 
+/// What waits for the form that posts to `path`, and the key of it.
+async fn find(user: &CurrentUser, path: &str) -> Option<(DraftRow, String)> {
+    let (id, key) = cookie_parts(&user.visit)?;
+    let found = user.visit.web.app.store.draft(&id).await.ok().flatten()?;
+    (found.path == path && found.user_id == user.user().id).then_some((found, key))
+}
+
 /// As [`CurrentUser::take_draft`].
 pub(super) async fn take(user: &CurrentUser, path: &str) -> Option<Vec<(String, String)>> {
     let visit = &user.visit;
     let app = &visit.web.app;
-    let (id, key) = cookie_parts(visit)?;
-    let found = app.store.draft(&id).await.ok().flatten()?;
-    if found.path != path || found.user_id != user.user().id {
-        return None;
-    }
-    let found = app.store.take_draft(&id).await.ok().flatten()?;
+    let (found, key) = find(user, path).await?;
+    let found = app.store.take_draft(&found.id).await.ok().flatten()?;
     forget(visit);
     if found.expires_at <= app.clock.now() {
         return None;
@@ -150,6 +172,27 @@ pub(super) async fn take(user: &CurrentUser, path: &str) -> Option<Vec<(String, 
 }
 
 impl CurrentUser {
+    /// What [`Self::take_draft`] would give, left where it is: for a page that may have to do with something else.
+    pub async fn peek_draft(&self, path: &str) -> Option<Vec<(String, String)>> {
+        let (found, key) = find(self, path).await?;
+        if found.expires_at <= self.visit.web.app.clock.now() {
+            return None;
+        }
+        open(&found, &key)
+    }
+
+    /// Lets go of what waits for the form that posts to `path`.
+    pub async fn drop_draft(&self, path: &str) {
+        if find(self, path).await.is_some() {
+            destroy(&self.visit).await;
+        }
+    }
+
+    /// Where the form of this page comes back with what [`Self::keep_draft`] kept.
+    pub fn draft_address(path: &str) -> String {
+        resume(path)
+    }
+
     /// Keeps what was typed into the form that posts to `path`, while its owner goes elsewhere and comes back: the page of that
     /// form gets it from [`Self::take_draft`]. The token field is left out.
     pub async fn keep_draft(&self, path: &str, fields: &[(String, String)]) -> Result<(), super::error::PageError> {

@@ -3,7 +3,7 @@
 use super::guard::Visit;
 use crate::store::StoreResult;
 pub use crate::store::sessions::USER;
-use crate::store::sessions::{SessionRow, Sessions};
+use crate::store::sessions::{LONGEST, SessionRow, Sessions};
 use axum::http::header;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
@@ -27,6 +27,8 @@ pub struct CookieNames {
     pub visitor: &'static str,
     /// Key of a form that waits for its sender to sign in again.
     pub draft: &'static str,
+    /// Whose forms come from this browser, also once the session is gone: it opens nothing.
+    pub owner: &'static str,
     /// Set on all of them.
     pub secure: bool,
 }
@@ -39,6 +41,7 @@ impl CookieNames {
                 session: "__Host-session",
                 visitor: "__Host-visitor",
                 draft: "__Host-draft",
+                owner: "__Host-owner",
                 secure: true,
             }
         } else {
@@ -46,6 +49,7 @@ impl CookieNames {
                 session: "session",
                 visitor: "visitor",
                 draft: "draft",
+                owner: "owner",
                 secure: false,
             }
         }
@@ -77,6 +81,8 @@ impl Visit {
         }
         let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let agent: String = agent.unwrap_or_default().chars().take(200).collect();
+        let names = self.web.cookies;
+        self.set_cookie(&names.build(names.owner, &super::csrf::owner_mark(&self.web, user), Some(LONGEST)));
         session.insert(USER, user).await?;
         session.insert(ADDRESS, &self.address).await?;
         session.insert(AGENT, agent).await
@@ -89,6 +95,8 @@ impl Visit {
 
     /// Ends the session here and in the browser.
     pub async fn end_session(&self) -> Result<(), tower_sessions::session::Error> {
+        let names = self.web.cookies;
+        self.set_cookie(&names.build(names.owner, "", Some(0)));
         self.session.flush().await
     }
 }

@@ -146,3 +146,50 @@ async fn strangers_leave_no_drafts() {
     assert_eq!(stranger.post("/me/profile", &TYPED).await.status, StatusCode::SEE_OTHER);
     assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
 }
+
+/// A browser that was closed has no session cookie any more, its restored tab still has what was typed.
+#[tokio::test]
+async fn a_form_of_a_browser_that_was_closed_comes_back_filled() {
+    let t = TestApp::start().await;
+    let mut browser = t.anonymous();
+    let sign_in = [("email", MAIJA), ("password", PASSWORD), ("next", "/me")];
+    browser.submit("/login", &sign_in).await;
+    let token = browser.csrf.clone().unwrap();
+    browser.cookies.remove("session").unwrap();
+    let mut fields = TYPED.to_vec();
+    fields.push(("csrf_token", &token));
+    // Nothing from elsewhere is kept.
+    let own = std::mem::replace(&mut browser.headers, vec![("sec-fetch-site".into(), "cross-site".into())]);
+    assert_eq!(browser.post_raw("/me/profile", &fields).await.status, StatusCode::FORBIDDEN);
+    browser.headers = own;
+    // Nor for somebody whose mark was made up.
+    let mark = browser.cookies["owner"].clone();
+    let forged = format!("{}.{}", mark.split_once('.').unwrap().0, "A".repeat(43));
+    browser.cookies.insert("owner".into(), forged);
+    assert_eq!(browser.post_raw("/me/profile", &fields).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+    browser.cookies.insert("owner".into(), mark);
+    let page = browser.post_raw("/me/profile", &fields).await;
+    assert_eq!(page.location().as_deref(), Some("/login?next=%2Fme"), "{}", page.words());
+    let page = browser.follow(page).await;
+    assert!(page.words().contains("everything you typed comes back"), "{}", page.words());
+    let page = browser.submit("/login", &sign_in).await;
+    assert_eq!(page.attribute("input[name=name]", "value").unwrap(), TYPED[0].1);
+}
+
+#[tokio::test]
+async fn signing_out_lets_go_of_what_was_kept_and_says_no_more_than_that() {
+    let t = TestApp::start().await;
+    let mut browser = t.admin();
+    browser.get("/me").await;
+    t.clock.advance(31 * 60);
+    browser.post("/me/profile", &TYPED).await;
+    browser.get("/login").await;
+    // Signed in, but not back to the form.
+    browser.submit("/login", &[("email", MAIJA), ("password", PASSWORD)]).await;
+    assert!(browser.cookies.contains_key("draft"));
+    let page = browser.submit("/logout", &[]).await;
+    assert_eq!(page.text(".head p"), "You are signed out.");
+    assert!(browser.cookies.keys().all(|name| name != "draft" && name != "owner"));
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+}

@@ -61,10 +61,10 @@ pub async fn new(State(web): State<WebState>, visit: Visit, Query(query): Query<
     if visit.user().is_some() {
         return Ok(Redirect::to(own_path(&query.next).unwrap_or(OVERVIEW)).into_response());
     }
-    let note = if draft::waits(&visit).await {
-        "Your session ended. Sign in and everything you typed comes back."
-    } else if query.out == "1" {
+    let note = if query.out == "1" {
         "You are signed out."
+    } else if draft::waits(&visit).await {
+        "Your session ended. Sign in and everything you typed comes back."
     } else {
         ""
     };
@@ -113,6 +113,7 @@ pub async fn create(State(web): State<WebState>, visit: Visit, CsrfForm(form): C
 
 /// `POST /logout`: ends the session, here and in the browser.
 pub async fn delete(visit: Visit) -> Result<Response, PageError> {
+    draft::destroy(&visit).await;
     if let Some(user) = visit.user() {
         visit.end_session().await.map_err(PageError::internal)?;
         signed_out(&user.visit.web.app, &user.actor()).await?;
