@@ -1,9 +1,9 @@
 //! Tokens: list, form, page, logging out.
 
 use super::authorize::{SUPPORT, begin, come_back, grant, house, signed_in, token};
-use super::providers::send;
+use super::providers::{make_provider, send};
 use crate::support::app::TestApp;
-use crate::support::provider::Lie;
+use crate::support::provider::{Lie, Provider};
 use axum::http::StatusCode;
 use mailgrant::model::token::TokenState;
 
@@ -301,4 +301,29 @@ async fn no_secret_is_on_any_page_of_a_signed_in_token() {
         .unwrap();
     assert!(rows.iter().all(|row| !row.contains("canary-") && !row.contains("state=")));
     drop(TestApp::restart(t).await);
+}
+
+#[tokio::test]
+async fn the_form_of_a_token_knows_the_account_and_the_only_provider_that_fits_it() {
+    let t = TestApp::start().await;
+    let provider = Provider::start(t.app.clock.now()).await;
+    make_provider(&t, &provider).await;
+    t.add_token(false).await;
+    let mut admin = t.admin();
+    let page = admin.get("/tokens/new?user=hr%40contoso.test").await;
+    assert_eq!(
+        (
+            page.attribute("input[name=user]", "value"),
+            page.attribute("input[name=provider]", "value")
+        ),
+        (Some("hr@contoso.test".into()), Some("contoso".into())),
+        "{}",
+        page.words()
+    );
+    // Where none fits, none is chosen for a person.
+    let page = admin.get("/tokens/new?user=hr%40elsewhere.test").await;
+    assert_eq!(page.attribute("#provider option", "value").as_deref(), Some(""));
+    assert_eq!(page.attribute("input[name=user]", "value").as_deref(), Some("hr@elsewhere.test"));
+    let page = admin.get("/tokens/new?user=hr%40elsewhere.test&provider=").await;
+    assert_eq!(page.text(".summary a"), "Choose a provider");
 }

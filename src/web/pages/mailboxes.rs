@@ -7,6 +7,7 @@ pub mod show;
 mod suggest;
 
 pub use form::KeptPasswords;
+pub use suggest::fitting;
 
 use crate::actions::mailboxes::MailboxError;
 use crate::app::App;

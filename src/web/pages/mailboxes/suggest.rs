@@ -43,6 +43,35 @@ pub struct Suggestion {
     pub provider_missing: bool,
 }
 
+/// The kind of provider everybody's domains belong to.
+fn known(domain: &str) -> Option<TemplateKind> {
+    let listed = KNOWN.iter().find(|(_, domains)| domains.contains(&domain)).map(|(kind, _)| *kind);
+    listed.or(domain.ends_with(".onmicrosoft.com").then_some(TemplateKind::Microsoft))
+}
+
+/// The provider an account belongs to by its domain, if exactly one fits.
+pub async fn fitting<'a>(app: &App, providers: &'a [Provider], account: &str) -> StoreResult<Option<&'a Provider>> {
+    let Some((_, domain)) = account.rsplit_once('@') else {
+        return Ok(None);
+    };
+    let domain = domain.trim().to_lowercase();
+    let tokens = app.store.tokens().await?;
+    let at_domain = |user: &str| user.rsplit('@').next().is_some_and(|other| other.eq_ignore_ascii_case(&domain));
+    let fits = |provider: &&Provider| {
+        provider
+            .tenant
+            .as_deref()
+            .is_some_and(|tenant| tenant.eq_ignore_ascii_case(&domain))
+            || known(&domain) == Some(provider.template)
+            || tokens
+                .iter()
+                .any(|token| token.provider_id == provider.id && token.user.as_deref().is_some_and(at_domain))
+    };
+    let mut found = providers.iter().filter(fits);
+    let first = found.next();
+    Ok(first.filter(|_| found.next().is_none()))
+}
+
 /// What is suggested for an address; none if nothing is known.
 pub async fn suggest(app: &App, address: &str) -> StoreResult<Option<Suggestion>> {
     let domain = address.rsplit('@').next().unwrap_or_default().to_lowercase();
@@ -70,14 +99,8 @@ pub async fn suggest(app: &App, address: &str) -> StoreResult<Option<Suggestion>
     if let Some(provider) = providers.iter().find(tenant) {
         return Ok(of_provider(&domain, provider, token));
     }
-    let known = KNOWN
-        .iter()
-        .find(|(_, domains)| domains.contains(&domain.as_str()))
-        .map(|(kind, _)| *kind);
-    let kind = match known {
-        Some(kind) => kind,
-        None if domain.ends_with(".onmicrosoft.com") => TemplateKind::Microsoft,
-        None => return Ok(None),
+    let Some(kind) = known(&domain) else {
+        return Ok(None);
     };
     Ok(match providers.iter().find(|provider| provider.template == kind) {
         Some(provider) => of_provider(&domain, provider, token),

@@ -14,6 +14,7 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::mailboxes::fitting;
 use crate::web::pages::providers::conflict;
 use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
 use crate::web::pages::{authorize, providers};
@@ -92,7 +93,7 @@ impl TokenForm {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Start {
-    provider: String,
+    provider: Option<String>,
     user: String,
     name: String,
     shared: String,
@@ -103,6 +104,7 @@ pub struct Start {
 #[template(path = "tokens/choose.html")]
 struct ChoosePage {
     layout: Layout,
+    errors: FieldErrors,
     providers: Vec<(String, String)>,
     user: String,
 }
@@ -178,19 +180,13 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
         return FormPage::new(&user, form, provider, None, FieldErrors::default()).await.show();
     }
     let all = web.app.store.providers().await?;
-    let chosen = all.iter().find(|provider| provider.name.as_str() == start.provider);
+    let chosen = match start.provider.as_deref() {
+        Some(name) => all.iter().find(|provider| provider.name.as_str() == name),
+        None => fitting(&web.app, &all, &start.user).await?,
+    };
     let only = if all.len() == 1 { all.first() } else { None };
     let Some(provider) = chosen.or(only) else {
-        let layout = user.layout(Section::Tokens, "Add token").await.crumb("Tokens", "/tokens");
-        let providers = all
-            .iter()
-            .map(|p| (p.name.to_string(), format!("{}, {}", p.name, p.template.label())));
-        return ChoosePage {
-            layout,
-            providers: providers.collect(),
-            user: start.user,
-        }
-        .show();
+        return choose(&user, &all, start).await;
     };
     let form = TokenForm {
         user: start.user,
@@ -201,6 +197,26 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
     FormPage::new(&user, form, provider.clone(), None, FieldErrors::default())
         .await
         .show()
+}
+
+/// The choice of a provider. None is chosen for a person: the first of the alphabet is not likelier than another.
+async fn choose(user: &CurrentUser, all: &[Provider], start: Start) -> Result<Response, PageError> {
+    let mut layout = user.layout(Section::Tokens, "Add token").await.crumb("Tokens", "/tokens");
+    let mut errors = FieldErrors::default();
+    if start.provider.is_some() && !all.is_empty() {
+        errors.add("provider", "Choose a provider");
+        layout = layout.error();
+    }
+    let providers = all
+        .iter()
+        .map(|p| (p.name.to_string(), format!("{}, {}", p.name, p.template.label())));
+    let page = ChoosePage {
+        layout,
+        providers: providers.collect(),
+        user: start.user,
+        errors,
+    };
+    if page.errors.is_empty() { page.show() } else { page.refused() }
 }
 
 /// `POST /tokens/new`: adds a token, and begins its sign-in if that is the button.
