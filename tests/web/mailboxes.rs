@@ -574,10 +574,102 @@ async fn a_form_survives_getting_a_token_meanwhile() {
     let mut admin = t.admin();
     let sent = fields("hr@contoso.test", "1143", &[("act", "token"), ("tags", "kept")]);
     let page = admin.post("/mailboxes/new", &sent).await;
-    assert_eq!(page.location().as_deref(), Some("/tokens/new"));
-    let page = admin.get("/mailboxes/new").await;
+    assert_eq!(page.location().as_deref(), Some("/tokens/new?user=hr%40contoso.test"));
+    let page = admin.follow(page).await;
+    let back = page.attribute(".flash a", "href").unwrap();
+    let page = admin.get(&back).await;
     assert_eq!(page.attribute("#tags", "value").as_deref(), Some("kept"));
     assert!(page.words().contains("Nothing is saved yet"));
+    assert!(
+        page.words().contains("The password you typed is kept"),
+        "the password is lost: {}",
+        page.words()
+    );
+}
+
+/// Or the settings of one address are saved for another.
+#[tokio::test]
+async fn a_form_that_was_left_takes_no_other_address_over() {
+    let t = TestApp::start().await;
+    let mut admin = t.admin();
+    let leave = fields("first@contoso.test", "1143", &[("act", "token"), ("tags", "kept")]);
+    admin.post("/mailboxes/new", &leave).await;
+    let page = admin.get("/mailboxes/new?address=second@contoso.test&with=hand").await;
+    assert_eq!(page.attribute("#address", "value").as_deref(), Some("second@contoso.test"));
+    assert_eq!(page.attribute("#tags", "value").as_deref(), Some(""));
+    // Without an address the page asks for one, and offers the form.
+    let page = admin.get("/mailboxes/new").await;
+    assert_eq!(page.attribute("#address", "value").as_deref(), Some(""));
+    assert!(page.words().contains("It is for first@contoso.test"), "{}", page.words());
+    let page = admin.get("/mailboxes/new?address=first@contoso.test").await;
+    assert_eq!(
+        page.attribute("#tags", "value").as_deref(),
+        Some("kept"),
+        "its own address brings it back"
+    );
+    assert_eq!(page.attribute(".head .acts a", "href").as_deref(), Some("/mailboxes/new"));
+    // Start afresh forgets it.
+    admin.post("/mailboxes/new", &leave).await;
+    let page = admin.submit("/mailboxes/new", &[("act", "afresh")]).await;
+    assert!(!page.words().contains("first@contoso.test"), "{}", page.words());
+    assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+}
+
+/// The page promises that everything typed comes back; the password is part of it.
+#[tokio::test]
+async fn the_password_comes_back_too_after_the_session_ended() {
+    let t = TestApp::start().await;
+    let mut admin = t.admin();
+    // The page of the form has no address of its own once it was refused.
+    admin.get("/mailboxes/new").await;
+    t.clock.advance(31 * 60);
+    let page = admin.post("/mailboxes/new", &fields("hr@contoso.test", "1143", &[])).await;
+    let page = admin.follow(page).await;
+    let next = page.attribute("input[name=next]", "value").unwrap();
+    let sign_in = [
+        ("email", "maija.korhonen@contoso.test"),
+        ("password", crate::support::app::PASSWORD),
+        ("next", &next),
+    ];
+    let page = admin.submit("/login", &sign_in).await;
+    assert_eq!(
+        page.attribute("#address", "value").as_deref(),
+        Some("hr@contoso.test"),
+        "{}",
+        page.words()
+    );
+    assert!(page.words().contains("The password you typed is kept") && !page.body.contains(PASSWORD));
+    let page = send(&mut admin, &page, "/mailboxes/new", &[("act", "save")]).await;
+    assert_eq!(page.location().as_deref(), Some("/mailboxes/hr"), "{}", page.words());
+}
+
+#[tokio::test]
+async fn the_token_of_the_address_is_chosen_already() {
+    let t = TestApp::start().await;
+    t.add_token(false).await;
+    let mut admin = t.admin();
+    for (address, token) in [("support@contoso.test", "support"), ("hr@contoso.test", "")] {
+        let page = admin.get(format!("/mailboxes/new?address={address}&with=hand")).await;
+        assert_eq!(
+            page.attribute("#token option[selected]", "value").as_deref(),
+            Some(token),
+            "{}",
+            page.words()
+        );
+    }
+}
+
+/// On a phone the heads of the columns are gone: nobody could tell whose value is whose.
+#[tokio::test]
+async fn each_cell_of_a_conflict_says_whose_it_is() {
+    let t = TestApp::start().await;
+    t.add_mailbox("hr", Some(1143), None).await;
+    let (mut one, mut two) = (t.admin(), t.admin());
+    let (first, second) = (one.get("/mailboxes/hr/edit").await, two.get("/mailboxes/hr/edit").await);
+    send(&mut one, &first, "/mailboxes/hr/edit", &[("tags", "a"), ("act", "save")]).await;
+    let page = send(&mut two, &second, "/mailboxes/hr/edit", &[("tags", "b"), ("act", "save")]).await;
+    assert_eq!(page.text("td[data-l^=Theirs]"), "a");
+    assert_eq!(page.text("td[data-l^=Yours]"), "b");
 }
 
 #[tokio::test]

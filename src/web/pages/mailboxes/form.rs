@@ -7,6 +7,7 @@ use super::find;
 use super::suggest::{Suggestion, suggest};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::{self, Options, Order, ProbeError};
+use crate::app::App;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::report::Direction;
@@ -24,7 +25,7 @@ use crate::web::routes;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 pub use fields::MailboxForm;
 use fields::{field_errors, labels};
 pub use kept::KeptPasswords;
@@ -47,6 +48,8 @@ pub struct NewQuery {
     with: String,
     /// A mailbox to start from.
     copy: String,
+    /// Whether the form that was left is asked for.
+    draft: String,
 }
 
 #[derive(Template)]
@@ -56,6 +59,8 @@ struct FirstPage {
     errors: FieldErrors,
     address: String,
     other: Option<Name>,
+    /// The address in a form that was left; empty where it has none yet.
+    left: Option<String>,
 }
 
 #[derive(Template)]
@@ -85,6 +90,8 @@ struct FormPage {
     /// What *Test without saving* came to.
     results: Vec<RunView>,
     may: Rights,
+    /// Whether this is a form that was left and came back.
+    came_back: bool,
 }
 
 impl FormPage {
@@ -146,15 +153,47 @@ async fn first_page(user: &CurrentUser, address: String, errors: FieldErrors, ot
         errors,
         address,
         other,
+        left: user.peek_draft(NEW).await.map(|fields| address_of(&fields)),
     }
+}
+
+/// The address in the fields of a form.
+fn address_of(fields: &[(String, String)]) -> String {
+    let found = fields.iter().find(|(name, _)| name == "address");
+    found.map(|(_, value)| clean(value).to_owned()).unwrap_or_default()
+}
+
+/// Whether the form that was left is the one this address asks for.
+async fn asks_for_left(user: &CurrentUser, query: &NewQuery) -> bool {
+    if !query.draft.is_empty() {
+        return true;
+    }
+    let address = clean(&query.address);
+    let left = user.peek_draft(NEW).await;
+    !address.is_empty() && left.is_some_and(|fields| address_of(&fields).eq_ignore_ascii_case(address))
+}
+
+/// The page of a form that comes back.
+async fn come_back(
+    web: &WebState,
+    user: &CurrentUser,
+    fields: &[(String, String)],
+    existing: Option<Mailbox>,
+) -> Result<Response, PageError> {
+    let form = refill::<MailboxForm>(fields).await.unwrap_or_default();
+    let form = keep_passwords(web, user, with_own_token(&web.app, form).await?);
+    let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
+    page.came_back = true;
+    page.show()
 }
 
 /// `GET /mailboxes/new`: the address, then what its domain suggests, then the form.
 pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Query<NewQuery>) -> Result<Response, PageError> {
     let app = &web.app;
-    if let Some(typed) = user.take_draft(NEW).await {
-        let form = refill::<MailboxForm>(&typed).await.unwrap_or_default();
-        return page(&web, &user, form, None, FieldErrors::default()).await?.show();
+    if asks_for_left(&user, &query).await
+        && let Some(fields) = user.take_draft(NEW).await
+    {
+        return come_back(&web, &user, &fields, None).await;
     }
     if !query.copy.is_empty() {
         let form = MailboxForm::copy_of(&find(app, &query.copy).await?);
@@ -176,7 +215,7 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
     let suggestion = suggest(app, &address).await?;
     match (suggestion, query.with.as_str()) {
         (Some(suggestion), "suggested") => {
-            let form = MailboxForm::suggested(&address, &suggestion);
+            let form = with_own_token(app, MailboxForm::suggested(&address, &suggestion)).await?;
             let mut page = page(&web, &user, form, None, FieldErrors::default()).await?;
             page.filled = format!("Filled in for {}", suggestion.label);
             page.show()
@@ -199,7 +238,8 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
             .show()
         }
         (found, _) => {
-            let mut page = page(&web, &user, MailboxForm::by_hand(&address), None, FieldErrors::default()).await?;
+            let form = with_own_token(app, MailboxForm::by_hand(&address)).await?;
+            let mut page = page(&web, &user, form, None, FieldErrors::default()).await?;
             if found.is_none() {
                 page.layout.flash = Some(Flash::info(&format!(
                     "Where mail for {address} lives isn't known here, so enter the servers by hand."
@@ -214,10 +254,10 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
 pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
     let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
-    let form = match user.take_draft(&path).await {
-        Some(typed) => refill::<MailboxForm>(&typed).await.unwrap_or_default(),
-        None => MailboxForm::of(&mailbox),
-    };
+    if let Some(fields) = user.take_draft(&path).await {
+        return come_back(&web, &user, &fields, Some(mailbox)).await;
+    }
+    let form = MailboxForm::of(&mailbox);
     page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?.show()
 }
 
@@ -250,7 +290,19 @@ async fn page(
         filled: String::new(),
         results: Vec::new(),
         may: Rights::of(user),
+        came_back: false,
     })
+}
+
+/// With the token of this very address chosen, if one is to be chosen.
+async fn with_own_token(app: &App, mut form: MailboxForm) -> Result<MailboxForm, PageError> {
+    if form.auth == "oauth2" && form.token.is_empty() {
+        let tokens = app.store.tokens().await?;
+        let is_own = |user: &str| user.eq_ignore_ascii_case(clean(&form.address));
+        let own = tokens.iter().find(|token| token.user.as_deref().is_some_and(is_own));
+        form.token = own.map(|token| token.name.to_string()).unwrap_or_default();
+    }
+    Ok(form)
 }
 
 /// The tokens to choose from: (name, account and state), those of the form's own address first.
@@ -286,6 +338,8 @@ enum Act {
     SaveAndTest,
     Test,
     GetToken,
+    /// Forget the form that was left.
+    Afresh,
 }
 
 impl MailboxForm {
@@ -294,6 +348,7 @@ impl MailboxForm {
             "test" => Act::Test,
             "save" => Act::Save,
             "token" => Act::GetToken,
+            "afresh" => Act::Afresh,
             _ => Act::SaveAndTest,
         }
     }
@@ -362,14 +417,23 @@ pub async fn update(
 }
 
 async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing: Option<Mailbox>) -> Result<Response, PageError> {
-    if matches!(form.act(), Act::GetToken) {
-        let path = match &existing {
-            Some(mailbox) => format!("{}/edit", routes::mailbox(mailbox.name.as_str())),
-            None => NEW.to_owned(),
-        };
-        user.keep_draft(&path, &form.pairs(true)).await?;
-        let flash = Flash::info("What you typed into the mailbox form is kept for 30 minutes.").link(&path, "Back to the mailbox");
-        return user.redirect_with("/tokens/new", flash).await;
+    let path = match &existing {
+        Some(mailbox) => format!("{}/edit", routes::mailbox(mailbox.name.as_str())),
+        None => NEW.to_owned(),
+    };
+    match form.act() {
+        Act::Afresh => {
+            user.drop_draft(&path).await;
+            return Ok(Redirect::to(&path).into_response());
+        }
+        Act::GetToken => {
+            user.keep_draft(&path, &form.pairs(true)).await?;
+            let back = CurrentUser::draft_address(&path);
+            let flash = Flash::info("What you typed into the mailbox form is kept for 30 minutes.").link(&back, "Back to the mailbox");
+            let account = serde_urlencoded::to_string([("user", clean(&form.address))]).unwrap_or_default();
+            return user.redirect_with(&format!("/tokens/new?{account}"), flash).await;
+        }
+        Act::Save | Act::SaveAndTest | Act::Test => {}
     }
     let edit = match check(web, user, &form, existing.as_ref()).await? {
         Ok(edit) => edit,
