@@ -183,9 +183,15 @@ async fn cookies_are_pinned_to_the_host_on_https() {
         !session.contains("Domain") && !session.contains("Max-Age") && !session.contains("Expires"),
         "{session}"
     );
+    let owner = cookies.iter().find(|cookie| cookie.starts_with("__Host-owner=")).unwrap();
+    assert!(owner.contains("; HttpOnly") && owner.contains("; Secure"), "{owner}");
     let t = TestApp::start().await;
     let mut browser = t.anonymous();
     let page = browser.post("/login", &[("email", MAIJA), ("password", PASSWORD)]).await;
-    let cookie = page.header("set-cookie");
-    assert!(cookie.starts_with("session=") && !cookie.contains("Secure"), "{cookie}");
+    for cookie in page.headers.get_all("set-cookie") {
+        let cookie = cookie.to_str().unwrap();
+        let known = ["session=", "owner="].iter().any(|name| cookie.starts_with(name));
+        assert!(known && !cookie.contains("Secure"), "{cookie}");
+    }
+    assert!(browser.cookies.contains_key("session"));
 }
