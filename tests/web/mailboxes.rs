@@ -753,3 +753,12 @@ async fn people_who_may_not_change_mailboxes_see_them_without_the_buttons() {
     let page = t.operator().get("/mailboxes/hr/edit").await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn the_button_that_filters_has_one_word_in_all_lists() {
+    let t = TestApp::start().await;
+    let mut admin = t.admin();
+    for list in ["/mailboxes?q=x", "/tests?mailbox=x", "/tokens?q=x"] {
+        assert_eq!(admin.get(list).await.text("form.filters button"), "Filter", "{list}");
+    }
+}
