@@ -80,6 +80,10 @@ impl Endpoint {
         if text.contains("://") || text.contains('/') {
             return Err(HostError::Url);
         }
+        let has_port = |(_, port): (&str, &str)| port.parse::<u16>().is_ok();
+        if text.rsplit_once(':').is_some_and(has_port) {
+            return Err(HostError::Port);
+        }
         if text.len() > 253 || !text.split('.').all(label) {
             return Err(HostError::NotAHost);
         }
@@ -96,6 +100,9 @@ pub enum HostError {
     /// An address of a web page.
     #[error("Enter a server name without https:// or a path")]
     Url,
+    /// The port along with the name.
+    #[error("Put the port into Port, and the server's name alone here")]
+    Port,
     /// Anything else.
     #[error("Server must be a host name or an IP address")]
     NotAHost,

@@ -3,7 +3,9 @@
 use crate::actions::{FieldProblem, Problems};
 use crate::gate::{Gate, GateError};
 use crate::model::Name;
-use crate::model::mailbox::{Auth, AuthKind, Endpoint, IncomingProtocol, Mailbox, OutgoingProtocol, Security, Side, check_address};
+use crate::model::mailbox::{
+    Auth, AuthKind, Endpoint, HostError, IncomingProtocol, Mailbox, OutgoingProtocol, Security, Side, check_address,
+};
 use crate::model::report::Direction;
 use crate::secret::Password;
 use std::net::{IpAddr, Ipv4Addr};
@@ -389,7 +391,11 @@ impl Check<'_> {
     }
 
     fn endpoint(&mut self, input: &SideInput, fields: &SideFields) -> Option<Endpoint> {
-        let host = self.problems.take(fields.host, Endpoint::check_host(trimmed(&input.host)));
+        let host = Endpoint::check_host(trimmed(&input.host)).map_err(|error| match (error, fields.direction) {
+            (HostError::Empty, Direction::Outgoing) => "Enter a server name, like smtp.example.com".to_owned(),
+            (error, _) => error.to_string(),
+        });
+        let host = self.problems.take(fields.host, host);
         let security = match trimmed(&input.security) {
             "" if fields.direction == Direction::Incoming => Some(Security::Tls),
             "" => Some(Security::Starttls),
@@ -541,6 +547,14 @@ mod tests {
             (
                 |i| i.incoming.as_mut().unwrap().host = "https://x.example/".into(),
                 "incoming.host: Enter a server name without https:// or a path",
+            ),
+            (
+                |i| i.incoming.as_mut().unwrap().host = "localhost:993".into(),
+                "incoming.host: Put the port into Port, and the server's name alone here",
+            ),
+            (
+                |i| i.outgoing.as_mut().unwrap().host = String::new(),
+                "outgoing.host: Enter a server name, like smtp.example.com",
             ),
             (
                 |i| i.incoming.as_mut().unwrap().port = "70000".into(),
