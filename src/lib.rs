@@ -14,7 +14,7 @@
 //!
 //! - [`app`]: the parts every command and request shares, built once, cheap to clone. [`config`]: typed settings from file, environment
 //!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`secret`]: newtypes that never
-//!   print. [`telemetry`]: log lines without secrets, one record a line.
+//!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
 //!   entries, and the shape of the configuration file.
@@ -59,6 +59,7 @@ pub mod config;
 pub mod diagnosis;
 pub mod gate;
 pub mod mail;
+mod mask;
 pub mod model;
 pub mod oauth;
 pub mod probe;

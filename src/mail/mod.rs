@@ -6,7 +6,6 @@
 pub mod error;
 pub mod folder;
 pub mod imap;
-mod mask;
 pub mod messages;
 pub mod net;
 pub mod record;

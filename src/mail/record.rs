@@ -4,8 +4,8 @@
 //! only then kept for the transcript. The parsers behind get whole lines, of the kinds we asked for, without the shapes that are
 //! known to hurt them. POP3 and SMTP (RFC 5321) have lines only; IMAP (RFC 3501) has lines with literals.
 
-use super::mask::Masks;
 use super::replies::{Kept, Replies};
+use crate::mask::Masks;
 use crate::model::report::Line;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ const AFTER: Limits = Limits {
 /// How many lines of a step are shown, and how many characters of each?
 const KEPT_LINES: usize = 150;
 const KEPT_CHARS: usize = 1000;
+/// What stands in place of a secret.
+const HIDDEN: &str = "[hidden]";
 /// How many lines of one reply count as what the server said?
 const REPLY_LINES: usize = 30;
 
@@ -241,7 +243,7 @@ impl State {
     fn clean(&self, text: &str) -> String {
         // A secret at the end of what is kept is recognised by what follows it.
         let text: String = text.chars().take(2 * KEPT_CHARS).collect();
-        shown(&self.masks.apply(&text))
+        shown(&self.masks.apply(&text, HIDDEN))
     }
 
     fn keep(&mut self, from: char, text: String) {
@@ -340,8 +342,14 @@ impl State {
     }
 
     fn said(&mut self, text: &str) {
+        let replied = self.reply.len() >= REPLY_LINES;
+        // What is not kept needs no cleaning, and a server may send a lot of it.
+        if replied && self.transcript.len() >= KEPT_LINES {
+            self.keep('S', String::new());
+            return;
+        }
         let text = self.clean(text);
-        if self.reply.len() < REPLY_LINES {
+        if !replied {
             self.reply.push(text.clone());
         }
         self.keep('S', text);

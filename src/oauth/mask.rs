@@ -3,7 +3,7 @@
 
 use super::Client;
 use super::client_auth::basic_text;
-use crate::secret::disguises;
+use crate::mask::Masks;
 
 /// What stands where a secret stood.
 const REMOVED: &str = "[removed]";
@@ -22,43 +22,29 @@ const NAMES: &[&str] = &[
 ];
 
 /// Knows the secrets of one exchange.
-pub(super) struct Mask(Vec<String>);
+pub(super) struct Mask(Masks);
 
 impl Mask {
-    /// Masks these, as they are, as forms, JSON and the Basic header write them, and disguised.
+    /// Masks these, in whatever form they come back, and what the Basic header holds.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>, client: &Client<'_>) -> Self {
-        let mut forms: Vec<String> = Vec::new();
+        let mut masks = Masks::default();
         for secret in secrets.into_iter().filter(|s| s.len() >= 4) {
-            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            let json = serde_json::Value::from(secret).to_string();
-            forms.extend([
-                secret.to_owned(),
-                encoded.replace('+', "%20"),
-                encoded,
-                json.trim_matches('"').to_owned(),
-            ]);
-            forms.extend(disguises(secret).iter().map(|form| form.as_str().to_owned()));
+            masks.add(secret);
         }
         if let Some(secret) = &client.secret {
-            forms.push(basic_text(&client.provider.client_id, secret.expose_secret()));
+            masks.add(&basic_text(&client.provider.client_id, secret.expose_secret()));
         }
-        // The longest first: a secret may be the beginning of another.
-        forms.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
-        forms.dedup();
-        Self(forms)
+        Self(masks)
     }
 
     /// Knows no secret of its own; values with known names are masked all the same.
-    pub const fn nothing() -> Self {
-        Self(Vec::new())
+    pub fn nothing() -> Self {
+        Self(Masks::default())
     }
 
     /// The text without secrets.
     pub fn hide(&self, text: &str) -> String {
-        let known = self
-            .0
-            .iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), REMOVED));
+        let known = self.0.apply(text, REMOVED);
         NAMES.iter().fold(known, |text, name| hide_values(&text, name))
     }
 }
