@@ -238,14 +238,18 @@ impl SignedIn {
         all.into_iter().flatten()
     }
 
-    /// The names that prove something. An address the provider doesn't vouch for proves nothing, under whatever claim it comes; at
-    /// Microsoft the claim `email` holds whatever the account's own directory put there.
+    /// The names that prove something. An address the provider doesn't vouch for proves nothing, under whatever claim it comes; where
+    /// it doesn't say whether it does, it is believed: many providers never say, and it was chosen by who runs this console. At
+    /// Microsoft the claim `email` holds whatever the account's own directory put there, and `preferred_username` is the directory's;
+    /// elsewhere people may choose their user name (OpenID Connect Core, 5.7), so it counts only where no address is told.
     fn proven_names(&self, provider: &Provider) -> impl Iterator<Item = &str> {
-        let anybodys = provider.template == TemplateKind::Microsoft && is_any_organisation(provider.tenant.as_deref());
+        let microsoft = provider.template == TemplateKind::Microsoft;
+        let anybodys = microsoft && is_any_organisation(provider.tenant.as_deref());
         let email = self.identity.email.as_deref();
+        let username = self.identity.username.as_deref().filter(|_| microsoft || email.is_none());
         let unverified = email.filter(|_| self.email_verified == Some(false));
         let email = email.filter(|_| !anybodys);
-        [self.identity.username.as_deref(), self.upn.as_deref(), email]
+        [username, self.upn.as_deref(), email]
             .into_iter()
             .flatten()
             .filter(move |name| unverified.is_none_or(|u| !same_name(u, name)))

@@ -244,6 +244,23 @@ async fn an_address_nobody_vouches_for_proves_nothing() {
         let found = with_claims(changes).await.unwrap();
         assert_eq!(matches("support@contoso.com", &found, &custom), answer, "{verified}");
     }
+    // A user name is what its owner calls himself: it doesn't make somebody else's account the expected one.
+    for (changes, answer) in [
+        (
+            json!({"email": "mallory@evil.example", "email_verified": true}),
+            Match::DifferentAccount,
+        ),
+        (json!({"email": "mallory@evil.example"}), Match::DifferentAccount),
+        (json!({"email": "mallory@evil.example", "email_verified": false}), Match::NotTold),
+        (
+            json!({"email": "support@contoso.com", "preferred_username": "helpdesk"}),
+            Match::Same,
+        ),
+        (json!({}), Match::Same),
+    ] {
+        let found = with_claims(changes.clone()).await.unwrap();
+        assert_eq!(matches("support@contoso.com", &found, &custom), answer, "{changes}");
+    }
 }
 
 #[test]
