@@ -217,16 +217,28 @@ pub struct LoggedOut {
     pub paused: usize,
 }
 
+/// How often is a provider told of one sign-out? Once more, if a renewal was quicker.
+const MOST_TOLD: u32 = 2;
+
 /// Deletes what a token yielded, here and at the provider. The token itself stays, to be signed in again.
 pub async fn log_out(app: &App, actor: &Actor, token: &Token, provider: &Provider, pause: bool) -> Result<LoggedOut, ActionError> {
-    let grant = app.store.grant(&token.id).await?;
-    let told = match &grant {
-        Some(grant) => tell(app, provider, grant).await,
-        None => Told::Nothing,
+    let mut tries = 0;
+    let (told, mut tx) = loop {
+        let grant = app.store.grant(&token.id).await?;
+        let told = match &grant {
+            Some(grant) => tell(app, provider, grant).await,
+            None => Told::Nothing,
+        };
+        let mut tx = app.store.begin().await?;
+        let deleted = tx.delete_grant(&token.id).await?;
+        let known = grant.map(|grant| (grant.generation, grant.rt_current.map(|(sealed, _)| sealed)));
+        tries += 1;
+        // Renewed while the provider was told: the new refresh token has to go as well.
+        if deleted.is_none() || deleted == known || tries == MOST_TOLD {
+            break (told, tx);
+        }
     };
     let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    tx.delete_grant(&token.id).await?;
     let paused = if pause {
         pause_mailboxes(app, &mut tx, actor, token).await?
     } else {
@@ -249,6 +261,24 @@ pub async fn log_out(app: &App, actor: &Actor, token: &Token, provider: &Provide
     audit(app, &mut tx, actor, "token.remove", token, text, outcome).await?;
     tx.commit().await?;
     Ok(LoggedOut { told, paused })
+}
+
+/// Gives a token set back that a renewal brought after its sign-in was deleted here: nobody else knows of it.
+pub(super) async fn give_back(app: &App, token: &Token, provider: &Provider, grant: &Grant) -> Result<(), StoreError> {
+    let (text, outcome) = match tell(app, provider, grant).await {
+        Told::Revoked => ("The provider took it back".to_owned(), "ok"),
+        Told::NotOffered => ("The provider has no call to take it back".to_owned(), "ok"),
+        Told::Nothing => ("It can't be opened any more".to_owned(), "failed"),
+        Told::Failed(diagnosis, _) => (format!("The provider didn't take it back: {}", diagnosis.title), "failed"),
+    };
+    let text = format!("A renewal ended after the sign-in was removed, and what it brought was thrown away. {text}.");
+    let console = Actor::console();
+    let mut tx = app.store.begin().await?;
+    if app.store.token_by_id(&token.id).await?.is_some() {
+        event(app, &mut tx, &token.id, TokenEventKind::Removed, &console.name, text.clone()).await?;
+    }
+    audit(app, &mut tx, &console, "token.remove", token, text, outcome).await?;
+    tx.commit().await
 }
 
 async fn tell(app: &App, provider: &Provider, grant: &Grant) -> Told {

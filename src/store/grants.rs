@@ -167,14 +167,15 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
-    /// Deletes what a token yielded.
-    pub async fn delete_grant(&mut self, token: &TokenId) -> StoreResult<()> {
-        sqlx::query("DELETE FROM grants WHERE token_id = $1")
+    /// Deletes what a token yielded. Says which generation that was, and its refresh token: nobody renews it after this.
+    pub async fn delete_grant(&mut self, token: &TokenId) -> StoreResult<Option<(i64, Option<Sealed>)>> {
+        let row = sqlx::query("DELETE FROM grants WHERE token_id = $1 RETURNING generation, rt_current")
             .bind(token.as_str())
-            .execute(&mut ***self)
+            .fetch_optional(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
-        Ok(())
+        row.map(|row| Ok((row.int("generation")?, row.maybe_text("rt_current")?.map(Sealed))))
+            .transpose()
     }
 }
 

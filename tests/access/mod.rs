@@ -236,6 +236,7 @@ fn provider(app: &App, kind: TemplateKind, url: &str) -> Provider {
             issuer: Some(url.to_owned()),
             authorize_url: Some(format!("{url}/authorize")),
             token_url: Some(format!("{url}/token")),
+            revocation_url: Some(format!("{url}/revoke")),
             ..Endpoints::default()
         },
         extra_authorize_params: vec![],

@@ -3,9 +3,11 @@
 use super::simulator::{Fault, Phase, Rotation};
 use super::{House, random_id, until};
 use mailgrant::actions::access_token::{AccessError, How, access_token, refresh_now};
+use mailgrant::actions::tokens::log_out;
 use mailgrant::app::App;
 use mailgrant::clock::Timestamp;
 use mailgrant::model::Sealed;
+use mailgrant::model::audit::Actor;
 use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::{Grant, Token};
 use std::collections::HashSet;
@@ -202,6 +204,54 @@ async fn what_was_logged_out_during_a_renewal_stays_logged_out() {
     let error = asking.await.unwrap().unwrap_err();
     assert!(matches!(error, AccessError::NotAuthorized(_)), "{error:?}");
     assert_eq!(house.app.store.grant(&token.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_renewal_brings_after_the_sign_out_is_taken_back_as_well() {
+    for house in House::on_each(CUSTOM, Rotation::Strict).await {
+        let token = house.signed_in("support").await;
+        house.clock.advance(3600);
+        let mut phases = house.sim.phases();
+        house.sim.delays(Duration::ZERO, Duration::from_secs(1));
+        let asking = ask(&house.app, &token);
+        while phases.recv().await != Some(Phase::Rotated) {}
+        log_out(&house.app, &Actor::console(), &token, &house.provider, false)
+            .await
+            .unwrap();
+        asking.await.unwrap().unwrap_err();
+        until("it is written down", async || house.audited("token.remove").await.len() == 2).await;
+        let mut taken_back = house.sim.taken_back();
+        taken_back.retain(|token| token.starts_with("canary-rt-"));
+        taken_back.dedup();
+        assert_eq!(taken_back.len(), 2, "the one that was on its way lives on: {taken_back:?}");
+        let (target, detail) = &house.audited("token.remove").await[1];
+        assert_eq!(target, "token:support");
+        assert!(detail.ends_with("The provider took it back."), "{detail}");
+        assert_eq!(house.app.store.grant(&token.id).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_takes_back_what_was_renewed_while_it_told_the_provider() {
+    for house in House::on_each(CUSTOM, Rotation::Keep).await {
+        let token = house.signed_in("support").await;
+        let gate = house.sim.holds_revocations();
+        let leaving = tokio::spawn({
+            let (app, token, provider) = (house.app.clone(), token.clone(), house.provider.clone());
+            async move { log_out(&app, &Actor::console(), &token, &provider, false).await }
+        });
+        until("the provider is told", async || house.sim.taken_back().len() == 1).await;
+        // Another token of the same family, so that the first one's end does not matter.
+        let before = house.refresh_token(&token).await;
+        house.sim.allow(&before);
+        refresh_now(&house.app, &token).await.unwrap();
+        let renewed = house.refresh_token(&token).await;
+        assert_ne!(renewed, before);
+        gate.add_permits(100);
+        leaving.await.unwrap().unwrap();
+        assert!(house.sim.taken_back().contains(&renewed), "{:?}", house.sim.taken_back());
+        assert_eq!(house.app.store.grant(&token.id).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -82,6 +83,8 @@ struct State {
     always: Option<Fault>,
     delays: (Duration, Duration),
     asked: Vec<Asked>,
+    taken_back: Vec<String>,
+    gate: Option<Arc<Semaphore>>,
     phases: Option<UnboundedSender<Phase>>,
 }
 
@@ -152,6 +155,8 @@ impl Simulator {
             always: None,
             delays: (Duration::ZERO, Duration::ZERO),
             asked: Vec::new(),
+            taken_back: Vec::new(),
+            gate: None,
             phases: None,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
@@ -184,6 +189,11 @@ impl Simulator {
     }
 
     /// This token is refused from now on; the others of its grant are not.
+    /// Forgets that this one was revoked.
+    pub fn allow(&self, token: &str) {
+        self.state().revoked.remove(token);
+    }
+
     pub fn revoke(&self, token: &str) {
         self.state().revoked.insert(token.to_owned());
     }
@@ -222,6 +232,18 @@ impl Simulator {
         self.state().asked.len()
     }
 
+    /// The tokens somebody wanted to be revoked, in order.
+    pub fn taken_back(&self) -> Vec<String> {
+        self.state().taken_back.clone()
+    }
+
+    /// Answers no revocation before there is a permit.
+    pub fn holds_revocations(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.state().gate = Some(Arc::clone(&gate));
+        gate
+    }
+
     /// The refresh tokens that were sent, in order.
     pub fn sent(&self) -> Vec<String> {
         self.state().asked.iter().map(|asked| asked.form["refresh_token"].clone()).collect()
@@ -250,6 +272,18 @@ async fn answer(Shared(state): Shared<Arc<Mutex<State>>>, headers: HeaderMap, bo
 
 async fn work(state: Arc<Mutex<State>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    if let Some(token) = form.get("token") {
+        let gate = {
+            let mut state = state.lock().unwrap();
+            state.taken_back.push(token.clone());
+            state.revoked.insert(token.clone());
+            state.gate.clone()
+        };
+        if let Some(gate) = gate {
+            let _permit = gate.acquire().await.unwrap();
+        }
+        return json_answer(200, &json!({}));
+    }
     let (fault, delays, phases) = {
         let mut state = state.lock().unwrap();
         state.asked.push(Asked {

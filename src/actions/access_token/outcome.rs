@@ -138,7 +138,20 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
     let (token, new, now) = (&renewal.token, &renewal.grant, app.clock.now());
     let mut tx = app.store.begin().await?;
     if !tx.update_grant(new, renewal.was, None).await? {
+        let gone = tx.grant(&token.id).await?.is_none();
+        drop(tx);
         warn!(token.id = %token.id, "A renewal came too late: token {} was replaced meanwhile", token.name);
+        if gone {
+            let (app, renewal) = (app.clone(), renewal.clone());
+            app.tasks.clone().spawn(async move {
+                let Renewal {
+                    token, provider, grant, ..
+                } = &renewal;
+                if let Err(error) = tokens::give_back(&app, token, provider, grant).await {
+                    warn!(token.id = %token.id, %error, "What became of token {} could not be written down", token.name);
+                }
+            });
+        }
         return Ok(Written::Superseded);
     }
     if new.state == GrantState::Active {
