@@ -122,6 +122,18 @@ async fn renewing_and_testing_by_hand_tell_what_came_of_it() {
     t.clock.advance(100);
     let page = operator.submit("/tokens/support/renew", &[]).await;
     assert_eq!(page.text(".flash"), "Renewed. Valid for 60 minutes.");
+    // Providers count renewals: pressing again at once asks for none, and says why.
+    let renewed = grant(&t).await.unwrap().generation;
+    t.clock.advance(12);
+    let page = operator.submit("/tokens/support/renew", &[]).await;
+    let flash = page.text(".flash");
+    assert!(
+        flash.starts_with("Not renewed again: the last renewal was 12 seconds ago, ") && flash.ends_with("Renew again in 18 seconds."),
+        "{flash}"
+    );
+    let page = operator.submit("/tokens/support/test", &[]).await;
+    assert_eq!(page.text(".flash"), "Fresh already, valid for 59 minutes.");
+    assert_eq!(grant(&t).await.unwrap().generation, renewed);
     t.clock.advance(100);
     let page = operator.submit("/tokens/support/test", &[]).await;
     assert_eq!(page.text(".flash"), "Renewed, valid for 60 minutes.");

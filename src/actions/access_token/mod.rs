@@ -191,6 +191,36 @@ pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError
     }
 }
 
+/// What came of *Renew now*.
+#[derive(Debug)]
+pub enum Pressed {
+    /// A new token.
+    Renewed(Handed),
+    /// The last renewal was at this moment, less than half a minute ago: nothing was asked for.
+    JustNow(Timestamp),
+}
+
+/// [`refresh_now`] for a button that can be pressed often: providers count renewals, and some end a grant over many (F6).
+///
+/// Only a renewal that succeeded stands in the way. The command line goes without: whoever may run it holds the keys anyway.
+pub async fn press_renew(app: &App, token: &Token) -> Result<Pressed, AccessError> {
+    let now = app.clock.now();
+    if let Some(grant) = app.store.grant(&token.id).await?
+        && let Some(last) = grant.refreshed_at
+        && (0..BETWEEN_RENEWALS).contains(&now.since(last))
+        && grant.state == GrantState::Active
+        && lives(&grant, now)
+    {
+        return Ok(Pressed::JustNow(last));
+    }
+    refresh_now(app, token).await.map(Pressed::Renewed)
+}
+
+/// How many seconds after this renewal may a button ask for the next one?
+pub fn next_press(last: Timestamp, now: Timestamp) -> i64 {
+    (BETWEEN_RENEWALS - now.since(last)).clamp(1, BETWEEN_RENEWALS)
+}
+
 /// What a renewal is for: it is done when the grant has it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted {

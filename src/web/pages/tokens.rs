@@ -10,7 +10,7 @@ pub use list::index;
 pub(super) use verdict::STUCK;
 
 use super::providers::edit::secret_words;
-use crate::actions::access_token::{self, How, missing_scopes, refresh_now};
+use crate::actions::access_token::{self, How, Pressed, missing_scopes, next_press, press_renew};
 use crate::actions::links::LinkState;
 use crate::actions::providers::Warning;
 use crate::actions::{links, probe, tokens};
@@ -23,11 +23,11 @@ use crate::model::report::Direction;
 use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenEvent, TokenEventKind};
 use crate::model::user::Permission as May;
 use crate::web::WebState;
-use crate::web::error::PageError;
+use crate::web::error::{PageError, wait};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{self, Access, Routes};
-use crate::web::time::Html;
+use crate::web::time::{Html, Zone};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -258,8 +258,18 @@ fn key_of(grant: &Grant) -> String {
 /// `POST /tokens/{name}/renew`: asks the provider for a new access token now.
 pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let (token, _) = find(&web.app, &name).await?;
-    let flash = match refresh_now(&web.app, &token).await {
-        Ok(handed) => Flash::ok(&format!("Renewed. Valid for {} minutes.", handed.expires_in / 60)),
+    let flash = match press_renew(&web.app, &token).await {
+        Ok(Pressed::JustNow(last)) => {
+            let now = web.app.clock.now();
+            let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone());
+            Flash::info(&format!(
+                "Not renewed again: the last renewal was {} ago, {}. Renew again in {}.",
+                wait(now.since(last)),
+                zone.full(last),
+                wait(next_press(last, now))
+            ))
+        }
+        Ok(Pressed::Renewed(handed)) => Flash::ok(&format!("Renewed. Valid for {} minutes.", handed.expires_in / 60)),
         Err(error) => Flash::bad(&format!("Not renewed: {}", error.diagnosis().title)),
     };
     user.redirect_with(&routes::token(&name), flash).await
@@ -269,7 +279,12 @@ pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): P
 pub async fn test(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let (token, provider) = find(&web.app, &name).await?;
     let path = routes::token(&name);
-    let handed = match refresh_now(&web.app, &token).await {
+    let handed = match press_renew(&web.app, &token).await {
+        Ok(Pressed::Renewed(handed)) => Ok(handed),
+        Ok(Pressed::JustNow(_)) => access_token::access_token(&web.app, &token, None).await,
+        Err(error) => Err(error),
+    };
+    let handed = match handed {
         Ok(handed) => handed,
         Err(error) => {
             let flash = Flash::bad(&format!("The token doesn't work: {}", error.diagnosis().title));
