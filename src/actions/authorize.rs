@@ -604,7 +604,7 @@ impl Flow {
             mailbox,
         };
         match probe::start(&self.app, &self.actor, order).await {
-            Ok(run) => Some(run.0),
+            Ok(run) | Err(probe::ProbeError::UnderWay(run)) => Some(run.0),
             Err(error) => {
                 tracing::warn!(error = %error, "No test was started after the sign-in of token {}: {error}", self.token.name);
                 None

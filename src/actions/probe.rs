@@ -13,6 +13,7 @@ pub use desk::{Desk, Live, Progress};
 pub use settings::{Settings, settings_of, stored_settings};
 
 use crate::app::App;
+use crate::auth::throttle;
 use crate::diagnosis::own;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Side};
@@ -91,6 +92,20 @@ pub struct Order {
     pub user: Option<UserId>,
 }
 
+impl Order {
+    /// Sender, recipient and recipients of copies of the message that is sent; none if none is.
+    fn message(&self) -> Option<(&str, &str, &[String])> {
+        let options = &self.options;
+        (self.direction == Direction::Outgoing && !options.login_only).then(|| {
+            (
+                options.from.as_deref().unwrap_or(self.mailbox.sender()),
+                options.to.as_deref().unwrap_or(&self.mailbox.address),
+                if options.bcc { &self.mailbox.bcc[..] } else { &[] },
+            )
+        })
+    }
+}
+
 /// Why a test was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
@@ -103,6 +118,15 @@ pub enum ProbeError {
     /// Too many tests of unsaved settings by one person.
     #[error("too many tests of unsaved settings; try again in {0} seconds")]
     TooOften(i64),
+    /// One person starts too many tests.
+    #[error("too many tests; try again in {0} seconds")]
+    TestsTooOften(i64),
+    /// One person sends too many messages to others than the mailboxes themselves.
+    #[error("too many test messages to other addresses; the next one can be sent in {0} seconds")]
+    MessagesTooOften(i64),
+    /// This side of the mailbox is being tested already, by this run.
+    #[error("a test of this is under way already")]
+    UnderWay(RunId),
     /// A stored token would go to a server nobody has saved.
     #[error("a stored token is not sent to a server that is not saved")]
     UnknownServer(Direction),
@@ -162,7 +186,11 @@ pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, Prob
 }
 
 /// Starts a test and hands out the view of it at once, for those who wait.
-pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Live), ProbeError> {
+pub async fn begin(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Live), ProbeError> {
+    if order.direction == Direction::Outgoing && !order.options.login_only {
+        // Here, so that what is sent is what is written down.
+        order.options.subject.get_or_insert_with(|| subject(&*app.random));
+    }
     let side = side(&order.mailbox, order.direction).ok_or(ProbeError::NoSide(order.direction))?;
     if app.stopping.is_cancelled() {
         return Err(ProbeError::Stopping);
@@ -171,11 +199,20 @@ pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Liv
     if order.draft {
         login::check_servers(app, &order, arrival.is_some()).await?;
     }
-    let (lane, limit) = if order.draft {
+    let id = RunId(app.new_id());
+    let (lane, limit, claim) = if order.draft {
         app.probes.note_draft(&actor.id, app.clock.now()).map_err(ProbeError::TooOften)?;
-        (LaneKey::Draft, DRAFTS_AT_ONCE)
+        (LaneKey::Draft, DRAFTS_AT_ONCE, None)
     } else {
-        (lane(app, side).await?, parallel(app).await?)
+        let claim = app
+            .probes
+            .claim(&order.mailbox.id, order.direction, &id)
+            .map_err(ProbeError::UnderWay)?;
+        if let Some(user) = &order.user {
+            let noted = app.probes.note_test(user.as_str(), app.clock.now());
+            noted.map_err(ProbeError::TestsTooOften)?;
+        }
+        (lane(app, side).await?, parallel(app).await?, Some(claim))
     };
     let settings = settings_of(app, &order.mailbox, order.direction).await?;
     let turn = app.probes.queue(lane, limit).ok_or(ProbeError::QueueFull)?;
@@ -192,7 +229,7 @@ pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Liv
     let protocol = protocol(order.direction);
     let report = Report::start(order.mailbox.name.clone(), order.direction, protocol, now);
     let row = Run {
-        id: RunId(app.new_id()),
+        id: id.clone(),
         mailbox_id: (!order.draft).then(|| order.mailbox.id.clone()),
         mailbox_name: order.mailbox.name.to_string(),
         address: order.mailbox.address.clone(),
@@ -211,9 +248,8 @@ pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Liv
         report: serde_json::to_string(&report).unwrap_or_default(),
         newest: None,
     };
-    insert(app, actor, &row).await?;
+    insert(app, actor, &order, &row).await?;
 
-    let id = row.id.clone();
     let (progress, watcher) = watch::channel(Progress {
         waiting: true,
         report,
@@ -241,6 +277,8 @@ pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Liv
     app.tasks.spawn(async move {
         let _listed = Listed(job.app.probes.clone(), job.row.id.clone());
         let result = job.run(turn).await;
+        // Who hears of the end may start the next.
+        drop(claim);
         ended.send_replace(Some(Arc::new(result)));
     });
     Ok((id, live))
@@ -255,22 +293,34 @@ impl Drop for Listed {
     }
 }
 
-async fn insert(app: &App, actor: &Actor, row: &Run) -> Result<(), StoreError> {
+/// Writes down that a test starts, whatever becomes of it; the mailbox's oldest runs go.
+async fn insert(app: &App, actor: &Actor, order: &Order, row: &Run) -> Result<(), ProbeError> {
     let mut tx = app.store.begin().await?;
+    if let (Some(user), Some((_, to, _))) = (&order.user, order.message())
+        && !to.eq_ignore_ascii_case(&order.mailbox.address)
+    {
+        let taken = throttle::take_message(&mut tx, user, row.started_at).await?;
+        taken.map_err(ProbeError::MessagesTooOften)?;
+    }
     tx.insert_run(row).await?;
+    tx.prune_runs(row.mailbox_id.as_ref(), row.started_at).await?;
+    let unsaved = if row.draft { ", unsaved settings" } else { "" };
+    let mut detail = format!("{}{unsaved}, run {}", row.direction, row.id);
+    if let Some((from, to, copies)) = order.message() {
+        detail.push_str(&format!(", message from {from} to {to}"));
+        if !copies.is_empty() {
+            detail.push_str(&format!(", copies to {}", copies.join(", ")));
+        }
+        detail.push_str(&format!(", subject: {}", order.options.subject.as_deref().unwrap_or_default()));
+    }
     let entry = AuditEntry {
         action: "mailbox.test",
         target: format!("mailbox:{}", row.mailbox_name),
-        detail: format!(
-            "{}{}, run {}",
-            row.direction,
-            if row.draft { ", unsaved settings" } else { "" },
-            row.id
-        ),
+        detail,
         outcome: "ok",
     };
     tx.audit(row.started_at, actor, entry).await?;
-    tx.commit().await
+    Ok(tx.commit().await?)
 }
 
 /// Starts a test and waits for its end: for the command line.

@@ -22,6 +22,9 @@ const ACCOUNT_BURST: i64 = 20;
 const LONGEST: i64 = 15 * 60;
 /// After how many seconds without a try is an account's count forgotten?
 const FORGET: i64 = 24 * 3600;
+/// How many test messages may somebody send to others than the mailboxes themselves, and in how many seconds?
+const MESSAGES: i64 = 20;
+const MESSAGES_WITHIN: i64 = 3600;
 
 /// The buckets of one try.
 #[derive(Debug, Clone)]
@@ -79,6 +82,19 @@ pub async fn take_own(tx: &mut Tx, user: &UserId, now: Timestamp) -> StoreResult
 /// Counts a try at the setup code. `Err` holds the seconds to wait.
 pub async fn take_setup(tx: &mut Tx, address: &str, now: Timestamp) -> StoreResult<Result<(), i64>> {
     take_simply(tx, &format!("setup:{}", network(address)), now).await
+}
+
+/// Counts a test message to somebody else than the mailbox it comes from. `Err` holds the seconds until the next one may go.
+pub async fn take_message(tx: &mut Tx, user: &UserId, now: Timestamp) -> StoreResult<Result<(), i64>> {
+    let bucket = format!("message:{user}");
+    let (sent, began) = tx.throttle(&bucket, now).await?;
+    let counts = sent > 0 && (0..MESSAGES_WITHIN).contains(&now.since(began));
+    let (sent, began) = if counts { (sent, began) } else { (0, now) };
+    if sent >= MESSAGES {
+        return Ok(Err(MESSAGES_WITHIN - now.since(began)));
+    }
+    tx.set_throttle(&bucket, sent + 1, began).await?;
+    Ok(Ok(()))
 }
 
 /// 5 at once, then one every 20 seconds.

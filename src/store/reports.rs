@@ -47,6 +47,14 @@ pub struct Run {
     pub newest: Option<Sealed>,
 }
 
+/// How many runs of a mailbox are kept, and how many of unsaved settings and deleted mailboxes together?
+const KEPT: i64 = 200;
+const KEPT_WITHOUT_MAILBOX: i64 = 1000;
+/// For how many seconds?
+const KEPT_FOR: i64 = 90 * 86_400;
+/// How many are deleted at once? More than one, so that a backlog ends; few, so that nobody waits.
+const PRUNED_AT_ONCE: i64 = 20;
+
 /// Which runs a list shows.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -179,6 +187,52 @@ impl Tx {
         .await
         .map_err(StoreError::from_write)?;
         Ok(())
+    }
+
+    /// Deletes some of the oldest runs of a mailbox, or of those without one, where they are too many or too old. What still runs
+    /// stays, and so does the result a mailbox shows.
+    pub async fn prune_runs(&mut self, mailbox: Option<&MailboxId>, now: Timestamp) -> StoreResult<u64> {
+        let mailbox = mailbox.map(MailboxId::as_str);
+        let last_kept = match mailbox {
+            Some(mailbox) => {
+                sqlx::query("SELECT started_at, id FROM runs WHERE mailbox_id = $1 ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $2")
+                    .bind(mailbox)
+                    .bind(KEPT - 1)
+            }
+            None => {
+                sqlx::query("SELECT started_at, id FROM runs WHERE mailbox_id IS NULL ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $1")
+                    .bind(KEPT_WITHOUT_MAILBOX - 1)
+            }
+        }
+        .fetch_optional(&mut ***self)
+        .await?;
+        let (at, id) = match &last_kept {
+            Some(row) => (row.int("started_at")?, row.text("id")?),
+            None => (i64::MIN, String::new()),
+        };
+        let query = match mailbox {
+            Some(mailbox) => sqlx::query(
+                "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE mailbox_id = $5 AND outcome <> 'running'
+                 AND (started_at < $1 OR started_at < $2 OR (started_at = $2 AND id < $3))
+                 AND NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $5 AND (m.incoming_run = runs.id OR m.outgoing_run = runs.id))
+                 ORDER BY started_at, id LIMIT $4)",
+            )
+            .bind(now.plus(-KEPT_FOR).0)
+            .bind(at)
+            .bind(id)
+            .bind(PRUNED_AT_ONCE)
+            .bind(mailbox),
+            None => sqlx::query(
+                "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE mailbox_id IS NULL AND outcome <> 'running'
+                 AND (started_at < $1 OR started_at < $2 OR (started_at = $2 AND id < $3)) ORDER BY started_at, id LIMIT $4)",
+            )
+            .bind(now.plus(-KEPT_FOR).0)
+            .bind(at)
+            .bind(id)
+            .bind(PRUNED_AT_ONCE),
+        };
+        let done = query.execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        Ok(done.rows_affected())
     }
 
     /// Ends runs that a stopped process left running: started before `before`.

@@ -7,9 +7,10 @@ use crate::probe::smtp_server::Smtpd;
 use mailgrant::actions::mailboxes::{self, MailboxError, MailboxInput, check_mailbox};
 use mailgrant::actions::probe::{self, Ended, Options, Order, ProbeError};
 use mailgrant::model::audit::Actor;
-use mailgrant::model::mailbox::{Mailbox, MailboxState};
+use mailgrant::model::mailbox::{Mailbox, MailboxState, SideState};
 use mailgrant::model::report::{Direction, Outcome};
-use mailgrant::model::{Name, ProviderId, TokenId};
+use mailgrant::model::{Name, ProviderId, RunId, TokenId, UserId};
+use mailgrant::store::reports::{Run, RunFilter};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -512,8 +513,8 @@ async fn what_a_dead_process_left_running_ends_at_the_next_start() {
     let row = house.app.store.run(&run).await.unwrap().unwrap();
     assert_eq!(row.outcome, "running");
     // The clock stands still here, so one more second has to pass for the run to be of before.
-    let dead = mailgrant::store::reports::Run {
-        id: mailgrant::model::RunId("dead".into()),
+    let dead = Run {
+        id: RunId("dead".into()),
         started_at: row.started_at.plus(-1),
         ..row
     };
@@ -544,4 +545,128 @@ async fn a_login_only_test_sends_nothing() {
     assert_eq!(ended.report.outcome, Outcome::Passed);
     assert_eq!(ended.report.steps.last().unwrap().step.as_str(), "auth");
     assert!(messages.lock().unwrap().is_empty() && !server.heard().join("\n").contains("MAIL FROM"));
+}
+
+#[tokio::test]
+async fn a_side_is_tested_once_at_a_time_and_by_nobody_more_than_thirty_times_a_minute() {
+    let house = House::new().await;
+    let (server, quick) = (silent("* OK ready").await, Imapd::default().start(None).await);
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let asked = order(&mailbox, Direction::Incoming);
+    let run = probe::start(&house.app, &Actor::console(), asked.clone()).await.unwrap();
+    let live = house.app.probes.live(&run).unwrap();
+    let second = probe::start(&house.app, &Actor::console(), asked.clone()).await;
+    assert!(matches!(&second, Err(ProbeError::UnderWay(other)) if *other == run), "{second:?}");
+    probe::stop(&house.app, &run);
+    live.end().await.unwrap();
+    let third = probe::start(&house.app, &Actor::console(), asked).await.unwrap();
+    probe::stop(&house.app, &third);
+
+    let mailbox = house.mailbox("hr", Some(&quick), None, PASSWORD).await;
+    let by = |user: &str| Order {
+        user: Some(UserId(user.into())),
+        options: Options {
+            login_only: true,
+            ..Options::default()
+        },
+        ..order(&mailbox, Direction::Incoming)
+    };
+    for _ in 0..30 {
+        house.run(by("olli")).await;
+    }
+    let refused = probe::start(&house.app, &Actor::console(), by("olli")).await;
+    assert!(matches!(refused, Err(ProbeError::TestsTooOften(60))), "{refused:?}");
+    assert_eq!(quick.connections(), 30);
+    house.run(by("maija")).await;
+}
+
+#[tokio::test]
+async fn runs_do_not_pile_up_and_what_a_mailbox_shows_stays() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", Some(&server), None, PASSWORD).await;
+    let run = house.run(order(&mailbox, Direction::Incoming)).await.run.clone();
+    let ago = |seconds: i64| run.started_at.plus(-seconds);
+    let like = |id: &str, started_at, outcome: &str| Run {
+        id: RunId(id.into()),
+        started_at,
+        outcome: outcome.into(),
+        ..run.clone()
+    };
+    let days = 86_400;
+    let mut tx = house.app.store.begin().await.unwrap();
+    for n in 0..230 {
+        tx.insert_run(&like(&format!("n{n:03}"), ago(1 + n), "passed")).await.unwrap();
+    }
+    for old in ["old1", "old2", "shown"] {
+        tx.insert_run(&like(old, ago(91 * days), "failed")).await.unwrap();
+    }
+    tx.insert_run(&like("goes-on", ago(91 * days), "running")).await.unwrap();
+    let shown = SideState {
+        run: Some(RunId("shown".into())),
+        ..SideState::default()
+    };
+    tx.record_side(&mailbox.id, mailbox.changed_at, Direction::Outgoing, shown, ago(0))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+
+    let there = async |id: &str| house.app.store.run(&RunId(id.into())).await.unwrap().is_some();
+    house.run(order(&mailbox, Direction::Incoming)).await;
+    assert!(!there("old1").await && !there("old2").await, "the oldest go first");
+    assert!(there("n211").await && !there("n212").await, "a few at a time");
+    for _ in 0..3 {
+        house.run(order(&mailbox, Direction::Incoming)).await;
+    }
+    assert!(there("shown").await && there("goes-on").await);
+    let all = RunFilter {
+        mailbox: Some(mailbox.id.clone()),
+        limit: 1000,
+        ..RunFilter::default()
+    };
+    assert_eq!(house.app.store.runs(&all).await.unwrap().len(), 202);
+    assert!(there("n194").await && !there("n195").await, "the newest two hundred stay");
+}
+
+#[tokio::test]
+async fn messages_to_others_are_written_down_and_twenty_an_hour() {
+    let house = House::new().await;
+    let server = Smtpd::default().start(None).await;
+    let mailbox = house.mailbox("support", None, Some(&server), PASSWORD).await;
+    let to = |to: Option<&str>, user: &str| Order {
+        options: Options {
+            from: Some("ceo@contoso.test".into()),
+            to: to.map(str::to_owned),
+            subject: Some("Urgent invoice".into()),
+            wait: None,
+            ..Options::default()
+        },
+        user: Some(UserId(user.into())),
+        ..order(&mailbox, Direction::Outgoing)
+    };
+    let elsewhere = Some("victim@elsewhere.test");
+    for _ in 0..20 {
+        house.run(to(elsewhere, "olli")).await;
+    }
+    let refused = probe::start(&house.app, &Actor::console(), to(elsewhere, "olli")).await;
+    assert!(matches!(refused, Err(ProbeError::MessagesTooOften(3600))), "{refused:?}");
+    let heard = server.heard().join("\n");
+    assert_eq!(heard.matches("RCPT TO:<victim@elsewhere.test>").count(), 20);
+    // To the mailbox itself, and for others, as before.
+    let ended = house.run(to(None, "olli")).await;
+    house.run(to(elsewhere, "maija")).await;
+    let rows = house.app.store.audit_rows(1000).await.unwrap();
+    let detail = |run: &RunId| {
+        let row = rows.iter().find(|row| row.detail.contains(run.as_str()));
+        row.unwrap().detail.clone()
+    };
+    assert_eq!(
+        detail(&ended.run.id),
+        format!(
+            "outgoing, run {}, message from ceo@contoso.test to support@contoso.test, subject: Urgent invoice",
+            ended.run.id
+        )
+    );
+    let abroad = "message from ceo@contoso.test to victim@elsewhere.test, subject: Urgent invoice";
+    assert_eq!(rows.iter().filter(|row| row.detail.ends_with(abroad)).count(), 21);
 }

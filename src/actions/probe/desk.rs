@@ -3,8 +3,8 @@
 
 use super::Ended;
 use crate::clock::Timestamp;
-use crate::model::RunId;
-use crate::model::report::{Report, Stage};
+use crate::model::report::{Direction, Report, Stage};
+use crate::model::{MailboxId, RunId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 const MOST_WAITING: usize = 500;
 /// How many tests of unsaved settings may one person start in a minute?
 const DRAFTS_A_MINUTE: usize = 20;
+/// How many tests of saved mailboxes may one person start in a minute?
+const TESTS_A_MINUTE: usize = 30;
 /// How many forms are remembered, so that sending one twice starts one test?
 const MOST_ONCE: usize = 1000;
 
@@ -41,6 +43,15 @@ impl Drop for Permit {
         if let Some((desk, lane)) = self.0.take() {
             desk.release(&lane);
         }
+    }
+}
+
+/// The one place that a side of a mailbox has for its tests, until it is dropped.
+pub(super) struct Claim(Desk, (MailboxId, Direction));
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.state().claimed.remove(&self.1);
     }
 }
 
@@ -80,7 +91,8 @@ struct State {
     lanes: HashMap<LaneKey, Lane>,
     waiting: usize,
     live: HashMap<RunId, Live>,
-    drafts: HashMap<String, VecDeque<Timestamp>>,
+    claimed: HashMap<(MailboxId, Direction), RunId>,
+    started: HashMap<String, VecDeque<Timestamp>>,
     once: VecDeque<(String, RunId)>,
 }
 
@@ -167,15 +179,35 @@ impl Desk {
         }
     }
 
+    /// Takes the place of a mailbox's side for this run; `Err`: the run that has it.
+    pub(super) fn claim(&self, mailbox: &MailboxId, direction: Direction, run: &RunId) -> Result<Claim, RunId> {
+        let place = (mailbox.clone(), direction);
+        let mut state = self.state();
+        if let Some(other) = state.claimed.get(&place) {
+            return Err(other.clone());
+        }
+        state.claimed.insert(place.clone(), run.clone());
+        Ok(Claim(self.clone(), place))
+    }
+
     /// Notes that a person tests unsaved settings; the seconds to wait where that was too often.
     pub(super) fn note_draft(&self, who: &str, now: Timestamp) -> Result<(), i64> {
+        self.note(format!("draft {who}"), DRAFTS_A_MINUTE, now)
+    }
+
+    /// Notes that a person tests a saved mailbox; the seconds to wait where that was too often.
+    pub(super) fn note_test(&self, who: &str, now: Timestamp) -> Result<(), i64> {
+        self.note(format!("test {who}"), TESTS_A_MINUTE, now)
+    }
+
+    fn note(&self, what: String, limit: usize, now: Timestamp) -> Result<(), i64> {
         let mut state = self.state();
-        state.drafts.retain(|_, times| {
+        state.started.retain(|_, times| {
             times.retain(|at| (0..60).contains(&now.since(*at)));
             !times.is_empty()
         });
-        let times = state.drafts.entry(who.to_owned()).or_default();
-        if times.len() >= DRAFTS_A_MINUTE {
+        let times = state.started.entry(what).or_default();
+        if times.len() >= limit {
             let oldest = times.front().map_or(0, |at| now.since(*at));
             return Err((60 - oldest).max(1));
         }
@@ -255,6 +287,7 @@ mod tests {
         }
         assert_eq!(desk.note_draft("a", Timestamp(20)), Err(40));
         assert_eq!(desk.note_draft("b", Timestamp(20)), Ok(()));
+        assert_eq!(desk.note_test("a", Timestamp(20)), Ok(()), "these are counted by themselves");
         assert_eq!(desk.note_draft("a", Timestamp(60)), Ok(()));
     }
 }

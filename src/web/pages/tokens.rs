@@ -12,6 +12,7 @@ pub(super) use verdict::STUCK;
 use super::providers::edit::secret_words;
 use crate::actions::access_token::{self, How, Pressed, missing_scopes, next_press, press_renew};
 use crate::actions::links::LinkState;
+use crate::actions::probe::ProbeError;
 use crate::actions::providers::Warning;
 use crate::actions::{links, probe, tokens};
 use crate::app::App;
@@ -346,8 +347,11 @@ async fn start_test(app: &App, user: &CurrentUser, token: &Token) -> Option<(Str
         },
         user: Some(user.user().id.clone()),
     };
-    let run = probe::start(app, &user.actor(), order).await;
-    run.map_err(|error| tracing::warn!(error = %error, "No test was started: {error}"))
-        .ok()
-        .map(|run| (address, run.0))
+    match probe::start(app, &user.actor(), order).await {
+        Ok(run) | Err(ProbeError::UnderWay(run)) => Some((address, run.0)),
+        Err(error) => {
+            tracing::warn!(error = %error, "No test was started: {error}");
+            None
+        }
+    }
 }

@@ -199,6 +199,10 @@ pub async fn run(
                 }
                 Err(ProbeError::Store(error)) => return Err(error.into()),
                 Err(ProbeError::Stopping) => return Err(PageError::Busy(10)),
+                Err(ProbeError::UnderWay(run)) => {
+                    let flash = Flash::info("This test was under way already, so no second one was started.");
+                    return user.redirect_with(&routes::run(run.as_str()), flash).await;
+                }
                 Err(error) => return user.redirect_with(&back, Flash::bad(&refusal(&error))).await,
             }
         }
@@ -221,6 +225,14 @@ pub fn refusal(error: &ProbeError) -> String {
                 crate::web::error::wait(*seconds)
             )
         }
+        ProbeError::TestsTooOften(seconds) => {
+            format!("Too many tests. Try again in {}.", crate::web::error::wait(*seconds))
+        }
+        ProbeError::MessagesTooOften(seconds) => format!(
+            "Too many test messages to other addresses. Send the next one in {}, or one to the mailbox itself.",
+            crate::web::error::wait(*seconds)
+        ),
+        ProbeError::UnderWay(_) => "This test is under way already.".into(),
         ProbeError::UnknownServer(direction) => {
             format!("A stored token isn't sent to a server that nobody has saved. Save the mailbox, then test {direction}.")
         }
