@@ -42,6 +42,16 @@
   wire(document);
   document.querySelector("[data-focus]")?.focus();
 
+  // A new provider's redirect address ends with its name.
+  const named = document.querySelector('form[action="/providers/new"] input[name="name"]');
+  const redirect = document.getElementById("redirect");
+  if (named && redirect) {
+    named.addEventListener("input", () => {
+      const beginning = redirect.textContent.slice(0, redirect.textContent.lastIndexOf("/") + 1);
+      redirect.textContent = beginning + (named.value.trim() || "NAME");
+    });
+  }
+
   // Leaving a changed form: the browser's own question.
   let changed = false;
   all("form[data-guard]").forEach((form) => {

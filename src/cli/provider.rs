@@ -44,8 +44,8 @@ pub async fn run(app: &App, command: Command) -> Outcome {
         .map(|provider| {
             let (tokens, mailboxes) = usage
                 .iter()
-                .find(|(id, ..)| *id == provider.id)
-                .map_or((0, 0), |(_, tokens, mailboxes)| (*tokens, *mailboxes));
+                .find(|usage| usage.provider == provider.id)
+                .map_or((0, 0), |usage| (usage.tokens, usage.mailboxes));
             Row {
                 redirect_uri: format!("{callback}{}", provider.name),
                 name: provider.name.to_string(),

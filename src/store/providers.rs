@@ -19,6 +19,19 @@ macro_rules! select {
     };
 }
 
+/// What hangs on a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Its id.
+    pub provider: ProviderId,
+    /// Number of tokens.
+    pub tokens: i64,
+    /// Number of mailboxes that use them.
+    pub mailboxes: i64,
+    /// When it last gave a token to somebody.
+    pub succeeded_at: Option<Timestamp>,
+}
+
 impl Store {
     /// A provider by its name.
     pub async fn provider(&self, name: &Name) -> StoreResult<Option<Provider>> {
@@ -51,18 +64,27 @@ impl Store {
         rows.iter().map(provider).collect()
     }
 
-    /// Numbers of tokens and mailboxes that hang on each provider: (provider id, tokens, mailboxes).
-    pub async fn provider_usage(&self) -> StoreResult<Vec<(ProviderId, i64, i64)>> {
+    /// What hangs on each provider.
+    pub async fn provider_usage(&self) -> StoreResult<Vec<Usage>> {
         let rows = sqlx::query(
             "SELECT p.id AS id, (SELECT COUNT(*) FROM tokens t WHERE t.provider_id = p.id) AS tokens,
                     (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)
-                                                         OR m.outgoing_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)) AS mailboxes
+                                                         OR m.outgoing_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)) AS mailboxes,
+                    (SELECT MAX(COALESCE(g.refreshed_at, g.authorized_at)) FROM grants g JOIN tokens t ON t.id = g.token_id
+                     WHERE t.provider_id = p.id) AS succeeded_at
              FROM providers p",
         )
         .fetch_all(self.pool())
         .await?;
         rows.iter()
-            .map(|row| Ok((ProviderId(row.text("id")?), row.int("tokens")?, row.int("mailboxes")?)))
+            .map(|row| {
+                Ok(Usage {
+                    provider: ProviderId(row.text("id")?),
+                    tokens: row.int("tokens")?,
+                    mailboxes: row.int("mailboxes")?,
+                    succeeded_at: row.maybe_time("succeeded_at")?,
+                })
+            })
             .collect()
     }
 }

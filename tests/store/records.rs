@@ -111,7 +111,8 @@ async fn a_provider_comes_back_as_it_was_stored_and_older_forms_do_not_win() {
         let stored = provider();
         assert_eq!(store.provider(&stored.name).await.unwrap().unwrap(), stored);
         assert_eq!(store.provider_by_id(&stored.id).await.unwrap().unwrap(), stored);
-        assert_eq!(store.provider_usage().await.unwrap(), [(stored.id.clone(), 1, 0)]);
+        let usage = store.provider_usage().await.unwrap().remove(0);
+        assert_eq!((&usage.provider, usage.tokens, usage.mailboxes), (&stored.id, 1, 0));
 
         let mut tx = store.begin().await.unwrap();
         let changed = Provider {

@@ -71,6 +71,11 @@ async fn the_picker_offers_what_this_version_can_do_and_keeps_what_was_typed() {
     ];
     let page = send(&mut admin, &page, "/providers/new", &over).await;
     assert_eq!(page.text("#fh"), "Google, user sign-in");
+    let redirect = page.text("#redirect");
+    assert_eq!(
+        redirect, "http://127.0.0.1:8080/oauth/callback/google",
+        "a name nobody chose follows"
+    );
     assert_eq!(
         page.attribute("#client_id", "value").as_deref(),
         Some("123-abc.apps.googleusercontent.com")
@@ -223,6 +228,7 @@ async fn a_new_secret_takes_the_place_of_the_old_one_only_when_it_works() {
     let page = send(&mut admin, &page, action, &over).await;
     let page = admin.follow(page).await;
     assert_eq!(page.text(".flash"), "Client secret of rig replaced. The provider accepts it.");
+    assert!(!page.words().contains("Not checked since the change"), "{}", page.words());
     let now = stored(&t, "rig").await;
     assert_ne!(now.client_secret, before.client_secret);
     assert_eq!(now.client_secret_expires.unwrap().to_string(), "2027-11-20");

@@ -4,6 +4,7 @@ use super::changes::{ChangeLine, Names};
 use super::mailboxes::list::{grouped, state_kind, state_words};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::{by_id, own};
 use crate::model::Date;
 use crate::model::audit::AuditRow;
 use crate::model::mailbox::MailboxState;
@@ -127,8 +128,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let mailboxes_of = |provider: &Provider| {
         usage
             .iter()
-            .find(|(id, ..)| *id == provider.id)
-            .map_or(0, |(_, _, mailboxes)| *mailboxes)
+            .find(|usage| usage.provider == provider.id)
+            .map_or(0, |usage| usage.mailboxes)
     };
     let mut tracks: Vec<Track> = providers
         .iter()
@@ -206,6 +207,10 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
         });
         told.extend(problem.map(|problem| problem.title));
     }
+    // What a test of such a mailbox says is the same cause once more.
+    let behind = [(!never.is_empty(), own::NOT_AUTHORIZED), (!ended.is_empty(), own::NEEDS_SIGN_IN)];
+    let behind = behind.into_iter().filter(|(is_listed, _)| *is_listed);
+    told.extend(behind.filter_map(|(_, id)| by_id(id)).map(|cause| cause.title));
     for (title, count, since, name) in app.store.mailbox_problems(LOOKED_FOR).await? {
         if told.contains(&title) {
             // One cause, one item: the token or provider behind it is listed already.

@@ -78,11 +78,12 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let mut rows = Vec::new();
     for provider in web.app.store.providers().await? {
         let check = trial::last(&web.app, &provider.id).await?;
-        let used = usage.iter().find(|(id, ..)| *id == provider.id);
+        let used = usage.iter().find(|usage| usage.provider == provider.id);
+        let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
         rows.push(Row {
-            standing: standing(&provider, check.as_ref(), web.app.clock.now()),
-            tokens: used.map_or(0, |(_, tokens, _)| *tokens),
-            mailboxes: used.map_or(0, |(.., mailboxes)| *mailboxes),
+            standing: standing(&provider, check.as_ref(), proved, web.app.clock.now()),
+            tokens: used.map_or(0, |usage| usage.tokens),
+            mailboxes: used.map_or(0, |usage| usage.mailboxes),
             provider,
         });
     }
@@ -118,15 +119,16 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     };
     let tokens = web.app.store.tokens_after(&filter, "", TOKENS_SHOWN, now).await?;
     let usage = web.app.store.provider_usage().await?;
-    let used = usage.into_iter().find(|(id, ..)| *id == provider.id);
-    let (count, mailboxes) = used.map_or((0, 0), |(_, tokens, mailboxes)| (tokens, mailboxes));
+    let used = usage.into_iter().find(|usage| usage.provider == provider.id);
+    let (count, mailboxes) = used.as_ref().map_or((0, 0), |usage| (usage.tokens, usage.mailboxes));
+    let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
     let check = trial::last(&web.app, &provider.id).await?;
     let layout = user
         .layout(Section::Providers, provider.name.as_str())
         .await
         .crumb("Providers", "/providers");
     ShowPage {
-        standing: standing(&provider, check.as_ref(), now),
+        standing: standing(&provider, check.as_ref(), proved, now),
         warnings: providers::lint(&web.app, &provider).await?,
         check,
         unproved: trial::UNPROVED,

@@ -82,6 +82,7 @@ impl FormPage {
         let is_new = current.is_none();
         if is_new && form.name.trim().is_empty() && errors.is_empty() {
             form.name = free_name(web, &suggested_name(kind, &form.tenant)).await;
+            form.suggested.clone_from(&form.name);
         }
         // Secrets go in, never out: not even back into the form they came from.
         form.client_secret.clear();
@@ -111,11 +112,15 @@ impl FormPage {
             heading,
             is_new,
             redirect: web.url(&format!("/oauth/callback/{named}")),
-            redirect_hint: match kind {
-                TemplateKind::Microsoft => "Add this in Entra under Authentication, platform Web. It must match exactly.".to_owned(),
-                TemplateKind::Custom => "Register this at the provider. It must match exactly.".to_owned(),
-                _ => format!("Register this at {}. It must match exactly.", kind.short_name()),
-            },
+            redirect_hint: is_new
+                .then_some("Its end is the name above; choose that first. ")
+                .unwrap_or_default()
+                .to_owned()
+                + &match kind {
+                    TemplateKind::Microsoft => "Add this in Entra under Authentication, platform Web. It must match exactly.".to_owned(),
+                    TemplateKind::Custom => "Register this at the provider. It must match exactly.".to_owned(),
+                    _ => format!("Register this at {}. It must match exactly.", kind.short_name()),
+                },
             client_label: if microsoft { "Application (client) ID" } else { "Client ID" },
             secret_set: secret.map(|secret| secret_words(secret, current, &layout)).unwrap_or_default(),
             secret_hint: match kind {
@@ -232,6 +237,9 @@ pub async fn create(
     if form.act == "template" {
         let kind = form.kind();
         form.choose(kind);
+        if form.name == form.suggested {
+            form.name.clear();
+        }
         return FormPage::new(&web, &user, form, None, FieldErrors::default()).await.show();
     }
     if form.act == "read" || form.wants_reading() {

@@ -12,6 +12,8 @@ use serde::Deserialize;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ProviderForm {
+    /// The name that was suggested; one that was not touched follows the template.
+    pub suggested: String,
     /// Which button: `check`, `save`, `read`, `template`.
     pub act: String,
     /// Card of the picker: `microsoft`, `google`, `known`, `custom`.

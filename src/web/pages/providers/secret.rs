@@ -120,7 +120,14 @@ pub async fn update(
         }
     };
     match providers::replace_secret(&web.app, &user.actor(), &provider, &secret, expires).await {
-        Ok(_) => user.redirect(&routes::provider(&name), &words).await,
+        Ok(_) => {
+            // So that the page doesn't show the check of the old one beside it.
+            let provider = find(&web.app, &name).await?;
+            if let Err(error) = trial::check(&web.app, &user.actor(), &provider).await {
+                tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
+            }
+            user.redirect(&routes::provider(&name), &words).await
+        }
         Err(ActionError::Store(StoreError::Stale)) => Err(PageError::Conflict(
             "Somebody else changed this provider while the secret was tried. Nothing was changed. Open the page again.".to_owned(),
         )),

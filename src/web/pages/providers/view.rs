@@ -34,7 +34,8 @@ impl Standing {
 }
 
 /// The verdict on a provider: its problem, its secret's end, then its last check.
-pub(super) fn standing(provider: &Provider, check: Option<&Check>, now: Timestamp) -> Standing {
+/// `proved`: somebody signed in, or a token was renewed, with the settings as they are now.
+pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool, now: Timestamp) -> Standing {
     if let Some(problem) = &provider.problem {
         let diagnosis: Option<Diagnosis> = serde_json::from_str(problem).ok();
         let (title, text, secret) = match diagnosis {
@@ -58,6 +59,7 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, now: Timestam
         _ => {}
     }
     match check {
+        _ if proved => Standing::new("ok", "Works", "The provider gives tokens with these settings."),
         Some(check) if check.version != provider.version => Standing::new(
             "todo",
             "Not checked since the change",
