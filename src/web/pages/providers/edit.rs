@@ -21,6 +21,21 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+/// What to do with the redirect address.
+fn redirect_hint(kind: TemplateKind, is_new: bool) -> String {
+    let first = if is_new {
+        "Its end is the name above; choose that first. "
+    } else {
+        ""
+    };
+    let then = match kind {
+        TemplateKind::Microsoft => "Add this in Entra under Authentication, platform Web.".to_owned(),
+        TemplateKind::Custom => "Register this at the provider.".to_owned(),
+        _ => format!("Register this at {}.", kind.short_name()),
+    };
+    format!("{first}{then} It must match exactly.")
+}
+
 /// `?template=…&from=…`
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -112,15 +127,7 @@ impl FormPage {
             heading,
             is_new,
             redirect: web.url(&format!("/oauth/callback/{named}")),
-            redirect_hint: is_new
-                .then_some("Its end is the name above; choose that first. ")
-                .unwrap_or_default()
-                .to_owned()
-                + &match kind {
-                    TemplateKind::Microsoft => "Add this in Entra under Authentication, platform Web. It must match exactly.".to_owned(),
-                    TemplateKind::Custom => "Register this at the provider. It must match exactly.".to_owned(),
-                    _ => format!("Register this at {}. It must match exactly.", kind.short_name()),
-                },
+            redirect_hint: redirect_hint(kind, is_new),
             client_label: if microsoft { "Application (client) ID" } else { "Client ID" },
             secret_set: secret.map(|secret| secret_words(secret, current, &layout)).unwrap_or_default(),
             secret_hint: match kind {
