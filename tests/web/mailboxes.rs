@@ -762,3 +762,20 @@ async fn the_button_that_filters_has_one_word_in_all_lists() {
         assert_eq!(admin.get(list).await.text("form.filters button"), "Filter", "{list}");
     }
 }
+
+/// The style sheet hides by these classes what the other way to sign in needs: one choice, one control.
+#[tokio::test]
+async fn each_way_to_sign_in_has_its_own_fields_and_sending_one_control() {
+    let t = TestApp::start().await;
+    let page = t.admin().get("/mailboxes/new?address=hr@contoso.test&with=hand").await;
+    for (css, expected) in [
+        (".sign-in > .if-token #token", "token"),
+        (".sign-in > .if-password #password", "password"),
+        (".sign-in > .if-separate > .if-token #outgoing_token", "outgoing_token"),
+        (".sign-in > .if-separate > .if-password #outgoing_password", "outgoing_password"),
+    ] {
+        assert_eq!(page.attribute(css, "name").as_deref(), Some(expected), "{css}");
+    }
+    assert!(!page.body.contains("Sign-in for sending</summary>"));
+    assert!(page.text(".if-token .hint").contains("Before it is saved"), "{}", page.words());
+}
