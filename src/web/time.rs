@@ -105,7 +105,8 @@ impl Zone {
 
     /// `20 Nov 2025, 15:29`.
     pub fn full(&self, at: Timestamp) -> String {
-        self.at(at).map_or_else(|| at.to_rfc3339(), |zoned| full(&zoned))
+        self.at(at)
+            .map_or_else(|| at.to_rfc3339(), |zoned| zoned.strftime("%-d %b %Y, %H:%M").to_string())
     }
 
     fn tag(&self, at: Timestamp, words: &str) -> Html {
@@ -120,12 +121,13 @@ impl Zone {
         let (Some(then), Some(today)) = (self.at(at), self.at(now)) else {
             return self.full(at);
         };
+        let clock = then.strftime("%H:%M");
         let days = (today.date() - then.date()).get_days();
         match days {
-            0 => format!("{} today", clock(&then)),
-            1 => format!("yesterday {}", clock(&then)),
-            -1 => format!("tomorrow {}", clock(&then)),
-            _ => full(&then),
+            0 => format!("{clock} today"),
+            1 => format!("yesterday {clock}"),
+            -1 => format!("tomorrow {clock}"),
+            _ => self.full(at),
         }
     }
 
@@ -167,13 +169,13 @@ impl Zone {
     /// `in 34 minutes, 16:20`, `in 5 hours, 21:10`, `in 12 days, 2 Dec 2025`; the past as [`Self::time`].
     pub fn until(&self, at: Timestamp, now: Timestamp) -> Html {
         let Some(then) = self.at(at) else { return self.time(at, now) };
-        let clock = clock(&then);
+        let clock = then.strftime("%H:%M");
         let words = match at.since(now) {
             ..0 => self.words(at, now),
             0..90 => format!("in 1 minute, {clock}"),
             seconds @ 90..5400 => format!("in {} minutes, {clock}", (seconds + 30) / 60),
             seconds @ 5400..86_400 => format!("in {} hours, {clock}", (seconds + 1800) / 3600),
-            seconds => format!("in {}, {}", count_days(seconds / 86_400), day(&then)),
+            seconds => format!("in {}, {}", count_days(seconds / 86_400), then.strftime("%-d %b %Y")),
         };
         self.tag(at, &words)
     }
@@ -189,25 +191,6 @@ impl Zone {
         };
         Html(format!("<time datetime=\"{date}\">{words}</time>"))
     }
-}
-
-// Lists show a hundred times a page, and a pattern that is read anew for each costs more than the row.
-
-/// `15:29`.
-fn clock(at: &Zoned) -> String {
-    format!("{:02}:{:02}", at.hour(), at.minute())
-}
-
-/// `2 Dec 2025`.
-fn day(at: &Zoned) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = usize::try_from(at.month()).ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
-    format!("{} {} {}", at.day(), month.copied().unwrap_or_default(), at.year())
-}
-
-/// `20 Nov 2025, 15:29`.
-fn full(at: &Zoned) -> String {
-    format!("{}, {}", day(at), clock(at))
 }
 
 /// `2 Dec 2025`.
