@@ -246,6 +246,8 @@ async fn prepare_connection(connection: &mut AnyConnection, engine: Engine) -> R
             "PRAGMA foreign_keys = ON",
             "PRAGMA secure_delete = ON",
             "PRAGMA journal_size_limit = 67108864",
+            // In KiB, for each connection; the operating system keeps the file in memory anyway.
+            "PRAGMA cache_size = -1024",
         ],
         Engine::Postgres => &["SET synchronous_commit = on"],
     };

@@ -243,10 +243,10 @@ pub async fn create(
     user.require(Permission::SecretSet).await?;
     if form.act == "template" {
         let kind = form.kind();
-        form.choose(kind);
         if form.name == form.suggested {
             form.name.clear();
         }
+        form.choose(kind);
         return FormPage::new(&web, &user, form, None, FieldErrors::default()).await.show();
     }
     if form.act == "read" || form.wants_reading() {
