@@ -29,6 +29,8 @@ pub async fn run(app: &App) -> Outcome {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::no(format!("can't listen on {listen}: {error}")).help("stop what uses the port, or choose another with --listen")
     })?;
+    // From here on a stop waits for renewals under way, those of the start included.
+    let mut stop = StopSignals::catch()?;
     settle(app).await;
     probe::recover(app).await?;
     let web = WebState::new(app.clone()).await?;
@@ -40,7 +42,7 @@ pub async fn run(app: &App) -> Outcome {
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
     let sweeping = tokio::spawn(sweep(app.clone()));
-    StopSignals::catch()?.received().await;
+    stop.received().await;
     tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");
     app.stopping.cancel();
     app.tasks.close();
