@@ -110,7 +110,7 @@ impl<'a> Life<'a> {
             .find(is_code)
             .unwrap()
             .to_owned();
-        admin.post("/setup", &[("code", &code)]).await;
+        admin.submit("/setup", &[("code", &code)]).await;
         let (_, email, password) = PEOPLE[0];
         let fields = [("name", "Maija Korhonen"), ("email", email), ("password", password)];
         let page = admin.post("/setup/admin", &[("name", ""), fields[1], fields[2]]).await;
