@@ -80,6 +80,21 @@ async fn no_secret_takes_the_way_over_a_proxy_of_the_environment() {
     assert_eq!(house.sim.count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_leaves_without_its_entry_in_the_audit_log() {
+    let (house, _app, _token) = house(Rotation::Strict, 0).await;
+    let pool = house.app.store.raw_pool();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    sqlx::query(full).execute(pool).await.unwrap();
+    for arguments in [&["token", "get", "support"][..], &["token", "get", "support", "--json"]] {
+        let output = mailgrant(&house, arguments).output().await.unwrap();
+        assert_eq!((output.status.success(), output.stdout.as_slice()), (false, &b""[..]));
+    }
+    sqlx::query("DROP TRIGGER full").execute(pool).await.unwrap();
+    let output = mailgrant(&house, &["token", "get", "support"]).output().await.unwrap();
+    assert_eq!(text(&output), "canary-first-at-support");
+}
+
 /// At which moment of a renewal a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {

@@ -173,6 +173,26 @@ async fn a_refused_connection_comes_with_the_command_to_try() {
 }
 
 #[tokio::test]
+async fn a_password_moved_to_another_mailbox_is_damaged_and_the_other_goes_on() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let one = house.mailbox("one", Some(&server), None, PASSWORD).await;
+    let two = house.mailbox("two", Some(&server), None, PASSWORD).await;
+    let swap = "UPDATE mailboxes SET incoming_password = (SELECT incoming_password FROM mailboxes WHERE name = 'two') WHERE name = 'one'";
+    sqlx::query(swap).execute(house.app.store.raw_pool()).await.unwrap();
+    let ended = house.run(order(&house.stored(&one).await, Direction::Incoming)).await;
+    assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-damaged"), "{:?}", ended.report);
+    assert_eq!(server.connections(), 0);
+    let after = house.stored(&one).await;
+    assert_eq!(after.state, MailboxState::Failing);
+    assert!(after.incoming_state.problem.is_some());
+    let told = house.app.store.audit_rows_of("mailbox:one", 5).await.unwrap();
+    assert!(told.iter().any(|row| row.action == "mailbox.test"), "{told:?}");
+    let ended = house.run(order(&two, Direction::Incoming)).await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+}
+
+#[tokio::test]
 async fn no_password_is_said_before_anybody_is_connected_to() {
     let house = House::new().await;
     let server = Imapd::default().start(None).await;

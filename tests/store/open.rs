@@ -159,6 +159,8 @@ async fn the_settings_of_sqlite_are_the_safe_ones_on_every_connection() {
             ("PRAGMA foreign_keys", 1),
             ("PRAGMA secure_delete", 1),
             ("PRAGMA busy_timeout", 5000),
+            ("PRAGMA mmap_size", 0),
+            ("PRAGMA journal_size_limit", 64 << 20),
         ] {
             let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut **connection).await.unwrap();
             assert_eq!(value, wanted, "{pragma}");

@@ -531,6 +531,27 @@ async fn a_name_that_changed_at_the_provider_is_recognised_by_the_unchangeable_i
 }
 
 #[tokio::test]
+async fn the_redirect_address_is_the_configured_one_whatever_a_request_says() {
+    let (t, provider) = house().await;
+    let mut admin = t.admin();
+    admin.get("/tokens/support").await;
+    admin.host = "evil.example".into();
+    for (name, value) in [
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "host=evil.example;proto=https"),
+    ] {
+        admin.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let (_, leave) = begin(&mut admin, &[]).await;
+    let expected = "http://127.0.0.1:8080/oauth/callback/rig";
+    assert_eq!(parameter(&leave, "redirect_uri").as_deref(), Some(expected));
+    assert!(provider.sign_in(&leave, SUPPORT).starts_with(expected));
+    let page = admin.post("/tokens/support/links", &[]).await;
+    assert!(page.text("#link").starts_with("http://127.0.0.1:8080/l/"), "{}", page.words());
+}
+
+#[tokio::test]
 async fn operators_may_sign_in_and_viewers_may_only_look() {
     let (t, provider) = house().await;
     let mut viewer = t.viewer();
