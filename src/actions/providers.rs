@@ -532,6 +532,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_provider_without_pkce_carries_a_warning() {
+        let house = house().await;
+        let mut provider = made(&house).await;
+        let is_about_pkce = |warnings: Vec<Warning>| warnings.iter().any(|warning| warning.field == "pkce");
+        assert!(!is_about_pkce(lint(&house.app, &provider).await.unwrap()));
+        provider.pkce = false;
+        assert!(is_about_pkce(lint(&house.app, &provider).await.unwrap()));
+    }
+
+    #[tokio::test]
     async fn the_same_secret_again_changes_nothing_and_is_nowhere_to_be_read() {
         let house = house().await;
         let provider = made(&house).await;

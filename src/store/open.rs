@@ -304,16 +304,26 @@ fn prepare_directory(directory: &Path) -> StoreResult<()> {
 
 /// SQLite's write-ahead log needs memory that processes share: no network file systems (MULTI-2).
 fn refuse_network_file_system(directory: &Path) -> StoreResult<()> {
-    const NETWORK: [(i64, &str); 4] = [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2")];
     let Ok(status) = rustix::fs::statfs(directory) else { return Ok(()) };
     #[allow(clippy::unnecessary_cast, reason = "the width of the field differs by platform")]
     let kind = status.f_type as i64;
-    match NETWORK.iter().find(|(magic, _)| *magic == kind) {
-        Some((_, name)) => Err(unusable(format!(
+    match network_file_system(kind) {
+        Some(name) => Err(unusable(format!(
             "data directory {} is on a network file system ({name}), where SQLite is not safe\nhelp: choose a local one with --data-dir, or use PostgreSQL",
             directory.display()
         ))),
         None => Ok(()),
+    }
+}
+
+/// The name of a network file system by the number `statfs` gives it (Linux, `statfs(2)`); none for others.
+fn network_file_system(kind: i64) -> Option<&'static str> {
+    match kind {
+        0x6969 => Some("NFS"),
+        0x517b => Some("SMB"),
+        0xff53_4d42 => Some("CIFS"),
+        0xfe53_4d42 => Some("SMB2"),
+        _ => None,
     }
 }
 
@@ -356,4 +366,23 @@ fn percent_path(path: &Path) -> String {
         .replace('%', "%25")
         .replace('?', "%3F")
         .replace('#', "%23")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_their_numbers_and_local_ones_pass() {
+        for (kind, name) in [
+            (0x6969, Some("NFS")),
+            (0xff53_4d42, Some("CIFS")),
+            (0xef53, None),
+            (0x0102_1994, None),
+        ] {
+            assert_eq!(network_file_system(kind), name, "{kind:x}");
+        }
+        let here = tempfile::tempdir().unwrap();
+        assert!(refuse_network_file_system(here.path()).is_ok());
+    }
 }

@@ -413,6 +413,27 @@ async fn only_so_many_run_at_once_for_one_server_and_the_setting_counts() {
     }
 }
 
+/// Unsaved settings go wherever somebody types: four of them at once for the whole console, whoever asks.
+#[tokio::test]
+async fn only_four_unsaved_settings_are_tested_at_once() {
+    let house = House::new().await;
+    let server = silent("* OK ready").await;
+    for n in 0..6 {
+        let mailbox = house.mailbox(&format!("m{n}"), Some(&server), None, PASSWORD).await;
+        let unsaved = Order {
+            draft: true,
+            ..order(&mailbox, Direction::Incoming)
+        };
+        probe::start(&house.app, &Actor::console(), unsaved).await.unwrap();
+    }
+    until("four run", || server.open() == 4).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.connections(), 4);
+    house.app.stopping.cancel();
+    house.app.tasks.close();
+    house.app.tasks.wait().await;
+}
+
 #[tokio::test]
 async fn unsaved_settings_never_get_a_stored_secret_for_another_server() {
     let house = House::new().await;

@@ -197,3 +197,29 @@ async fn the_peers_address_comes_from_the_connection() {
         .unwrap();
     assert!(rest(&mut stream).await.ends_with("127.0.0.1"));
 }
+
+/// What one connection of HTTP/2 may hold open is announced, and small (RFC 9113, 6.5.2).
+#[tokio::test]
+async fn http2_offers_few_streams_small_windows_and_short_headers() {
+    let running = start(Limits::default()).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "the first frame is the settings");
+    let mut frame = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut frame).await.unwrap();
+    let setting = |id: u8| {
+        let found = frame.chunks(6).find(|entry| entry[..2] == [0, id]);
+        found.map(|entry| u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]))
+    };
+    assert_eq!(setting(3), Some(32), "streams at once");
+    assert!(
+        setting(4).is_none_or(|window| window <= 65_536),
+        "bytes of a stream that nobody reads"
+    );
+    assert_eq!(setting(6), Some(32 * 1024), "bytes of headers");
+}
