@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** Packages of the rig: playwright-core and axe-core live there. */
 export const rigModules = createRequire(new URL('../rig/package.json', import.meta.url));
@@ -22,7 +22,7 @@ function setting(name) {
 }
 
 /** The binary under test. */
-export const binary = setting('MAILGRANT_BIN');
+export const binary = resolve(setting('MAILGRANT_BIN'));
 
 /** rig.json. */
 export const rig = JSON.parse(readFileSync(setting('MAILGRANT_TEST_RIG'), 'utf8'));

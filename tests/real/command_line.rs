@@ -464,8 +464,8 @@ async fn passwords_open_mailboxes_too_and_there_is_no_token_step() {
 
     let wrong = "auth = \"password\"\npassword = \"rig-password-wrong\"";
     setup.mailbox("plain", &plain, Some((IMAPS, wrong)), Some((SUBMISSIONS, wrong)));
-    setup.fails("plain", &["--incoming"], "auth", "imap-authenticationfailed-generic");
-    setup.fails("plain", &["--outgoing"], "auth", "smtp-auth-failed-generic");
+    setup.fails("plain", &["--incoming"], "auth", "console-password-refused");
+    setup.fails("plain", &["--outgoing"], "auth", "console-password-refused");
 
     let none = "auth = \"none\"";
     setup.mailbox(
