@@ -22,8 +22,8 @@
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
 //!   revocation, discovery.
-//! - [`mail`]: IMAP and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL. [`probe`]: the stages put
-//!   together to *Test incoming* and *Test outgoing*, timed and streamed.
+//! - [`mail`]: IMAP, POP3 and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL; Microsoft Graph.
+//!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed.
 //! - [`diagnosis`]: from an error to a cause and a remedy; the catalogue is data.
 //! - [`auth`]: who may come in: passwords, throttling.
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:

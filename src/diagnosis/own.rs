@@ -85,6 +85,14 @@ own!(
     PROVIDER_BUSY = "console-provider-busy",
     /// The token endpoint's answer is not a token response.
     PROVIDER_MALFORMED = "console-provider-malformed",
+    /// The provider of the token has no Microsoft Graph.
+    GRAPH_MISSING = "console-graph-missing",
+    /// Graph's address answered with HTML.
+    GRAPH_HTML = "console-graph-html",
+    /// Graph's address answered with a redirect.
+    GRAPH_REDIRECT = "console-graph-redirect",
+    /// Graph's address answered with something that isn't Graph's.
+    GRAPH_MALFORMED = "console-graph-malformed",
     /// Too many tests wait already.
     QUEUE_FULL = "console-queue-full",
     /// The database can't be written because the disk is full.

@@ -1,5 +1,6 @@
 //! What goes wrong with a mail server, stage by stage, in words for the step and in evidence for the catalogue of causes.
 
+use super::graph::{GraphError, LARGEST_REQUEST, Strange};
 use super::record::{Protocol, Recorder, Violation};
 use super::tls::TlsError;
 use crate::gate::GateError;
@@ -43,7 +44,7 @@ pub enum MailError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// Something else than a mail server answers.
-    #[error("it answers, but not as {} {} server", if *.0 == Protocol::Imap { "an" } else { "a" }, .0.name())]
+    #[error("it answers, but not as {}", server_of(*.0))]
     NotAMailServer(Protocol),
     /// The server took the connection and said nothing.
     #[error("no greeting; a port that starts with TLS stays silent when it isn't spoken to in TLS")]
@@ -101,6 +102,18 @@ pub enum MailError {
         /// What the server said.
         reply: Vec<String>,
     },
+    /// Graph said no.
+    #[error("{0}")]
+    Graph(Box<GraphError>),
+    /// What answers isn't Graph.
+    #[error("{}", .0.text())]
+    Strange(Strange),
+    /// The message is too long to be handed over.
+    #[error("the message needs {octets} octets; one request to Graph may have {LARGEST_REQUEST}")]
+    TooLarge {
+        /// How long it is.
+        octets: usize,
+    },
     /// The message was handed over, and no answer came.
     #[error("the message was handed over and no answer came ({why}); it isn't known whether it was sent")]
     SendUnknown {
@@ -137,6 +150,8 @@ impl MailError {
             Self::StarttlsMissing { .. } => "console-starttls-missing",
             Self::MechanismMissing { .. } => "console-mechanism-not-offered",
             Self::FolderMissing { .. } => "console-folder-missing",
+            Self::Strange(strange) => strange.own_id(),
+            Self::TooLarge { .. } => "graph-message-too-large",
             Self::SendUnknown { .. } => "console-send-unknown",
             Self::NotArrived { .. } => "console-not-arrived",
             Self::Deadline { .. } => "console-deadline",
@@ -145,6 +160,7 @@ impl MailError {
             | Self::ConnectTimeout { .. }
             | Self::Tls(_)
             | Self::Refused { .. }
+            | Self::Graph(_)
             | Self::Closed { .. }
             | Self::Broken(_) => {
                 return None;
@@ -172,6 +188,7 @@ impl MailError {
                 text + "unexpected end of file: the server closed the connection " + when
             }
             Self::Tls(error) => error.evidence.clone(),
+            Self::Graph(error) => error.evidence.clone(),
             other => other.to_string(),
         }
     }
@@ -180,6 +197,7 @@ impl MailError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Destination(error) => error.is_transient(),
+            Self::Graph(error) => error.is_transient(),
             Self::Refused { reply, .. } => reply.last().is_some_and(|line| is_transient_reply(line)),
             Self::Connect { .. }
             | Self::ConnectTimeout { .. }
@@ -231,7 +249,7 @@ impl MailError {
     }
 }
 
-/// 4yz of SMTP, and what IMAP servers say when they are busy (RFC 5530).
+/// 4yz of SMTP, and what IMAP (RFC 5530) and POP3 servers say when they are busy.
 fn is_transient_reply(line: &str) -> bool {
     let smtp = line.starts_with('4') && line.chars().take(3).all(|c| c.is_ascii_digit());
     let imap = [
@@ -243,7 +261,9 @@ fn is_transient_reply(line: &str) -> bool {
         "Server Unavailable",
         "throttled",
     ];
-    smtp || imap.iter().any(|word| line.contains(word))
+    // RFC 3206, RFC 2449.
+    let pop = ["-ERR [SYS/TEMP]", "-ERR [IN-USE]", "-ERR [LOGIN-DELAY]"];
+    smtp || imap.iter().any(|word| line.contains(word)) || pop.iter().any(|code| line.starts_with(code))
 }
 
 /// The reply as the step shows it: the last line that says something, without the tag of IMAP.
@@ -261,6 +281,15 @@ fn said(reply: &[String]) -> String {
     match reply.last() {
         Some(line) => format!(": {line}"),
         None => String::new(),
+    }
+}
+
+fn server_of(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Imap => "an IMAP server",
+        Protocol::Pop3 => "a POP server",
+        Protocol::Smtp => "a SMTP server",
+        Protocol::Graph => "Microsoft Graph",
     }
 }
 
@@ -304,10 +333,11 @@ mod tests {
             "421 4.3.2 Service not available",
             "A1 NO [UNAVAILABLE] later",
             "A1 BAD Request is throttled.",
+            "-ERR [IN-USE] Another session has the mailbox",
         ] {
             assert!(refused(&[line], None).is_transient(), "{line}");
         }
-        for line in ["535 5.7.8 no", "A1 NO [AUTHENTICATIONFAILED] no"] {
+        for line in ["535 5.7.8 no", "A1 NO [AUTHENTICATIONFAILED] no", "-ERR [AUTH] no"] {
             assert!(!refused(&[line], None).is_transient(), "{line}");
         }
     }

@@ -4,6 +4,7 @@
 use super::error::MailError;
 use super::imap::Imap;
 use super::record::printable;
+use crate::clock::Timestamp;
 use crate::model::report::MessageSummary;
 use imap_proto::{Address, AttributeValue, Envelope};
 use mail_parser::MessageParser;
@@ -93,6 +94,37 @@ fn internal_date(text: &str) -> Option<String> {
     );
     let date = OffsetDateTime::parse(text.trim(), format).ok()?;
     date.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()
+}
+
+/// What a header says of its message. It was received when the last server on its way says so, else when its sender does.
+pub fn of_header(header: &str, size: u64) -> MessageSummary {
+    let header = format!("{header}\r\n\r\n");
+    let Some(message) = MessageParser::default().parse_headers(&header) else {
+        return MessageSummary {
+            from: String::new(),
+            subject: String::new(),
+            date: String::new(),
+            size,
+        };
+    };
+    let received = message.received().and_then(|received| received.date());
+    let date = received
+        .as_ref()
+        .or_else(|| message.date())
+        .map(mail_parser::DateTime::to_timestamp);
+    let from = message.from().and_then(|from| from.first()).map(|from| {
+        let address = from.address().unwrap_or_default();
+        match from.name() {
+            Some(name) if !name.is_empty() => format!("{name} <{address}>"),
+            _ => address.to_owned(),
+        }
+    });
+    MessageSummary {
+        from: kept(&from.unwrap_or_default()),
+        subject: kept(message.subject().unwrap_or_default()),
+        date: date.map(|at| Timestamp(at).to_rfc3339()).unwrap_or_default(),
+        size,
+    }
 }
 
 fn subject(envelope: &Envelope<'_>) -> String {
@@ -218,6 +250,29 @@ mod tests {
         };
         assert!(sender(&address).ends_with(" <joerg@x.test>"));
         assert_eq!(unescape(br#"say \"hi\" \\ "#), r#"say "hi" \ "#);
+    }
+
+    #[test]
+    fn a_header_says_who_wrote_when_and_about_what() {
+        let header = "Received: from a by b; Sat, 21 Nov 2026 09:00:00 +0100\r\nReceived: from c by a; Sat, 21 Nov 2026 01:00:00 +0100\r\n\
+                      Date: Fri, 20 Nov 2026 08:00:00 +0000\r\nFrom: =?utf-8?Q?J=C3=B6rg?= <joerg@x.test>\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n aus\r\n Bonn";
+        let read = of_header(header, 7);
+        assert_eq!(
+            (read.from.as_str(), read.subject.as_str()),
+            ("Jörg <joerg@x.test>", "Grüße aus Bonn")
+        );
+        assert_eq!((read.date.as_str(), read.size), ("2026-11-21T08:00:00Z", 7));
+        assert_eq!(of_header("Date: Fri, 20 Nov 2026 08:00:00 +0000", 7).date, "2026-11-20T08:00:00Z");
+        for odd in [
+            "",
+            "\u{fffd}",
+            "From:",
+            "Subject",
+            "Received: from x; Date: never",
+            "From: <>\r\nDate: 99 Foo 0 99:99",
+        ] {
+            assert_eq!(of_header(odd, 7).size, 7);
+        }
     }
 
     #[test]

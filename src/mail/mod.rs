@@ -1,13 +1,16 @@
 //! Mail protocols, client side: how we sign in, and the stream every protocol speaks over.
 //!
-//! The stages up to the encrypted connection are in [`net`]; from there [`imap`] (RFC 3501) and [`smtp`] (RFC 5321) speak over a
-//! [`stream::Recorded`], which keeps the conversation without secrets and holds the server to limits.
+//! The stages up to the encrypted connection are in [`net`]; from there [`imap`] (RFC 3501), [`pop3`] (RFC 1939) and [`smtp`]
+//! (RFC 5321) speak over a [`stream::Recorded`], which keeps the conversation without secrets and holds the server to limits. [`graph`] is
+//! Microsoft's way over HTTP.
 
 pub mod error;
 pub mod folder;
+pub mod graph;
 pub mod imap;
 pub mod messages;
 pub mod net;
+pub mod pop3;
 pub mod record;
 mod replies;
 pub mod sasl;

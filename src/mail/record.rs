@@ -2,7 +2,8 @@
 //!
 //! Servers are strangers: what they send is counted against limits, cut into lines, freed of secrets and control characters, and
 //! only then kept for the transcript. The parsers behind get whole lines, of the kinds we asked for, without the shapes that are
-//! known to hurt them. POP3 and SMTP (RFC 5321) have lines only; IMAP (RFC 3501) has lines with literals.
+//! known to hurt them. POP3 (RFC 1939) and SMTP (RFC 5321) have lines only; IMAP (RFC 3501) has lines with literals. Of Graph's
+//! requests and answers a note is made for each.
 
 use super::replies::{Kept, Replies};
 use crate::mask::Masks;
@@ -41,8 +42,12 @@ struct Limits {
 pub enum Protocol {
     /// RFC 3501.
     Imap,
+    /// RFC 1939.
+    Pop3,
     /// RFC 5321.
     Smtp,
+    /// Requests and answers of Microsoft Graph, which are noted whole.
+    Graph,
 }
 
 impl Protocol {
@@ -50,7 +55,9 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Imap => "IMAP",
+            Self::Pop3 => "POP",
             Self::Smtp => "SMTP",
+            Self::Graph => "Microsoft Graph",
         }
     }
 }
@@ -159,6 +166,19 @@ impl Recorder {
         });
     }
 
+    /// Makes a note of something we said or heard in whole.
+    pub fn note(&self, from: char, text: &str) {
+        self.with(|state| {
+            if from == 'C' {
+                state.begin_ours();
+                let text = state.clean(text);
+                state.keep(from, text);
+            } else {
+                state.said(text);
+            }
+        });
+    }
+
     /// Whether data of messages is expected; nobody else's mail is kept or read otherwise.
     pub fn want_messages(&self, wanted: bool) {
         self.with(|state| state.imap.messages_wanted = wanted);
@@ -186,6 +206,21 @@ impl Recorder {
     /// Whether a message was handed over completely: its fate is the server's from then on.
     pub fn handed_over(&self) -> bool {
         self.with(|state| state.handed_over)
+    }
+
+    /// A message is on its way as a whole.
+    pub fn hand_over(&self) {
+        self.with(|state| state.handed_over = true);
+    }
+
+    /// It turned out that nothing of it was sent.
+    pub fn take_back(&self) {
+        self.with(|state| state.handed_over = false);
+    }
+
+    /// A text of the server without secrets.
+    pub fn masked(&self, text: &str) -> String {
+        self.with(|state| state.masks.apply(text, HIDDEN))
     }
 
     /// What the server said since our last line, secrets removed; nothing before it has greeted.
@@ -317,7 +352,18 @@ impl State {
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         match self.protocol {
-            Protocol::Smtp => {
+            Protocol::Pop3 => {
+                // The first line says how it went, the rest is somebody's mail.
+                if self.reply_lines == 1 || !self.imap.messages_wanted {
+                    self.said(text);
+                } else if self.reply_lines == 2 {
+                    self.keep('S', "(message data, not kept)".to_owned());
+                }
+                out.extend(text.as_bytes());
+                out.extend(b"\r\n");
+                Ok(())
+            }
+            Protocol::Smtp | Protocol::Graph => {
                 self.said(text);
                 out.extend(text.as_bytes());
                 if text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()) {

@@ -126,26 +126,31 @@ pub struct Prepared {
 }
 
 impl TestMail {
-    /// Builds the message; nothing in it can end a header or the message itself (INJ-3).
+    /// Builds the message with its envelope.
     pub fn prepare(&self) -> Result<Prepared, MailError> {
+        let message = self.message(false)?;
+        Ok(Prepared {
+            envelope: message.envelope().clone(),
+            bytes: message.formatted(),
+        })
+    }
+
+    /// Builds the message; nothing in it can end a header or the message itself (INJ-3). `copies_named`: whoever takes it reads in it
+    /// who gets a copy, and takes that out.
+    pub(super) fn message(&self, copies_named: bool) -> Result<Message, MailError> {
         let mailbox = |what: &'static str, text: &str| -> Result<Mailbox, MailError> {
             checked(what, text)?.parse().map_err(|_| MailError::Unsendable { what })
         };
         let (from, to) = (mailbox("sender", &self.from)?, mailbox("recipient", &self.to)?);
-        let mut recipients = vec![to.email.clone()];
-        for copy in &self.bcc {
-            recipients.push(mailbox("recipient", copy)?.email);
-        }
-        let what = "sender or recipient";
-        let envelope = Envelope::new(Some(from.email.clone()), recipients).map_err(|_| MailError::Unsendable { what })?;
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(self.date.0).unwrap_or_default());
-        let body = format!(
-            "This is a test message. Mailgrant sent it to find out whether mail from {} works.\r\n\r\nIt can be deleted.\r\n",
-            from.email
-        );
-        let message = Message::builder()
-            .from(from)
-            .to(to)
+        let mut builder = Message::builder().from(from).to(to);
+        for copy in &self.bcc {
+            builder = builder.bcc(mailbox("recipient", copy)?);
+        }
+        if copies_named {
+            builder = builder.keep_bcc();
+        }
+        builder
             .date(date)
             .subject(checked("subject", &self.subject)?)
             .message_id(Some(checked("message id", &self.message_id)?.to_owned()))
@@ -154,10 +159,16 @@ impl TestMail {
                 "auto-generated".to_owned(),
             ))
             .header(ContentType::TEXT_PLAIN)
-            .body(body)
-            .map_err(|_| MailError::Unsendable { what: "message" })?;
-        let bytes = message.formatted();
-        Ok(Prepared { envelope, bytes })
+            .body(self.text())
+            .map_err(|_| MailError::Unsendable { what: "message" })
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> String {
+        format!(
+            "This is a test message. Mailgrant sent it to find out whether mail from {} works.\r\n\r\nIt can be deleted.\r\n",
+            self.from
+        )
     }
 }
 

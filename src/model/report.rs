@@ -34,6 +34,8 @@ words!(
     Stage {
         /// A valid access token.
         Token = "token",
+        /// What the token says it allows, before anything is connected to.
+        Claims = "claims",
         /// Name to addresses.
         Dns = "dns",
         /// Connection.
@@ -52,6 +54,8 @@ words!(
         Auth = "auth",
         /// Open the folder, read-only.
         Select = "select",
+        /// Open the inbox through Graph.
+        Inbox = "inbox",
         /// Count unread.
         Unread = "unread",
         /// Read the newest, look for oversized messages.
@@ -64,6 +68,8 @@ words!(
         RcptTo = "rcpt_to",
         /// Message accepted.
         Data = "data",
+        /// Handed to Graph.
+        Send = "send",
         /// Found again in the incoming side.
         Arrived = "arrived",
     }
@@ -74,6 +80,7 @@ impl Stage {
     pub fn title(self) -> &'static str {
         match self {
             Self::Token => "Fresh access token",
+            Self::Claims => "What the token allows",
             Self::Dns => "Find the server",
             Self::Tcp => "Connect",
             Self::Tls => "Encrypt",
@@ -81,13 +88,14 @@ impl Stage {
             Self::Capability | Self::Ehlo => "Capabilities",
             Self::Starttls => "Switch to encryption",
             Self::Auth => "Sign in",
-            Self::Select => "Open the inbox",
+            Self::Select | Self::Inbox => "Open the inbox",
             Self::Unread => "Count unread",
             Self::Newest => "Read the newest, look for oversized messages",
             Self::Junk => "Count junk",
             Self::MailFrom => "Sender accepted",
             Self::RcptTo => "Recipient accepted",
             Self::Data => "Message accepted",
+            Self::Send => "Send",
             Self::Arrived => "Arrived",
         }
     }
@@ -176,7 +184,7 @@ pub struct Report {
     pub mailbox: Name,
     /// Which side.
     pub direction: Direction,
-    /// `imap` or `smtp`.
+    /// `imap`, `pop3`, `smtp` or `graph`.
     pub protocol: String,
     /// Passed or failed.
     pub outcome: Outcome,

@@ -6,6 +6,7 @@
 
 pub mod authorization;
 pub mod callback;
+pub mod claims;
 mod client_auth;
 pub mod discovery;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod revoke;
 
 pub use authorization::{AuthorizationRequest, FlowSecrets, SignIn};
 pub use callback::{CallbackError, CallbackParams, Declined};
+pub use claims::Claims;
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
 pub use exchange::Exchange;

@@ -1,7 +1,7 @@
 //! *Test incoming* over IMAP: can the mailbox be read? Nothing is changed by it, and nothing marked as seen.
 
-use super::stages::{self, count, size};
-use super::{Done, Steps, Stopped};
+use super::stages::{self, MOST_OVERSIZED, count, newest_text, size};
+use super::{Done, Found, Steps, Stopped};
 use crate::mail::imap::{self, Imap};
 use crate::mail::record::{Protocol, Recorder};
 use crate::mail::stream::{Recorded, Wire};
@@ -11,9 +11,6 @@ use crate::model::report::{MessageSummary, Stage};
 use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime};
-
-/// How many oversized messages are listed?
-const MOST_OVERSIZED: usize = 20;
 
 /// What is tested.
 #[derive(Debug, Clone)]
@@ -30,23 +27,6 @@ pub struct ImapTarget {
     pub oversized_over: u64,
     /// How many days of junk are counted?
     pub junk_days: u16,
-}
-
-/// What was found. Senders and subjects are here and not in the report's facts: not everybody may see them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Messages in the folder.
-    pub messages: u64,
-    /// How many of them are unread.
-    pub unread: u64,
-    /// Messages in the junk folder; none if there is no such folder.
-    pub junk: Option<u64>,
-    /// How many of them are unread.
-    pub junk_unread: Option<u64>,
-    /// The newest, newest first.
-    pub newest: Vec<MessageSummary>,
-    /// Those above the limit, newest first.
-    pub oversized: Vec<MessageSummary>,
 }
 
 /// Runs the stages. Counts go into the report's facts too.
@@ -75,7 +55,7 @@ pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps)
 
     found.messages = steps.run(Stage::Select, select(&mut imap, &target.folder)).await?;
     steps.fact("messages", found.messages);
-    found.unread = steps.run(Stage::Unread, unread(&mut imap, &target.folder)).await?;
+    found.unread = Some(steps.run(Stage::Unread, unread(&mut imap, &target.folder)).await?);
     steps.fact("unread", found.unread);
     (found.newest, found.oversized) = steps.run(Stage::Newest, newest(&mut imap, found.messages, target)).await?;
     let since = days_before(&steps.started_at(), target.junk_days);
@@ -193,13 +173,6 @@ async fn newest(imap: &mut Imap, messages: u64, target: &ImapTarget) -> Result<D
     Ok(Done::new((newest, oversized), detail)
         .fact("newest_at", newest_at)
         .fact("oversized", uids.len()))
-}
-
-fn newest_text(newest: &[MessageSummary]) -> String {
-    match newest.first() {
-        Some(message) => format!("newest from {}", message.date),
-        None => "no messages, that's fine".to_owned(),
-    }
 }
 
 type Counts = (Option<u64>, Option<u64>);

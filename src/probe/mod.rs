@@ -1,21 +1,27 @@
 //! Connection tests, stage by stage.
 //!
 //! [`Steps`] times each stage, keeps what was said during it, streams the report to whoever watches and stops at the first failure.
-//! The stages themselves read in order in [`imap()`], [`smtp()`] and [`arrived()`].
+//! The stages themselves read in order in [`imap()`], [`pop3()`], [`smtp()`], [`graph()`], [`graph_send()`] and [`arrived()`].
 
 mod arrived;
+mod claims;
+mod graph;
 mod imap;
+mod pop3;
 mod smtp;
 mod stages;
 
 pub use arrived::arrived;
-pub use imap::{Found, ImapTarget, imap};
+pub use claims::Expected;
+pub use graph::{GraphReading, GraphSending, GraphTarget, graph, graph_send};
+pub use imap::{ImapTarget, imap};
+pub use pop3::{Pop3Target, pop3};
 pub use smtp::{SmtpTarget, smtp};
 
 use crate::mail::MailError;
 use crate::mail::record::Recorder;
-use crate::model::mailbox::Security;
-use crate::model::report::{Direction, Outcome, Report, Stage, Step};
+use crate::model::mailbox::{Protocol, Security};
+use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage, Step};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use std::panic::AssertUnwindSafe;
@@ -28,29 +34,68 @@ pub const DEADLINE: Duration = Duration::from_secs(15);
 /// From when on is a step slow?
 const SLOW: Duration = Duration::from_secs(5);
 
+/// What decides which stages a test has.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Which side.
+    pub direction: Direction,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// How the connection is encrypted.
+    pub security: Security,
+    /// Whether it signs in with a token.
+    pub oauth: bool,
+    /// Whether a message that was sent is looked for.
+    pub arrived: bool,
+    /// Whether it stops after the sign-in.
+    pub login_only: bool,
+}
+
 /// The stages of a test, in the order they are run.
-pub fn planned(direction: Direction, security: Security, oauth: bool, arrived: bool, login_only: bool) -> Vec<Stage> {
-    let incoming = direction == Direction::Incoming;
+pub fn planned(plan: Plan) -> Vec<Stage> {
     let mut stages = Vec::new();
-    if oauth {
+    if plan.oauth {
         stages.push(Stage::Token);
     }
+    if plan.protocol == Protocol::Graph {
+        stages.push(Stage::Claims);
+    }
     stages.extend([Stage::Dns, Stage::Tcp]);
-    if security == Security::Tls {
+    if plan.security == Security::Tls {
         stages.push(Stage::Tls);
     }
-    stages.extend([Stage::Greeting, if incoming { Stage::Capability } else { Stage::Ehlo }]);
-    if security == Security::Starttls {
-        stages.extend([Stage::Starttls, Stage::Tls]);
-    }
-    stages.push(Stage::Auth);
-    if incoming {
-        stages.extend([Stage::Select, Stage::Unread, Stage::Newest, Stage::Junk]);
-    } else if !login_only {
-        stages.extend([Stage::MailFrom, Stage::RcptTo, Stage::Data]);
-        if arrived {
-            stages.push(Stage::Arrived);
+    match (plan.protocol, plan.direction) {
+        (Protocol::Graph, Direction::Incoming) => stages.extend([Stage::Inbox, Stage::Newest, Stage::Junk]),
+        (Protocol::Graph, Direction::Outgoing) => {
+            if !plan.login_only {
+                stages.push(Stage::Send);
+            }
         }
+        (protocol, _) => {
+            stages.extend([
+                Stage::Greeting,
+                if protocol == Protocol::Smtp {
+                    Stage::Ehlo
+                } else {
+                    Stage::Capability
+                },
+            ]);
+            if plan.security == Security::Starttls {
+                stages.extend([Stage::Starttls, Stage::Tls]);
+            }
+            stages.push(Stage::Auth);
+        }
+    }
+    match plan.protocol {
+        Protocol::Imap => stages.extend([Stage::Select, Stage::Unread, Stage::Newest, Stage::Junk]),
+        Protocol::Pop3 => stages.extend([Stage::Unread, Stage::Newest]),
+        Protocol::Smtp if !plan.login_only => {
+            stages.extend([Stage::MailFrom, Stage::RcptTo, Stage::Data]);
+            if plan.arrived {
+                stages.push(Stage::Arrived);
+            }
+        }
+        Protocol::Smtp | Protocol::Graph => {}
     }
     stages
 }
@@ -81,6 +126,16 @@ impl<T> Done<T> {
         self
     }
 
+    /// The same with another value.
+    fn with<U>(self, value: U) -> Done<U> {
+        Done {
+            value,
+            detail: self.detail,
+            facts: self.facts,
+            warning: self.warning,
+        }
+    }
+
     /// The value alone, for a stage within another.
     pub fn into_value(self) -> T {
         self.value
@@ -91,6 +146,23 @@ impl<T> Done<T> {
         self.warning = true;
         self
     }
+}
+
+/// What was found. Senders and subjects are here and not in the report's facts: not everybody may see them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Messages in the folder.
+    pub messages: u64,
+    /// How many of them are unread; POP can't tell.
+    pub unread: Option<u64>,
+    /// Messages in the junk folder; none if there is no such folder.
+    pub junk: Option<u64>,
+    /// How many of them are unread.
+    pub junk_unread: Option<u64>,
+    /// The newest, newest first.
+    pub newest: Vec<MessageSummary>,
+    /// Those above the limit, newest first.
+    pub oversized: Vec<MessageSummary>,
 }
 
 /// Why a stage failed: what a diagnosis needs, and a line for people.
@@ -112,6 +184,7 @@ impl From<MailError> for Failure {
     fn from(error: MailError) -> Self {
         let facts = match &error {
             MailError::Tls(tls) => tls.certificate.as_ref().map(stages::certificate_facts).unwrap_or_default(),
+            MailError::Graph(refused) => stages::refusal_facts(refused),
             _ => Map::new(),
         };
         Self {
@@ -261,7 +334,7 @@ impl Steps {
     }
 
     fn handed_over(&self, stage: Stage) -> bool {
-        stage == Stage::Data && self.recorder.as_ref().is_some_and(Recorder::handed_over)
+        matches!(stage, Stage::Data | Stage::Send) && self.recorder.as_ref().is_some_and(Recorder::handed_over)
     }
 
     /// What it means that the time is over in this stage.
@@ -352,30 +425,63 @@ mod tests {
 
     #[test]
     fn stages_come_in_the_order_of_the_contract() {
-        let words = |stages: Vec<Stage>| stages.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
-        let incoming = |security| words(planned(Direction::Incoming, security, true, false, false));
+        let words = |protocol, direction, security, change: fn(&mut Plan)| {
+            let mut plan = Plan {
+                direction,
+                protocol,
+                security,
+                oauth: true,
+                arrived: false,
+                login_only: false,
+            };
+            change(&mut plan);
+            planned(plan).iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let incoming = |protocol, security| words(protocol, Direction::Incoming, security, |_| {});
         assert_eq!(
-            incoming(Security::Tls),
+            incoming(Protocol::Imap, Security::Tls),
             "token dns tcp tls greeting capability auth select unread newest junk"
         );
         assert_eq!(
-            incoming(Security::Starttls),
+            incoming(Protocol::Imap, Security::Starttls),
             "token dns tcp greeting capability starttls tls auth select unread newest junk"
         );
         assert_eq!(
-            incoming(Security::None),
+            incoming(Protocol::Imap, Security::None),
             "token dns tcp greeting capability auth select unread newest junk"
         );
-        let outgoing = |security, arrived, login_only| words(planned(Direction::Outgoing, security, false, arrived, login_only));
         assert_eq!(
-            outgoing(Security::Tls, false, false),
+            incoming(Protocol::Pop3, Security::Tls),
+            "token dns tcp tls greeting capability auth unread newest"
+        );
+        assert_eq!(
+            incoming(Protocol::Pop3, Security::Starttls),
+            "token dns tcp greeting capability starttls tls auth unread newest"
+        );
+        assert_eq!(
+            incoming(Protocol::Graph, Security::Tls),
+            "token claims dns tcp tls inbox newest junk"
+        );
+        assert_eq!(incoming(Protocol::Graph, Security::None), "token claims dns tcp inbox newest junk");
+        let outgoing = |protocol, security, change| words(protocol, Direction::Outgoing, security, change);
+        assert_eq!(
+            outgoing(Protocol::Smtp, Security::Tls, |plan| plan.oauth = false),
             "dns tcp tls greeting ehlo auth mail_from rcpt_to data"
         );
         assert_eq!(
-            outgoing(Security::Starttls, true, false),
+            outgoing(Protocol::Smtp, Security::Starttls, |plan| (plan.oauth, plan.arrived) =
+                (false, true)),
             "dns tcp greeting ehlo starttls tls auth mail_from rcpt_to data arrived"
         );
-        assert_eq!(outgoing(Security::Tls, true, true), "dns tcp tls greeting ehlo auth");
+        assert_eq!(
+            outgoing(Protocol::Smtp, Security::Tls, |plan| (plan.arrived, plan.login_only) = (true, true)),
+            "token dns tcp tls greeting ehlo auth"
+        );
+        assert_eq!(outgoing(Protocol::Graph, Security::Tls, |_| {}), "token claims dns tcp tls send");
+        assert_eq!(
+            outgoing(Protocol::Graph, Security::Tls, |plan| plan.login_only = true),
+            "token claims dns tcp tls"
+        );
     }
 
     #[tokio::test]

@@ -2,13 +2,18 @@
 
 use super::Done;
 use crate::clock::Timestamp;
+use crate::mail::graph::GraphError;
 use crate::mail::stream::Wire;
 use crate::mail::tls::{Certificate, day};
 use crate::mail::{Connector, MailError};
 use crate::model::mailbox::Endpoint;
+use crate::model::report::MessageSummary;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
+
+/// How many oversized messages are listed?
+pub const MOST_OVERSIZED: usize = 20;
 
 /// The addresses of the server.
 pub async fn dns(connector: &Connector, endpoint: &Endpoint) -> Result<Done<Vec<SocketAddr>>, MailError> {
@@ -61,12 +66,42 @@ pub fn certificate_facts(certificate: &Certificate) -> Map<String, Value> {
     ])
 }
 
+/// What Graph says when it says no.
+pub fn refusal_facts(error: &GraphError) -> Map<String, Value> {
+    let answer = &error.answer;
+    Map::from_iter([
+        ("status".to_owned(), json!(error.status)),
+        ("code".to_owned(), json!(error.codes.first())),
+        ("inner_code".to_owned(), json!(error.codes.get(1))),
+        ("request_id".to_owned(), json!(answer.request_id)),
+        ("client_request_id".to_owned(), json!(answer.client_request_id)),
+        ("retry_after".to_owned(), json!(answer.retry_after)),
+    ])
+}
+
 /// A size as people say it.
 pub fn size(octets: u64) -> String {
     match octets {
         0..=9_999 => format!("{octets} bytes"),
         10_000..=9_999_999 => format!("{} kB", octets / 1000),
         _ => format!("{} MB", octets / 1_000_000),
+    }
+}
+
+/// When the newest of these came.
+pub fn newest_text(newest: &[MessageSummary]) -> String {
+    match newest.first() {
+        Some(message) if message.date.is_empty() => "the newest has no date".to_owned(),
+        Some(message) => format!("newest from {}", message.date),
+        None => "no messages, that's fine".to_owned(),
+    }
+}
+
+/// How many are over the limit, as the end of a line.
+pub fn oversized_text(number: usize, limit: u64) -> String {
+    match number {
+        0 => format!("none over {}", size(limit)),
+        number => format!("{number} over {}", size(limit)),
     }
 }
 

@@ -1,0 +1,222 @@
+//! *Test incoming* and *Test outgoing* through Microsoft Graph. Reading changes nothing; sending sends a real message, once.
+
+use super::claims::{Expected, claims};
+use super::stages::{self, MOST_OVERSIZED, count, newest_text, oversized_text, size};
+use super::{Done, Found, Steps, Stopped};
+use crate::clock::Timestamp;
+use crate::mail::graph::{Answer, Base, Folder, Graph, Outbound, Purpose, Whose};
+use crate::mail::record::{Protocol, Recorder};
+use crate::mail::smtp::TestMail;
+use crate::mail::stream::Wire;
+use crate::mail::{Connector, Login, MailError};
+use crate::model::mailbox::Security;
+use crate::model::report::{Direction, MessageSummary, Stage};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+/// What every test through Graph needs.
+#[derive(Debug, Clone)]
+pub struct GraphTarget {
+    /// Where Graph is.
+    pub base: Base,
+    /// Sign-in.
+    pub login: Login,
+    /// Whose mailbox is opened.
+    pub whose: Whose,
+    /// What the token should say.
+    pub expected: Expected,
+    /// Our own number for the requests.
+    pub request_id: String,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct GraphReading {
+    /// Folder, as people write it.
+    pub folder: String,
+    /// How many of the newest messages are read?
+    pub newest: u64,
+    /// From how many octets on is a message oversized?
+    pub oversized_over: u64,
+    /// How many days of junk are counted?
+    pub junk_days: u16,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub struct GraphSending {
+    /// Address of the sender.
+    pub from: String,
+    /// Address of the recipient.
+    pub to: String,
+    /// Recipients that are not named in the message.
+    pub bcc: Vec<String>,
+    /// Subject.
+    pub subject: String,
+    /// Unique, with its angle brackets.
+    pub message_id: String,
+    /// Whether it goes to the mailbox alone that is tested. To others it goes with a mark that keeps machines from answering.
+    pub to_itself: bool,
+    /// Stop before it is sent.
+    pub login_only: bool,
+}
+
+/// The stages both tests begin with.
+async fn connect(connector: &Connector, target: &GraphTarget, direction: Direction, steps: &mut Steps) -> Result<Graph, Stopped> {
+    let endpoint = &target.base.endpoint;
+    let recorder = Recorder::new(Protocol::Graph);
+    steps.listen(&recorder);
+    let now = Timestamp(started(steps).map_or(0, OffsetDateTime::unix_timestamp));
+    let token = steps
+        .run(Stage::Claims, async { claims(&target.login, &target.expected, direction, now) })
+        .await?;
+    let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
+    let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
+    let wire = match endpoint.security {
+        Security::Tls | Security::Starttls => steps.run(Stage::Tls, stages::tls(connector, tcp, &endpoint.host)).await?,
+        Security::None => Wire::Plain(tcp),
+    };
+    let purpose = Purpose {
+        base: target.base.clone(),
+        whose: target.whose.clone(),
+        token,
+        request_id: target.request_id.clone(),
+    };
+    // Nothing is sent yet, so this can fail only where the token has characters that no header may have.
+    match Graph::open(connector, addresses, wire, purpose, recorder).await {
+        Ok(graph) => Ok(graph),
+        Err(error) => {
+            let stage = if direction == Direction::Incoming {
+                Stage::Inbox
+            } else {
+                Stage::Send
+            };
+            steps.run(stage, async { Err::<Done<Graph>, _>(error) }).await
+        }
+    }
+}
+
+fn started(steps: &Steps) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&steps.started_at(), &Rfc3339).ok()
+}
+
+/// Reads through Graph. Counts go into the report's facts too.
+pub async fn graph(connector: &Connector, target: &GraphTarget, reading: &GraphReading, steps: &mut Steps) -> Result<Found, Stopped> {
+    let mut graph = connect(connector, target, Direction::Incoming, steps).await?;
+    let folder = steps.run(Stage::Inbox, inbox(&mut graph, &reading.folder)).await?;
+    steps.fact("messages", folder.messages);
+    steps.fact("unread", folder.unread);
+    let (newest, oversized) = steps.run(Stage::Newest, newest(&mut graph, &folder, reading)).await?;
+    let since = started(steps).and_then(|now| now.checked_sub(Duration::days(i64::from(reading.junk_days))));
+    let (junk, junk_unread) = steps.run(Stage::Junk, junk(&mut graph, since, reading.junk_days)).await?;
+    steps.fact("junk", junk);
+    steps.fact("junk_unread", junk_unread);
+    Ok(Found {
+        messages: folder.messages,
+        unread: Some(folder.unread),
+        junk,
+        junk_unread,
+        newest,
+        oversized,
+    })
+}
+
+/// Sends through Graph, unless only the way there is tested.
+pub async fn graph_send(connector: &Connector, target: &GraphTarget, sending: &GraphSending, steps: &mut Steps) -> Result<(), Stopped> {
+    let mut graph = connect(connector, target, Direction::Outgoing, steps).await?;
+    if !sending.login_only {
+        let date = started(steps).map_or(0, OffsetDateTime::unix_timestamp);
+        steps.run(Stage::Send, send(&mut graph, sending, Timestamp(date))).await?;
+    }
+    Ok(())
+}
+
+fn with_ids<T>(done: Done<T>, answer: &Answer) -> Done<T> {
+    done.fact("request_id", answer.request_id.clone())
+        .fact("client_request_id", answer.client_request_id.clone())
+}
+
+async fn inbox(graph: &mut Graph, name: &str) -> Result<Done<Folder>, MailError> {
+    let found = if name.eq_ignore_ascii_case("inbox") {
+        graph.folder("inbox").await?
+    } else {
+        graph.folder_named(name).await?
+    };
+    let Some((folder, answer)) = found else {
+        let reply = vec![format!("Graph knows no folder \"{name}\" in this mailbox")];
+        return Err(MailError::FolderMissing { reply });
+    };
+    let detail = match folder.unread {
+        0 => format!("{}, 0 unread, that's fine", count(folder.messages, "message")),
+        unread => format!("{}, {unread} unread", count(folder.messages, "message")),
+    };
+    let (messages, unread) = (folder.messages, folder.unread);
+    let done = Done::new(folder, detail).fact("messages", messages).fact("unread", unread);
+    Ok(with_ids(done, &answer))
+}
+
+type Lists = (Vec<MessageSummary>, Vec<MessageSummary>);
+
+async fn newest(graph: &mut Graph, folder: &Folder, reading: &GraphReading) -> Result<Done<Lists>, MailError> {
+    let limit = reading.oversized_over;
+    let newest = graph.newest(folder, reading.newest).await?;
+    let newest_at = newest.first().map(|message| message.date.clone());
+    let larger = match graph.larger(folder, limit, MOST_OVERSIZED).await {
+        Ok(larger) => larger,
+        Err(MailError::Graph(error)) if matches!(error.status, 400 | 501) => {
+            let detail = format!("{}; Graph can't say which messages are over {}", newest_text(&newest), size(limit));
+            return Ok(Done::new((newest, Vec::new()), detail).fact("newest_at", newest_at).warn());
+        }
+        Err(error) => return Err(error),
+    };
+    let number = larger.messages.len();
+    let more = if larger.more { " at least" } else { "" };
+    let detail = format!("{}; {}{more}", newest_text(&newest), oversized_text(number, limit));
+    Ok(Done::new((newest, larger.messages), detail)
+        .fact("newest_at", newest_at)
+        .fact("oversized", number))
+}
+
+type Counts = (Option<u64>, Option<u64>);
+
+async fn junk(graph: &mut Graph, since: Option<OffsetDateTime>, days: u16) -> Result<Done<Counts>, MailError> {
+    let Some((folder, answer)) = graph.folder("junkemail").await? else {
+        return Ok(Done::new((None, None), "no junk folder, that's fine"));
+    };
+    let name = if folder.name.is_empty() { "Junk" } else { &folder.name };
+    let mut detail = format!("{} in {name}, {} unread", folder.messages, folder.unread);
+    let mut done = Done::new((Some(folder.messages), Some(folder.unread)), String::new())
+        .fact("folder", name)
+        .fact("junk", folder.messages)
+        .fact("junk_unread", folder.unread);
+    let moment = since.and_then(|since| since.replace_nanosecond(0).ok()?.format(&Rfc3339).ok());
+    if let Some(moment) = moment
+        && let Some(recent) = graph.since(&folder, &moment).await?
+    {
+        detail.push_str(&format!(", {recent} in the last {}", count(u64::from(days), "day")));
+        done = done.fact("recent", recent).fact("days", days);
+    }
+    done.detail = detail;
+    Ok(with_ids(done, &answer))
+}
+
+async fn send(graph: &mut Graph, sending: &GraphSending, date: Timestamp) -> Result<Done<()>, MailError> {
+    let mail = TestMail {
+        from: sending.from.clone(),
+        to: sending.to.clone(),
+        bcc: sending.bcc.clone(),
+        subject: sending.subject.clone(),
+        message_id: sending.message_id.clone(),
+        date,
+    };
+    let outbound = Outbound::prepare(&mail, !sending.to_itself)?;
+    let (format, octets) = (outbound.format.as_str(), outbound.octets());
+    let answer = graph.send(outbound).await?;
+    let done = Done::new((), "accepted (HTTP 202); Exchange delivers it from here on")
+        .fact("from", sending.from.as_str())
+        .fact("to", sending.to.as_str())
+        .fact("bcc", sending.bcc.clone())
+        .fact("format", format)
+        .fact("octets", octets);
+    Ok(with_ids(done, &answer))
+}
