@@ -364,7 +364,7 @@ async fn servers(app: &App) -> StoreResult<Vec<Check>> {
     for mailbox in app.store.mailboxes().await? {
         for side in [&mailbox.incoming, &mailbox.outgoing].into_iter().flatten() {
             if !matches!(&side.auth, Auth::Password { password: None }) {
-                wanted.insert((side.endpoint.host.clone(), side.endpoint.port));
+                wanted.extend(side.server.endpoint().map(|endpoint| (endpoint.host.clone(), endpoint.port)));
             }
         }
     }

@@ -292,7 +292,7 @@ pub(super) mod tests {
             else {
                 panic!("no password");
             };
-            let destination = side.endpoint.destination();
+            let destination = side.server.destination();
             let place = password_place(Direction::Incoming, &mailbox.id, *version, &destination);
             self.app.vault.open(&place, sealed).unwrap().to_string()
         }
@@ -370,7 +370,7 @@ pub(super) mod tests {
         let first = house.add(&input("imap.example.com", Some("x"))).await;
         assert!(house.change(&first, &input("imap.example.net", Some("y"))).await.unwrap());
         let late = house.change(&first, &input("imap.example.org", Some("z"))).await;
-        assert!(matches!(late, Err(MailboxError::Stale(now)) if now.incoming.as_ref().unwrap().endpoint.host == "imap.example.net"));
+        assert!(matches!(late, Err(MailboxError::Stale(now)) if now.incoming.as_ref().unwrap().server.host() == "imap.example.net"));
         let twice = create(&house.app, &Actor::console(), house.edit(&input("x.example", None))).await;
         let Err(MailboxError::Fields(problems)) = twice else {
             panic!("a name given twice");

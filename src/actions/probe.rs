@@ -8,18 +8,20 @@ mod desk;
 mod login;
 mod run;
 mod settings;
+mod target;
 
 pub use desk::{Desk, Live, Progress};
+pub use run::may_arrive;
 pub use settings::{Settings, settings_of, stored_settings};
 
 use crate::app::App;
 use crate::auth::throttle;
 use crate::diagnosis::own;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::mailbox::{Auth, Mailbox, Side};
+use crate::model::mailbox::{Auth, Mailbox, Security, Side};
 use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
 use crate::model::{RunId, UserId};
-use crate::probe::planned;
+use crate::probe::{Plan, planned};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::store::reports::Run;
@@ -218,15 +220,23 @@ pub async fn begin(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId,
     let turn = app.probes.queue(lane, limit).ok_or(ProbeError::QueueFull)?;
 
     let oauth = matches!(side.auth, Auth::OAuth2 { .. });
-    let planned = planned(
-        order.direction,
-        side.endpoint.security,
+    let protocol = side.server.protocol();
+    let security = match side.server.endpoint() {
+        Some(endpoint) => endpoint.security,
+        None => target::graph_base(app, side)
+            .await?
+            .map_or(Security::Tls, |(_, _, base)| base.endpoint.security),
+    };
+    let planned = planned(Plan {
+        direction: order.direction,
+        protocol,
+        security,
         oauth,
-        arrival.is_some(),
-        order.options.login_only,
-    );
+        arrived: arrival.is_some(),
+        login_only: order.options.login_only,
+    });
     let now = app.clock.now();
-    let protocol = protocol(order.direction);
+    let protocol = protocol.as_str();
     let report = Report::start(order.mailbox.name.clone(), order.direction, protocol, now);
     let row = Run {
         id: id.clone(),
@@ -379,14 +389,6 @@ fn messages_place(run: &RunId) -> Place<'_> {
     }
 }
 
-/// `imap` or `smtp`.
-pub fn protocol(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Incoming => "imap",
-        Direction::Outgoing => "smtp",
-    }
-}
-
 /// A subject that no other test has: `Test 7F3K from Mailgrant`.
 pub fn subject(random: &dyn Random) -> String {
     /// Without those that look alike.
@@ -406,7 +408,7 @@ async fn lane(app: &App, side: &Side) -> Result<LaneKey, StoreError> {
         Auth::OAuth2 { token_id, .. } => app.store.token_by_id(token_id).await?.map(|token| token.provider_id.0),
         _ => None,
     };
-    Ok(LaneKey::Saved(key.unwrap_or_else(|| side.endpoint.host.clone())))
+    Ok(LaneKey::Saved(key.unwrap_or_else(|| side.server.host().to_owned())))
 }
 
 async fn parallel(app: &App) -> Result<usize, StoreError> {

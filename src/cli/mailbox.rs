@@ -65,9 +65,10 @@ pub async fn run(app: &App, command: Command) -> Outcome {
 #[derive(Serialize)]
 struct ListedSide<'a> {
     protocol: &'static str,
-    host: &'a str,
-    port: u16,
-    security: &'static str,
+    /// Null for Graph, like the two below.
+    host: Option<&'a str>,
+    port: Option<u16>,
+    security: Option<&'static str>,
     auth: &'static str,
     token: Option<&'a str>,
     outcome: Option<StepOutcome>,
@@ -93,11 +94,12 @@ fn listed_side(mailbox: &Mailbox, direction: Direction) -> Option<ListedSide<'_>
         Direction::Incoming => &mailbox.incoming_state,
         Direction::Outgoing => &mailbox.outgoing_state,
     };
+    let endpoint = side.server.endpoint();
     Some(ListedSide {
-        protocol: crate::actions::probe::protocol(direction),
-        host: &side.endpoint.host,
-        port: side.endpoint.port,
-        security: side.endpoint.security.as_str(),
+        protocol: side.server.protocol().as_str(),
+        host: endpoint.map(|endpoint| endpoint.host.as_str()),
+        port: endpoint.map(|endpoint| endpoint.port),
+        security: endpoint.map(|endpoint| endpoint.security.as_str()),
         auth: side.auth.kind().as_str(),
         token: match &side.auth {
             Auth::OAuth2 { token, .. } => Some(token.as_str()),
@@ -131,7 +133,10 @@ async fn list(app: &App, json: bool) -> Outcome {
     let heading = ["NAME", "ADDRESS", "STATE", "INCOMING", "OUTGOING", "TAGS"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     let server = |mailbox: &Mailbox, direction| {
-        listed_side(mailbox, direction).map_or("-".to_owned(), |side| format!("{} {}:{}", side.protocol, side.host, side.port))
+        listed_side(mailbox, direction).map_or("-".to_owned(), |side| match (side.host, side.port) {
+            (Some(host), Some(port)) => format!("{} {host}:{port}", side.protocol),
+            _ => side.protocol.to_owned(),
+        })
     };
     for mailbox in &mailboxes {
         rows.push(vec![

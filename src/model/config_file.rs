@@ -101,8 +101,6 @@ const MAILBOX: Keys = &[
 const LATER: &[(&str, &[&str])] = &[
     ("client_auth", &["certificate"]),
     ("grant", &["client_credentials", "password", "device_code", "jwt_bearer"]),
-    ("incoming.protocol", &["pop3", "graph"]),
-    ("outgoing.protocol", &["graph"]),
 ];
 
 /// Keys that `interfaces.md` has and this version can't use yet.

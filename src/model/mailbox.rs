@@ -1,6 +1,6 @@
 //! A mailbox: an address with its incoming and outgoing side.
 
-use super::report::Outcome;
+use super::report::{Direction, Outcome};
 use super::{MailboxId, Name, RunId, Sealed, TokenId, words};
 use crate::clock::Timestamp;
 
@@ -17,20 +17,58 @@ words!(
 );
 
 words!(
-    /// Protocols of the incoming side this version can use.
-    IncomingProtocol {
-        /// IMAP4rev1.
+    /// What a side speaks.
+    Protocol {
+        /// IMAP4rev1: reading.
         Imap = "imap",
+        /// POP3: reading, the inbox only.
+        Pop3 = "pop3",
+        /// SMTP submission: sending.
+        Smtp = "smtp",
+        /// Microsoft Graph: both.
+        Graph = "graph",
     }
 );
 
-words!(
-    /// Protocols of the outgoing side this version can use.
-    OutgoingProtocol {
-        /// SMTP submission.
-        Smtp = "smtp",
+impl Protocol {
+    /// Those a direction can use, in the order of the form.
+    pub const fn of(direction: Direction) -> &'static [Self] {
+        match direction {
+            Direction::Incoming => &[Self::Graph, Self::Imap, Self::Pop3],
+            Direction::Outgoing => &[Self::Graph, Self::Smtp],
+        }
     }
-);
+
+    /// The name people know.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Imap => "IMAP",
+            Self::Pop3 => "POP",
+            Self::Smtp => "SMTP",
+            Self::Graph => "Microsoft Graph",
+        }
+    }
+
+    /// The usual ports: TLS from the start, and STARTTLS.
+    pub const fn ports(self) -> (u16, u16) {
+        match self {
+            Self::Imap => (993, 143),
+            Self::Pop3 => (995, 110),
+            Self::Smtp => (465, 587),
+            Self::Graph => (443, 443),
+        }
+    }
+
+    /// What a server speaks that has such an endpoint.
+    pub fn at(self, endpoint: Endpoint) -> Server {
+        match self {
+            Self::Imap => Server::Imap(endpoint),
+            Self::Pop3 => Server::Pop3(endpoint),
+            Self::Smtp => Server::Smtp(endpoint),
+            Self::Graph => Server::Graph,
+        }
+    }
+}
 
 words!(
     /// How a side signs in, as the file has it.
@@ -138,11 +176,54 @@ impl Auth {
     }
 }
 
+/// Where a side reads or sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// An IMAP server.
+    Imap(Endpoint),
+    /// A POP3 server.
+    Pop3(Endpoint),
+    /// An SMTP server.
+    Smtp(Endpoint),
+    /// Microsoft Graph, where the token's provider has it.
+    Graph,
+}
+
+impl Server {
+    /// What it speaks.
+    pub const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Imap(_) => Protocol::Imap,
+            Self::Pop3(_) => Protocol::Pop3,
+            Self::Smtp(_) => Protocol::Smtp,
+            Self::Graph => Protocol::Graph,
+        }
+    }
+
+    /// The mail server; none for Graph.
+    pub const fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Imap(endpoint) | Self::Pop3(endpoint) | Self::Smtp(endpoint) => Some(endpoint),
+            Self::Graph => None,
+        }
+    }
+
+    /// Host name of the mail server; empty for Graph.
+    pub fn host(&self) -> &str {
+        self.endpoint().map_or("", |endpoint| endpoint.host.as_str())
+    }
+
+    /// What a password for this server is bound to; Graph takes none.
+    pub fn destination(&self) -> String {
+        self.endpoint().map_or_else(|| Protocol::Graph.to_string(), Endpoint::destination)
+    }
+}
+
 /// One side: server and sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Side {
     /// Server.
-    pub endpoint: Endpoint,
+    pub server: Server,
     /// Sign-in.
     pub auth: Auth,
     /// Login user; none: the mailbox's address.
@@ -225,11 +306,11 @@ pub struct Mailbox {
     pub paused: Option<Pause>,
     /// Tags, sorted.
     pub tags: Vec<String>,
-    /// Reading: IMAP.
+    /// Reading.
     pub incoming: Option<Side>,
     /// Folder the incoming side reads.
     pub folder: String,
-    /// Sending: SMTP.
+    /// Sending.
     pub outgoing: Option<Side>,
     /// Default From; none: the address.
     pub from: Option<String>,

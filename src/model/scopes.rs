@@ -101,14 +101,27 @@ fn comparable(kind: TemplateKind, scope: &str) -> String {
     }
 }
 
+/// The permission of Graph that holds another one.
+fn wider(kind: TemplateKind, comparable: &str) -> Option<&'static str> {
+    match (kind, comparable) {
+        (TemplateKind::Microsoft, "mail.read") => Some("mail.readwrite"),
+        (TemplateKind::Microsoft, "mail.read.shared") => Some("mail.readwrite.shared"),
+        _ => None,
+    }
+}
+
 /// Which of the needed scopes are not among the granted ones. Scopes without a resource don't count: providers leave them out of
 /// the answer or rename them, and whether there is a refresh token or an account name shows by itself. Nor does `.default`, which
 /// stands for whatever was consented to.
 pub fn missing_scopes(kind: TemplateKind, needed: &[String], granted: &[String]) -> Vec<String> {
     let granted: Vec<String> = granted.iter().map(|s| comparable(kind, s)).collect();
+    let has = |scope: &str| {
+        let scope = comparable(kind, scope);
+        granted.contains(&scope) || wider(kind, &scope).is_some_and(|wider| granted.iter().any(|s| s == wider))
+    };
     needed
         .iter()
-        .filter(|s| !is_protocol(s) && !s.ends_with("/.default") && !granted.contains(&comparable(kind, s)))
+        .filter(|s| !is_protocol(s) && !s.ends_with("/.default") && !has(s))
         .cloned()
         .collect()
 }
@@ -234,6 +247,9 @@ mod tests {
             list(&[SMTP]),
             "the same name on another resource doesn't help"
         );
+        let read = list(&["https://graph.microsoft.com/Mail.Read"]);
+        assert_eq!(missing_scopes(kind, &read, &list(&["Mail.ReadWrite"])), list(&[]));
+        assert_eq!(missing_scopes(kind, &list(&["Mail.ReadWrite"]), &read), list(&["Mail.ReadWrite"]));
         assert_eq!(
             missing_scopes(TemplateKind::Custom, &list(&["mail"]), &list(&["MAIL"])),
             list(&["mail"])

@@ -2,9 +2,7 @@
 
 use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
 use crate::clock::Timestamp;
-use crate::model::mailbox::{
-    Auth, AuthKind, Endpoint, IncomingProtocol, Mailbox, MailboxState, OutgoingProtocol, Pause, Security, Side, SideState,
-};
+use crate::model::mailbox::{Auth, AuthKind, Endpoint, Mailbox, MailboxState, Pause, Protocol, Security, Server, Side, SideState};
 use crate::model::report::{Direction, Outcome};
 use crate::model::{MailboxId, Name, ProviderId, RunId, Sealed, TokenId};
 use sqlx::any::AnyRow;
@@ -535,8 +533,8 @@ fn bind<'q>(query: Query<'q>, m: &'q Mailbox) -> Query<'q> {
         .bind(m.paused.as_ref().map(|pause| pause.at.0))
         .bind(m.paused.as_ref().map(|pause| pause.reason.as_str()))
         .bind(to_json(&m.tags));
-    let query = bind_side(query, m.incoming.as_ref(), IncomingProtocol::Imap.as_str()).bind(m.incoming.as_ref().map(|_| m.folder.as_str()));
-    let query = bind_side(query, m.outgoing.as_ref(), OutgoingProtocol::Smtp.as_str());
+    let query = bind_side(query, m.incoming.as_ref()).bind(m.incoming.as_ref().map(|_| m.folder.as_str()));
+    let query = bind_side(query, m.outgoing.as_ref());
     query
         .bind(m.from.as_deref())
         .bind(to_json(&m.bcc))
@@ -554,7 +552,7 @@ fn bind<'q>(query: Query<'q>, m: &'q Mailbox) -> Query<'q> {
         .bind(m.changed_at.0)
 }
 
-fn bind_side<'q>(query: Query<'q>, side: Option<&'q Side>, protocol: &'static str) -> Query<'q> {
+fn bind_side<'q>(query: Query<'q>, side: Option<&'q Side>) -> Query<'q> {
     let token = side.and_then(|side| match &side.auth {
         Auth::OAuth2 { token_id, .. } => Some(token_id.as_str()),
         _ => None,
@@ -563,11 +561,12 @@ fn bind_side<'q>(query: Query<'q>, side: Option<&'q Side>, protocol: &'static st
         Auth::Password { password } => password.as_ref(),
         _ => None,
     });
+    let endpoint = side.and_then(|side| side.server.endpoint());
     query
-        .bind(side.map(|_| protocol))
-        .bind(side.map(|side| side.endpoint.host.as_str()))
-        .bind(side.map(|side| i64::from(side.endpoint.port)))
-        .bind(side.map(|side| side.endpoint.security.as_str()))
+        .bind(side.map(|side| side.server.protocol().as_str()))
+        .bind(endpoint.map(|endpoint| endpoint.host.as_str()))
+        .bind(endpoint.map(|endpoint| i64::from(endpoint.port)))
+        .bind(endpoint.map(|endpoint| endpoint.security.as_str()))
         .bind(side.map(|side| side.auth.kind().as_str()))
         .bind(token)
         .bind(side.and_then(|side| side.username.as_deref()))
@@ -620,7 +619,17 @@ fn side(row: &AnyRow, columns: &SideColumns) -> StoreResult<Option<Side>> {
     if row.maybe_text(columns.protocol)?.is_none() {
         return Ok(None);
     }
-    let port = row.maybe_int(columns.port)?.and_then(|port| u16::try_from(port).ok());
+    let server = match row.word(columns.protocol, Protocol::parse)? {
+        Protocol::Graph => Server::Graph,
+        protocol => {
+            let port = row.maybe_int(columns.port)?.and_then(|port| u16::try_from(port).ok());
+            protocol.at(Endpoint {
+                host: row.text(columns.host)?,
+                port: port.ok_or_else(|| StoreError::Row(columns.port, "not a port".into()))?,
+                security: row.word(columns.security, Security::parse)?,
+            })
+        }
+    };
     let auth = match row.word(columns.auth, AuthKind::parse)? {
         AuthKind::OAuth2 => Auth::OAuth2 {
             token_id: TokenId(
@@ -638,11 +647,7 @@ fn side(row: &AnyRow, columns: &SideColumns) -> StoreResult<Option<Side>> {
         AuthKind::None => Auth::None,
     };
     Ok(Some(Side {
-        endpoint: Endpoint {
-            host: row.text(columns.host)?,
-            port: port.ok_or_else(|| StoreError::Row(columns.port, "not a port".into()))?,
-            security: row.word(columns.security, Security::parse)?,
-        },
+        server,
         auth,
         username: row.maybe_text(columns.username)?,
     }))

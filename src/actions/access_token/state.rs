@@ -1,13 +1,12 @@
 //! What reports and pages say of a token.
 
 use super::lives;
-use crate::actions::probe::protocol;
 use crate::clock::Timestamp;
-use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::mailbox::{Auth, Mailbox, Protocol};
 use crate::model::provider::Provider;
 use crate::model::report::Direction;
 use crate::model::scopes;
-use crate::model::template::purposes;
+use crate::model::template::needed_scopes;
 use crate::model::token::{Grant, GrantState, Token, TokenState};
 
 /// The state of a token: what is stored, what time has done to it, and whether someone is signing in right now.
@@ -34,8 +33,10 @@ pub fn required_scopes(token: &Token, provider: &Provider, mailboxes: &[Mailbox]
         .iter()
         .flat_map(|mailbox| [(Direction::Incoming, &mailbox.incoming), (Direction::Outgoing, &mailbox.outgoing)]);
     for (direction, side) in sides {
-        if matches!(side.as_ref().map(|side| &side.auth), Some(Auth::OAuth2 { token_id, .. }) if *token_id == token.id) {
-            let needed = side_scopes(provider, direction);
+        if let Some(side) = side
+            && matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id)
+        {
+            let needed = side_scopes(provider, direction, side.server.protocol());
             required.extend(scopes::missing_scopes(provider.template, &needed, &required));
         }
     }
@@ -43,13 +44,8 @@ pub fn required_scopes(token: &Token, provider: &Provider, mailboxes: &[Mailbox]
 }
 
 /// Scopes that one side of a mailbox can't do without at this provider; none where only the provider's people know.
-pub fn side_scopes(provider: &Provider, direction: Direction) -> Vec<String> {
-    purposes(provider.template, provider.cloud)
-        .iter()
-        .filter(|purpose| purpose.key == protocol(direction))
-        .flat_map(|purpose| purpose.scopes)
-        .map(|scope| (*scope).to_owned())
-        .collect()
+pub fn side_scopes(provider: &Provider, direction: Direction, protocol: Protocol) -> Vec<String> {
+    needed_scopes(provider.template, provider.cloud, direction, protocol)
 }
 
 /// Scopes the token asks for and was not granted.

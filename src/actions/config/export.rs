@@ -3,7 +3,7 @@
 use crate::actions::{mailboxes, place};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::mailbox::{Auth, Mailbox, Side};
+use crate::model::mailbox::{Auth, Mailbox, Server, Side};
 use crate::model::provider::Provider;
 use crate::model::report::Direction;
 use crate::model::token::Token;
@@ -152,12 +152,14 @@ fn mailbox_table(app: &App, mailbox: &Mailbox, secrets: bool) -> Result<Table, E
     out.flag("enabled", mailbox.enabled);
     out.list("tags", &mailbox.tags);
     if let Some(side) = &mailbox.incoming {
-        let mut table = side_table(app, mailbox, Direction::Incoming, "imap", side, secrets)?;
-        table.text("folder", mailbox.folder.clone());
+        let mut table = side_table(app, mailbox, Direction::Incoming, side, secrets)?;
+        if !matches!(side.server, Server::Pop3(_)) {
+            table.text("folder", mailbox.folder.clone());
+        }
         out.0.insert("incoming".into(), Value::Table(table.0));
     }
     if let Some(side) = &mailbox.outgoing {
-        let mut table = side_table(app, mailbox, Direction::Outgoing, "smtp", side, secrets)?;
+        let mut table = side_table(app, mailbox, Direction::Outgoing, side, secrets)?;
         table.text("from", mailbox.from.clone());
         table.list("bcc", &mailbox.bcc);
         out.0.insert("outgoing".into(), Value::Table(table.0));
@@ -165,19 +167,14 @@ fn mailbox_table(app: &App, mailbox: &Mailbox, secrets: bool) -> Result<Table, E
     Ok(out.0)
 }
 
-fn side_table(
-    app: &App,
-    mailbox: &Mailbox,
-    direction: Direction,
-    protocol: &str,
-    side: &Side,
-    secrets: bool,
-) -> Result<Writer, ExportError> {
+fn side_table(app: &App, mailbox: &Mailbox, direction: Direction, side: &Side, secrets: bool) -> Result<Writer, ExportError> {
     let mut out = Writer(Table::new());
-    out.text("protocol", protocol.to_owned());
-    out.text("host", side.endpoint.host.clone());
-    out.0.insert("port".into(), Value::Integer(side.endpoint.port.into()));
-    out.text("security", side.endpoint.security.to_string());
+    out.text("protocol", side.server.protocol().to_string());
+    if let Some(endpoint) = side.server.endpoint() {
+        out.text("host", endpoint.host.clone());
+        out.0.insert("port".into(), Value::Integer(endpoint.port.into()));
+        out.text("security", endpoint.security.to_string());
+    }
     out.text("auth", side.auth.kind().to_string());
     out.text("username", side.username.clone());
     match &side.auth {
@@ -185,7 +182,7 @@ fn side_table(
         Auth::Password {
             password: Some((sealed, version)),
         } if secrets => {
-            let destination = side.endpoint.destination();
+            let destination = side.server.destination();
             let place = mailboxes::password_place(direction, &mailbox.id, *version, &destination);
             let text = app
                 .vault

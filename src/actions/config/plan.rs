@@ -422,6 +422,15 @@ async fn plan_mailbox(
 }
 
 fn plan_side(entry: &Entry, table: &str, side: &mut SideInput, sources: &Sources<'_>) -> Planned<()> {
+    // Another protocol has another server, and its own usual port.
+    if entry
+        .text(&format!("{table}.protocol"))
+        .is_some_and(|protocol| protocol != side.protocol)
+    {
+        side.host.clear();
+        side.port.clear();
+        side.security.clear();
+    }
     for (key, into) in [
         ("protocol", &mut side.protocol),
         ("host", &mut side.host),

@@ -106,10 +106,10 @@ impl Builder<'_> {
         let auth = match edit.auth {
             AuthEdit::None => Auth::None,
             AuthEdit::OAuth2(name) => self.token(direction, name, edit.username.as_deref())?,
-            AuthEdit::Password(password) => self.password(direction, &edit.endpoint.destination(), password, old)?,
+            AuthEdit::Password(password) => self.password(direction, &edit.server.destination(), password, old)?,
         };
         Ok(Side {
-            endpoint: edit.endpoint,
+            server: edit.server,
             auth,
             username: edit.username,
         })
@@ -149,7 +149,7 @@ impl Builder<'_> {
         old: Option<&Side>,
     ) -> Result<Auth, FieldProblem> {
         let stored = old.and_then(|side| match &side.auth {
-            Auth::Password { password: Some(stored) } => Some((stored, side.endpoint.destination())),
+            Auth::Password { password: Some(stored) } => Some((stored, side.server.destination())),
             _ => None,
         });
         let password = match (password, stored) {

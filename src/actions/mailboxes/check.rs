@@ -3,9 +3,7 @@
 use crate::actions::{FieldProblem, Problems};
 use crate::gate::{Gate, GateError};
 use crate::model::Name;
-use crate::model::mailbox::{
-    Auth, AuthKind, Endpoint, HostError, IncomingProtocol, Mailbox, OutgoingProtocol, Security, Side, check_address,
-};
+use crate::model::mailbox::{Auth, AuthKind, Endpoint, HostError, Mailbox, Protocol, Security, Server, Side, check_address};
 use crate::model::report::Direction;
 use crate::secret::Password;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,9 +18,9 @@ const MOST_ITEMS: usize = 20;
 /// One side as text.
 #[derive(Debug, Clone, Default)]
 pub struct SideInput {
-    /// `imap` or `smtp`.
+    /// `imap`, `pop3`, `smtp` or `graph`.
     pub protocol: String,
-    /// Server.
+    /// Server; nothing for Graph, like port and encryption.
     pub host: String,
     /// Port; empty: the usual one.
     pub port: String,
@@ -64,16 +62,17 @@ pub struct MailboxInput {
 }
 
 impl SideInput {
-    fn of(side: &Side, protocol: &str) -> Self {
+    fn of(side: &Side) -> Self {
         let token = match &side.auth {
             Auth::OAuth2 { token, .. } => token.to_string(),
             _ => String::new(),
         };
+        let endpoint = side.server.endpoint();
         Self {
-            protocol: protocol.to_owned(),
-            host: side.endpoint.host.clone(),
-            port: side.endpoint.port.to_string(),
-            security: side.endpoint.security.to_string(),
+            protocol: side.server.protocol().to_string(),
+            host: side.server.host().to_owned(),
+            port: endpoint.map(|endpoint| endpoint.port.to_string()).unwrap_or_default(),
+            security: endpoint.map(|endpoint| endpoint.security.to_string()).unwrap_or_default(),
             auth: side.auth.kind().to_string(),
             token,
             username: side.username.clone().unwrap_or_default(),
@@ -91,15 +90,9 @@ impl MailboxInput {
             display_name: mailbox.display_name.clone(),
             enabled: mailbox.enabled,
             tags: mailbox.tags.clone(),
-            incoming: mailbox
-                .incoming
-                .as_ref()
-                .map(|side| SideInput::of(side, IncomingProtocol::Imap.as_str())),
+            incoming: mailbox.incoming.as_ref().map(SideInput::of),
             folder: mailbox.folder.clone(),
-            outgoing: mailbox
-                .outgoing
-                .as_ref()
-                .map(|side| SideInput::of(side, OutgoingProtocol::Smtp.as_str())),
+            outgoing: mailbox.outgoing.as_ref().map(SideInput::of),
             from: mailbox.from.clone().unwrap_or_default(),
             bcc: mailbox.bcc.clone(),
         }
@@ -121,7 +114,7 @@ pub enum AuthEdit {
 #[derive(Debug, Clone)]
 pub struct SideEdit {
     /// Server.
-    pub endpoint: Endpoint,
+    pub server: Server,
     /// Sign-in.
     pub auth: AuthEdit,
     /// Login user; none: the address.
@@ -224,7 +217,7 @@ impl Transpose for Option<Option<SideEdit>> {
     }
 }
 
-/// The fields of a side, and its usual ports.
+/// The fields of a side.
 struct SideFields {
     direction: Direction,
     protocol: &'static str,
@@ -235,8 +228,6 @@ struct SideFields {
     token: &'static str,
     username: &'static str,
     password: &'static str,
-    tls_port: u16,
-    starttls_port: u16,
 }
 
 const INCOMING: SideFields = SideFields {
@@ -249,8 +240,6 @@ const INCOMING: SideFields = SideFields {
     token: "incoming.token",
     username: "incoming.username",
     password: "incoming.password",
-    tls_port: 993,
-    starttls_port: 143,
 };
 
 const OUTGOING: SideFields = SideFields {
@@ -263,8 +252,6 @@ const OUTGOING: SideFields = SideFields {
     token: "outgoing.token",
     username: "outgoing.username",
     password: "outgoing.password",
-    tls_port: 465,
-    starttls_port: 587,
 };
 
 struct Check<'a> {
@@ -335,16 +322,26 @@ impl Check<'_> {
     }
 
     fn side(&mut self, input: &SideInput, fields: &SideFields) -> Option<SideEdit> {
-        match (fields.direction, trimmed(&input.protocol)) {
-            (Direction::Incoming, "imap") | (Direction::Outgoing, "smtp") => {}
-            (Direction::Incoming, _) => self.add(fields.protocol, "Read mail with must be IMAP"),
-            (Direction::Outgoing, _) => self.add(fields.protocol, "Send mail with must be SMTP"),
-        }
-        let endpoint = self.endpoint(input, fields);
+        let protocol = Protocol::parse(trimmed(&input.protocol)).filter(|protocol| Protocol::of(fields.direction).contains(protocol));
+        let server = match protocol {
+            Some(Protocol::Graph) => Some(Server::Graph),
+            Some(protocol) => self.endpoint(input, fields, protocol).map(|endpoint| protocol.at(endpoint)),
+            None => {
+                let message = match fields.direction {
+                    Direction::Incoming => "Read mail with must be Microsoft Graph, IMAP or POP",
+                    Direction::Outgoing => "Send mail with must be Microsoft Graph or SMTP",
+                };
+                self.add(fields.protocol, message);
+                None
+            }
+        };
         let username = self.line(fields.username, "User name", &input.username);
         let auth = self.auth(input, fields);
+        if protocol == Some(Protocol::Graph) && matches!(auth, Some(AuthEdit::Password(_) | AuthEdit::None)) {
+            self.add(fields.auth, "Microsoft Graph takes a token only");
+        }
         Some(SideEdit {
-            endpoint: endpoint?,
+            server: server?,
             auth: auth?,
             username: Some(username).filter(|text| !text.is_empty()),
         })
@@ -390,7 +387,7 @@ impl Check<'_> {
         }
     }
 
-    fn endpoint(&mut self, input: &SideInput, fields: &SideFields) -> Option<Endpoint> {
+    fn endpoint(&mut self, input: &SideInput, fields: &SideFields, protocol: Protocol) -> Option<Endpoint> {
         let host = Endpoint::check_host(trimmed(&input.host)).map_err(|error| match (error, fields.direction) {
             (HostError::Empty, Direction::Outgoing) => "Enter a server name, like smtp.example.com".to_owned(),
             (error, _) => error.to_string(),
@@ -404,9 +401,10 @@ impl Check<'_> {
         if security.is_none() {
             self.add(fields.security, "Encryption must be tls (TLS from the start), starttls or none");
         }
+        let (tls_port, starttls_port) = protocol.ports();
         let port = match (trimmed(&input.port), security) {
-            ("", Some(Security::Tls)) => Some(fields.tls_port),
-            ("", _) => Some(fields.starttls_port),
+            ("", Some(Security::Tls)) => Some(tls_port),
+            ("", _) => Some(starttls_port),
             (text, _) => text.parse::<u16>().ok().filter(|port| *port > 0),
         };
         if port.is_none() {
@@ -415,7 +413,7 @@ impl Check<'_> {
         let (host, security, port) = (host?, security?, port?);
         let endpoint = Endpoint { host, port, security };
         self.reachable(&endpoint, fields);
-        self.port_fits(&endpoint, fields);
+        self.port_fits(&endpoint, fields, protocol);
         Some(endpoint)
     }
 
@@ -437,8 +435,24 @@ impl Check<'_> {
         }
     }
 
-    fn port_fits(&mut self, endpoint: &Endpoint, fields: &SideFields) {
-        let (port, tls, starttls) = (endpoint.port, fields.tls_port, fields.starttls_port);
+    fn port_fits(&mut self, endpoint: &Endpoint, fields: &SideFields, protocol: Protocol) {
+        let (port, (tls, starttls)) = (endpoint.port, protocol.ports());
+        let other = match protocol {
+            Protocol::Pop3 => Protocol::Imap,
+            _ => Protocol::Pop3,
+        };
+        if fields.direction == Direction::Incoming && [other.ports().0, other.ports().1].contains(&port) {
+            let usual = if endpoint.security == Security::Tls { tls } else { starttls };
+            self.add(
+                fields.port,
+                format!(
+                    "Port {port} is for {}. Choose that, or port {usual} for {}",
+                    other.label(),
+                    protocol.label()
+                ),
+            );
+            return;
+        }
         match endpoint.security {
             Security::Starttls | Security::None if port == tls => self.add(
                 fields.port,
@@ -517,10 +531,26 @@ mod tests {
     #[test]
     fn the_least_that_is_needed_gets_the_usual_rest() {
         let edit = check_mailbox(&input(), &gate(&[])).unwrap();
-        let server = |side: &Option<SideEdit>| side.as_ref().map(|s| s.endpoint.destination()).unwrap();
+        let server = |side: &Option<SideEdit>| side.as_ref().map(|s| s.server.destination()).unwrap();
         assert_eq!((edit.name.as_str(), edit.folder.as_str()), ("support", "INBOX"));
         assert_eq!(server(&edit.incoming), "mail.example.com:993/tls");
         assert_eq!(server(&edit.outgoing), "mail.example.com:587/starttls");
+    }
+
+    #[test]
+    fn pop_has_its_own_ports_and_graph_has_no_server() {
+        let mut input = input();
+        input.incoming = Some(side("pop3", "", ""));
+        input.outgoing = Some(SideInput {
+            host: String::new(),
+            ..side("graph", "", "")
+        });
+        let edit = check_mailbox(&input, &gate(&[])).unwrap();
+        assert_eq!(edit.incoming.unwrap().server.destination(), "mail.example.com:995/tls");
+        assert_eq!(edit.outgoing.unwrap().server, Server::Graph);
+        input.incoming = Some(side("pop3", "", "starttls"));
+        let edit = check_mailbox(&input, &gate(&[])).unwrap();
+        assert_eq!(edit.incoming.unwrap().server.destination(), "mail.example.com:110/starttls");
     }
 
     #[test]
@@ -583,6 +613,31 @@ mod tests {
             (
                 |i| i.incoming.as_mut().unwrap().host = "localhost".into(),
                 "incoming.host: localhost is in a network that is not allowed. If it is right, add loopback to the setting allow_networks (MAILGRANT_ALLOW_NETWORKS)",
+            ),
+            (
+                |i| i.incoming = Some(side("smtp", "", "")),
+                "incoming.protocol: Read mail with must be Microsoft Graph, IMAP or POP",
+            ),
+            (
+                |i| i.outgoing = Some(side("pop3", "", "")),
+                "outgoing.protocol: Send mail with must be Microsoft Graph or SMTP",
+            ),
+            (
+                |i| i.incoming = Some(side("pop3", "993", "")),
+                "incoming.port: Port 993 is for IMAP. Choose that, or port 995 for POP",
+            ),
+            (
+                |i| i.incoming = Some(side("pop3", "995", "starttls")),
+                "incoming.port: Port 995 expects TLS from the start. Choose that, or port 110 for STARTTLS",
+            ),
+            (
+                |i| {
+                    i.outgoing = Some(SideInput {
+                        auth: "none".into(),
+                        ..side("graph", "", "")
+                    });
+                },
+                "outgoing.auth: Microsoft Graph takes a token only",
             ),
             (
                 |i| i.incoming.as_mut().unwrap().token = String::new(),

@@ -1,6 +1,6 @@
 //! What a mailbox is set to, in words, for people who compare.
 
-use crate::model::mailbox::{Auth, Mailbox, Side};
+use crate::model::mailbox::{Auth, Mailbox, Server, Side};
 use crate::model::report::Direction;
 
 /// The label of the one setting that has nothing to do with connections.
@@ -27,10 +27,8 @@ pub fn describe_side(mailbox: &Mailbox, direction: Direction, side: Option<&Side
     let mut lines = vec![(
         pick("Read mail with", "Send mail with"),
         match (side, incoming) {
-            (None, true) => "nothing".to_owned(),
-            (None, false) => "nothing".to_owned(),
-            (Some(_), true) => "IMAP".to_owned(),
-            (Some(_), false) => "SMTP".to_owned(),
+            (None, _) => "nothing".to_owned(),
+            (Some(side), _) => side.server.protocol().label().to_owned(),
         },
     )];
     let Some(side) = side else {
@@ -44,11 +42,15 @@ pub fn describe_side(mailbox: &Mailbox, direction: Direction, side: Option<&Side
         } => format!("password, set {}", times(*version)),
         Auth::None => "nothing".to_owned(),
     };
-    lines.push((pick("Incoming server", "Outgoing server"), side.endpoint.destination()));
+    if let Some(endpoint) = side.server.endpoint() {
+        lines.push((pick("Incoming server", "Outgoing server"), endpoint.destination()));
+    }
     lines.push((pick("Incoming sign-in", "Outgoing sign-in"), sign_in));
     lines.push((pick("Incoming user name", "Outgoing user name"), mailbox.login(side).to_owned()));
     if incoming {
-        lines.push(("Folder", mailbox.folder.clone()));
+        if !matches!(side.server, Server::Pop3(_)) {
+            lines.push(("Folder", mailbox.folder.clone()));
+        }
     } else {
         lines.push(("Default From", mailbox.sender().to_owned()));
         lines.push(("Default Bcc", mailbox.bcc.join(", ")));

@@ -6,7 +6,7 @@ use crate::model::report::{Diagnosis, Stage};
 use crate::probe::Failure;
 
 /// Entries for servers that say nothing but no.
-const GENERIC: [&str; 2] = ["imap-authenticationfailed-generic", "smtp-auth-failed-generic"];
+const GENERIC: [&str; 3] = ["imap-authenticationfailed-generic", "pop-gmail-auth", "smtp-auth-failed-generic"];
 
 /// The cause of a failure at this step of a test of this side.
 pub fn cause(failure: &Failure, step: Option<Stage>, side: &Side) -> Diagnosis {
@@ -21,7 +21,7 @@ pub fn cause(failure: &Failure, step: Option<Stage>, side: &Side) -> Diagnosis {
         }
         Some(Stage::MailFrom) if unknown => Some(own::SENDER_REFUSED),
         Some(Stage::RcptTo) if unknown => Some(own::RECIPIENT_REFUSED),
-        Some(Stage::Data) if unknown => Some(own::MESSAGE_REFUSED),
+        Some(Stage::Data | Stage::Send) if unknown => Some(own::MESSAGE_REFUSED),
         _ => None,
     };
     if let Some(better) = better.and_then(by_id) {
@@ -30,7 +30,10 @@ pub fn cause(failure: &Failure, step: Option<Stage>, side: &Side) -> Diagnosis {
     if unknown {
         found.retryable = failure.transient;
     }
-    let (host, port) = (side.endpoint.host.as_str(), side.endpoint.port.to_string());
+    let (host, port) = match side.server.endpoint() {
+        Some(endpoint) => (endpoint.host.as_str(), endpoint.port.to_string()),
+        None => (side.server.protocol().label(), side.server.protocol().ports().0.to_string()),
+    };
     for remedy in &mut found.remedy {
         *remedy = remedy.replace("<host>", host).replace("<port>", &port);
     }

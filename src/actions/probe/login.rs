@@ -10,17 +10,10 @@ use crate::model::mailbox::{Auth, Endpoint, Mailbox, Side};
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::template::mail_servers;
 use crate::model::token::Token;
+use crate::oauth::Claims;
 use crate::probe::{Done, Failure};
-use crate::secret::{AccessToken, Password};
+use crate::secret::Password;
 use crate::store::StoreError;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
-
-/// How long a claim is worth showing?
-const LONGEST_CLAIM: usize = 500;
-/// How long a token is looked into at all?
-const LONGEST_TOKEN: usize = 32 * 1024;
 
 /// Refuses a test that would send a stored token to a server nobody has saved (SEC-8): known are the servers of the token's provider,
 /// and those of saved mailboxes with the same token. Passwords are bound to their server already.
@@ -33,7 +26,9 @@ pub(super) async fn check_servers(app: &App, order: &Order, with_arrival: bool) 
         if let Some(side) = super::side(&order.mailbox, direction)
             && let Auth::OAuth2 { token_id, .. } = &side.auth
             && let Some(token) = app.store.token_by_id(token_id).await?
-            && !is_known(app, &token, &side.endpoint).await?
+            // Graph is where the token's own provider has it.
+            && let Some(endpoint) = side.server.endpoint()
+            && !is_known(app, &token, endpoint).await?
         {
             return Err(ProbeError::UnknownServer(direction));
         }
@@ -51,7 +46,7 @@ async fn is_known(app: &App, token: &Token, endpoint: &Endpoint) -> Result<bool,
             provider.tenant.as_deref(),
             provider.overrides.authority.as_deref(),
         );
-        if servers.is_some_and(|servers| is_it(&servers.imap) || is_it(&servers.smtp)) {
+        if servers.is_some_and(|servers| [&servers.imap, &servers.pop, &servers.smtp].into_iter().any(is_it)) {
             return Ok(true);
         }
     }
@@ -61,7 +56,7 @@ async fn is_known(app: &App, token: &Token, endpoint: &Endpoint) -> Result<bool,
         .iter()
         .flat_map(|mailbox| [&mailbox.incoming, &mailbox.outgoing])
         .flatten()
-        .any(|side| uses(side) && is_it(&side.endpoint)))
+        .any(|side| uses(side) && side.server.endpoint().is_some_and(is_it)))
 }
 
 /// The login of a side that signs in without a token.
@@ -74,7 +69,7 @@ pub(super) fn password(app: &App, mailbox: &Mailbox, direction: Direction, side:
     let Some((sealed, version)) = stored else {
         return Err(failure(own::PASSWORD_MISSING, "no password is stored for this sign-in"));
     };
-    let destination = side.endpoint.destination();
+    let destination = side.server.destination();
     let place = password_place(direction, &mailbox.id, *version, &destination);
     match app.vault.open(&place, sealed) {
         Ok(text) => Ok(Login::Password {
@@ -138,7 +133,7 @@ pub(super) async fn token(
     let grant = app.store.grant(token_id).await.map_err(unavailable)?;
     let needed = provider
         .as_ref()
-        .map(|provider| side_scopes(provider, direction))
+        .map(|provider| side_scopes(provider, direction, side.server.protocol()))
         .unwrap_or_default();
     let granted = grant.as_ref().map(|grant| grant.granted_scopes.clone()).unwrap_or_default();
     let missing = match (&provider, &grant) {
@@ -146,14 +141,15 @@ pub(super) async fn token(
         _ => Vec::new(),
     };
     let account = grant.map(|grant| grant.identity.account().to_owned()).unwrap_or_default();
-    let claims = Claims::of(&access.access_token);
+    let claims = Claims::of(&access.access_token).unwrap_or_default();
+    let (audience, scopes) = (claims.audience.join(" "), claims.permissions().join(" "));
 
     let (seconds, refreshed) = (access.expires_in, access.how == How::Refreshed);
     let mut detail = vec![
         if refreshed { "refreshed" } else { "cached" }.to_owned(),
         format!("expires in {}", minutes(seconds)),
     ];
-    if let Some(audience) = &claims.audience {
+    if !audience.is_empty() {
         detail.push(format!("for {audience}"));
     }
     if !needed.is_empty() && !granted.is_empty() {
@@ -170,8 +166,8 @@ pub(super) async fn token(
         .fact("account", account)
         .fact("granted", granted)
         .fact("missing", missing.clone());
-    for (name, claim) in [("aud", claims.audience), ("scp", claims.scopes)] {
-        if let Some(claim) = claim {
+    for (name, claim) in [("aud", audience), ("scp", scopes)] {
+        if !claim.is_empty() {
             done = done.fact(name, claim);
         }
     }
@@ -182,77 +178,5 @@ fn minutes(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
         _ => format!("{} min", seconds / 60),
-    }
-}
-
-/// What a token says about itself, where it is a JSON web token (RFC 9068). Not verified: it is shown, and decides nothing.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Claims {
-    audience: Option<String>,
-    scopes: Option<String>,
-}
-
-impl Claims {
-    fn of(token: &AccessToken) -> Self {
-        let text = token.expose_secret();
-        let parts: Vec<&str> = text.split('.').take(4).collect();
-        let [_, payload, _] = parts[..] else {
-            return Self::default();
-        };
-        if text.len() > LONGEST_TOKEN {
-            return Self::default();
-        }
-        let Some(claims) = URL_SAFE_NO_PAD
-            .decode(payload)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
-        else {
-            return Self::default();
-        };
-        let claim = |names: &[&str]| names.iter().find_map(|name| words(claims.get(*name)?));
-        Self {
-            audience: claim(&["aud"]),
-            scopes: claim(&["scp", "roles", "scope"]),
-        }
-    }
-}
-
-/// A claim as one line of text.
-fn words(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
-        _ => return None,
-    };
-    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_CLAIM).collect();
-    Some(text).filter(|text| !text.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_looked_into_only_as_far_as_it_can_be() {
-        let jwt = |payload: &str| AccessToken::new(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload)));
-        assert_eq!(
-            Claims::of(&jwt(
-                r#"{"aud":"https://outlook.office.com","scp":"IMAP.AccessAsUser.All SMTP.Send"}"#
-            )),
-            Claims {
-                audience: Some("https://outlook.office.com".into()),
-                scopes: Some("IMAP.AccessAsUser.All SMTP.Send".into())
-            }
-        );
-        assert_eq!(
-            Claims::of(&jwt(r#"{"aud":["a","b"],"roles":["Mail.Read\u0007"]}"#)),
-            Claims {
-                audience: Some("a b".into()),
-                scopes: Some("Mail.Read".into())
-            }
-        );
-        for opaque in ["ya29.a0AfB_opaque", "a.b.c", "...", "", "e30.bm90IGpzb24.x"] {
-            assert_eq!(Claims::of(&AccessToken::new(opaque)), Claims::default(), "{opaque}");
-        }
     }
 }

@@ -2,14 +2,13 @@
 
 use super::cause::cause;
 use super::desk::{Progress, Turn};
-use super::{Ended, Messages, Options, Order, is_send_unknown, login, messages_place, passed, side, subject};
+use super::{Ended, Messages, Order, is_send_unknown, login, messages_place, passed, side, target};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose, own};
 use crate::mail::Login;
-use crate::model::mailbox::{Mailbox, Side, SideState};
+use crate::model::mailbox::{Mailbox, Protocol, Server, Side, SideState};
 use crate::model::report::{Diagnosis, Direction, Outcome, Report, Stage};
-use crate::probe::{Done, Failure, ImapTarget, SmtpTarget, Steps, Stopped, arrived, imap, smtp};
-use crate::random::hex;
+use crate::probe::{Done, Failure, Steps, Stopped, arrived, graph, graph_send, imap, pop3, smtp};
 use crate::store::StoreError;
 use crate::store::reports::Run;
 use std::time::Duration;
@@ -25,8 +24,14 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn arrival(order: &Order) -> Option<Duration> {
     let options = &order.options;
     let to_itself = options.to.as_ref().is_none_or(|to| to.eq_ignore_ascii_case(&order.mailbox.address));
-    let possible = order.direction == Direction::Outgoing && !options.login_only && order.mailbox.incoming.is_some() && to_itself;
+    let possible = order.direction == Direction::Outgoing && !options.login_only && may_arrive(&order.mailbox) && to_itself;
     options.wait.filter(|_| possible)
+}
+
+/// Whether a message that was sent can be looked for: sent over SMTP, and the incoming side can search.
+pub fn may_arrive(mailbox: &Mailbox) -> bool {
+    let speaks = |side: &Option<Side>, protocol| side.as_ref().is_some_and(|side| side.server.protocol() == protocol);
+    speaks(&mailbox.outgoing, Protocol::Smtp) && speaks(&mailbox.incoming, Protocol::Imap)
 }
 
 /// A run that was asked for.
@@ -61,7 +66,7 @@ impl Job {
         let report = Report::start(
             self.order.mailbox.name.clone(),
             self.order.direction,
-            super::protocol(self.order.direction),
+            &self.row.protocol,
             self.app.clock.now(),
         );
         let (mut steps, mut watcher) = Steps::start(report, self.planned.clone());
@@ -134,23 +139,35 @@ impl Job {
             return Err(Stopped);
         };
         let login = self.sign_in_with(steps, side, findings).await?;
-        match self.order.direction {
-            Direction::Incoming => {
-                let target = imap_target(mailbox, side, login, &self.order.options);
-                let found = imap(&self.app.connector, &target, steps).await?;
-                findings.messages = Messages {
-                    newest: found.newest,
-                    oversized: found.oversized,
-                };
-            }
-            Direction::Outgoing => {
-                let target = self.smtp_target(side, login);
-                smtp(&self.app.connector, &target, steps).await?;
+        let (app, options, connector) = (&self.app, &self.order.options, &self.app.connector);
+        let found = match (&side.server, self.order.direction) {
+            (Server::Imap(endpoint), _) => imap(connector, &target::imap(mailbox, endpoint, login, options), steps).await?,
+            (Server::Pop3(endpoint), _) => pop3(connector, &target::pop3(endpoint, login, options), steps).await?,
+            (Server::Smtp(endpoint), _) => {
+                let target = target::smtp(app, mailbox, endpoint, login, options);
+                smtp(connector, &target, steps).await?;
                 if let (Some(wait), Some(incoming)) = (self.arrival, &mailbox.incoming) {
                     self.arrives(incoming, &target.message_id, wait, steps).await?;
                 }
+                return Ok(());
             }
-        }
+            (Server::Graph, direction) => {
+                let target = match target::graph(app, mailbox, side, login).await {
+                    Ok(target) => target,
+                    Err(failure) => return steps.run(Stage::Claims, async { Err::<Done<()>, Failure>(failure) }).await,
+                };
+                match direction {
+                    Direction::Incoming => graph(connector, &target, &target::reading(mailbox, options), steps).await?,
+                    Direction::Outgoing => {
+                        return graph_send(connector, &target, &target::sending(app, mailbox, options), steps).await;
+                    }
+                }
+            }
+        };
+        findings.messages = Messages {
+            newest: found.newest,
+            oversized: found.oversized,
+        };
         Ok(())
     }
 
@@ -172,32 +189,16 @@ impl Job {
     }
 
     async fn arrives(&self, incoming: &Side, message_id: &str, wait: Duration, steps: &mut Steps) -> Result<(), Stopped> {
-        let mailbox = &self.order.mailbox;
-        let login = match login::any(&self.app, mailbox, Direction::Incoming, incoming).await {
+        let (app, mailbox) = (&self.app, &self.order.mailbox);
+        let Server::Imap(endpoint) = &incoming.server else {
+            return Err(Stopped);
+        };
+        let login = match login::any(app, mailbox, Direction::Incoming, incoming).await {
             Ok(login) => login,
             Err(failure) => return steps.run(Stage::Arrived, async { Err::<Done<()>, Failure>(failure) }).await,
         };
-        let target = imap_target(mailbox, incoming, login, &self.order.options);
-        arrived(&self.app.connector, &target, message_id, wait, steps).await
-    }
-
-    fn smtp_target(&self, side: &Side, login: Login) -> SmtpTarget {
-        let (mailbox, options) = (&self.order.mailbox, &self.order.options);
-        let from = options.from.clone().unwrap_or_else(|| mailbox.sender().to_owned());
-        let domain = from.rsplit('@').next().unwrap_or("localhost");
-        let mut unique = [0; 16];
-        self.app.random.fill(&mut unique);
-        SmtpTarget {
-            endpoint: side.endpoint.clone(),
-            login,
-            to: options.to.clone().unwrap_or_else(|| mailbox.address.clone()),
-            bcc: if options.bcc { mailbox.bcc.clone() } else { Vec::new() },
-            subject: options.subject.clone().unwrap_or_else(|| subject(&*self.app.random)),
-            message_id: format!("<{}@{domain}>", hex(&unique)),
-            login_only: options.login_only,
-            hello_name: hello_name(&self.app),
-            from,
-        }
+        let target = target::imap(mailbox, endpoint, login, &self.order.options);
+        arrived(&app.connector, &target, message_id, wait, steps).await
     }
 
     fn fill_row(&mut self, report: &Report, messages: &Messages, stopped: bool) {
@@ -250,26 +251,5 @@ impl Job {
                 .await?;
         }
         tx.commit().await
-    }
-}
-
-fn imap_target(mailbox: &Mailbox, side: &Side, login: Login, options: &Options) -> ImapTarget {
-    ImapTarget {
-        endpoint: side.endpoint.clone(),
-        login,
-        folder: mailbox.folder.clone(),
-        newest: options.newest,
-        oversized_over: options.oversized_over,
-        junk_days: options.junk_days,
-    }
-}
-
-/// The name we greet with (RFC 5321, 4.1.3): our public one, or an address where there is none.
-fn hello_name(app: &App) -> String {
-    match app.config.base_url.host() {
-        Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with(".localhost") => name.to_owned(),
-        Some(url::Host::Ipv4(ip)) => format!("[{ip}]"),
-        Some(url::Host::Ipv6(ip)) => format!("[IPv6:{ip}]"),
-        _ => "[127.0.0.1]".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::actions::mailboxes::{Change, changes, describe_side};
 use crate::app::App;
-use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::mailbox::{Auth, Mailbox, Server};
 use crate::model::report::Direction;
 use crate::store::StoreError;
 use crate::store::reports::Run;
@@ -55,6 +55,9 @@ pub async fn settings_of(app: &App, mailbox: &Mailbox, direction: Direction) -> 
             add("Provider's tenant", provider.tenant.clone().unwrap_or_default());
             add("Provider's client ID", provider.client_id.clone());
             add("Provider's token address", provider.endpoints().token_url.unwrap_or_default());
+            if side.is_some_and(|side| side.server == Server::Graph) {
+                add("Provider's address of Graph", provider.endpoints().graph_url.unwrap_or_default());
+            }
             let secret = provider.client_secret.as_ref().map(|secret| secret.set_at.to_rfc3339());
             add("Provider's client secret set", secret.unwrap_or_default());
         }

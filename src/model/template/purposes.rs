@@ -1,7 +1,10 @@
 //! What a token may be for, and the scopes each purpose needs: the ticks of the forms.
 
 use super::TemplateKind;
+use crate::model::mailbox::Protocol;
 use crate::model::provider::Cloud;
+use crate::model::report::Direction;
+use crate::model::scopes::missing_scopes;
 
 /// A tick under *Permissions*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,35 @@ pub const fn purposes(kind: TemplateKind, cloud: Cloud) -> &'static [Purpose] {
     }
 }
 
+/// Scopes that a side with this protocol can't do without; none where only the provider's people know.
+pub fn needed_scopes(kind: TemplateKind, cloud: Cloud, direction: Direction, protocol: Protocol) -> Vec<String> {
+    let key = match protocol {
+        Protocol::Imap => "imap",
+        Protocol::Pop3 => "pop",
+        Protocol::Smtp => "smtp",
+        Protocol::Graph => "graph",
+    };
+    let scopes = purposes(kind, cloud).iter().filter(|purpose| purpose.key == key);
+    let scopes = scopes.flat_map(|purpose| purpose.scopes).map(|scope| (*scope).to_owned());
+    match (protocol, direction) {
+        (Protocol::Graph, Direction::Incoming) => scopes.filter_map(|scope| scope.strip_suffix("Write").map(str::to_owned)).collect(),
+        (Protocol::Graph, Direction::Outgoing) => scopes.filter(|scope| scope.ends_with("/Mail.Send")).collect(),
+        _ => scopes.collect(),
+    }
+}
+
+/// Whether a permission for one direction is among these.
+pub fn lacks(kind: TemplateKind, cloud: Cloud, direction: Direction, missing: &[String]) -> bool {
+    let mut needed = Protocol::of(direction)
+        .iter()
+        .flat_map(|protocol| needed_scopes(kind, cloud, direction, *protocol));
+    needed.any(|scope| {
+        missing
+            .iter()
+            .any(|m| missing_scopes(kind, std::slice::from_ref(&scope), std::slice::from_ref(m)).is_empty())
+    })
+}
+
 /// The scopes of the ticked purposes and those every token of the template asks for, each once, in wire order.
 pub fn scopes_of(kind: TemplateKind, cloud: Cloud, ticks: &[&str]) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
@@ -143,6 +175,20 @@ mod tests {
             ["https://mail.google.com/"],
             "one scope for both is asked for once"
         );
+    }
+
+    #[test]
+    fn a_side_needs_no_more_than_its_protocol_does() {
+        let needs = |direction, protocol| needed_scopes(TemplateKind::Microsoft, Cloud::Global, direction, protocol).join(" ");
+        assert_eq!(
+            needs(Direction::Incoming, Protocol::Pop3),
+            "https://outlook.office.com/POP.AccessAsUser.All"
+        );
+        assert_eq!(needs(Direction::Incoming, Protocol::Graph), "https://graph.microsoft.com/Mail.Read");
+        assert_eq!(needs(Direction::Outgoing, Protocol::Graph), "https://graph.microsoft.com/Mail.Send");
+        let lacks = |direction, scope: &str| lacks(TemplateKind::Microsoft, Cloud::Global, direction, &[scope.to_owned()]);
+        assert!(lacks(Direction::Incoming, "https://graph.microsoft.com/Mail.ReadWrite"));
+        assert!(!lacks(Direction::Outgoing, "https://outlook.office.com/POP.AccessAsUser.All"));
     }
 
     #[test]

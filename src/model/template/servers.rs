@@ -1,7 +1,7 @@
 //! The mail servers that belong to a provider: what mailbox forms start with.
 
 use super::TemplateKind;
-use crate::model::mailbox::{Endpoint, Security};
+use crate::model::mailbox::{Endpoint, Protocol, Security, Server};
 use crate::model::provider::Cloud;
 
 /// A provider's mail servers.
@@ -13,6 +13,18 @@ pub struct MailServers {
     pub pop: Endpoint,
     /// Sending.
     pub smtp: Endpoint,
+}
+
+impl MailServers {
+    /// The one that speaks this.
+    pub fn server(&self, protocol: Protocol) -> Server {
+        match protocol {
+            Protocol::Imap => Server::Imap(self.imap.clone()),
+            Protocol::Pop3 => Server::Pop3(self.pop.clone()),
+            Protocol::Smtp => Server::Smtp(self.smtp.clone()),
+            Protocol::Graph => Server::Graph,
+        }
+    }
 }
 
 /// Zoho's data centres: name, base address of the accounts server, and what its mail hosts end with.

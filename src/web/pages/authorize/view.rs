@@ -6,7 +6,7 @@ use crate::actions::authorize::Outcome;
 use crate::diagnosis::by_id;
 use crate::diagnosis::own;
 use crate::model::provider::Provider;
-use crate::model::report::Diagnosis;
+use crate::model::report::{Diagnosis, Direction};
 use crate::model::scopes::offline_access_missing;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::Token;
@@ -109,13 +109,8 @@ fn organisation(provider: &Provider) -> String {
 
 /// What to say about permissions that were not granted.
 fn missing_heading(provider: &Provider, missing: &[String]) -> &'static str {
-    let lacks = |purpose: &str| {
-        let found = template::purposes(provider.template, provider.cloud)
-            .iter()
-            .find(|p| p.key == purpose);
-        found.is_some_and(|p| p.scopes.iter().any(|scope| missing.iter().any(|m| m.eq_ignore_ascii_case(scope))))
-    };
-    match (lacks("imap"), lacks("smtp")) {
+    let lacks = |direction| template::lacks(provider.template, provider.cloud, direction, missing);
+    match (lacks(Direction::Incoming), lacks(Direction::Outgoing)) {
         (false, true) => "Signed in, but sending wasn't allowed",
         (true, false) => "Signed in, but reading wasn't allowed",
         _ => "Signed in, but permissions are missing",

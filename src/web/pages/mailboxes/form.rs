@@ -132,6 +132,14 @@ impl FormPage {
         }
     }
 
+    fn reads_imap(&self) -> bool {
+        !matches!(self.form.incoming.as_str(), "none" | "graph" | "pop3")
+    }
+
+    fn sends_smtp(&self) -> bool {
+        !matches!(self.form.outgoing.as_str(), "none" | "graph")
+    }
+
     fn no_longer(&self) -> bool {
         let microsoft = |host: &str| {
             let host = host.trim().to_ascii_lowercase();

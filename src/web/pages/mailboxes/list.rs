@@ -2,7 +2,7 @@
 //! mailboxes.
 
 use crate::app::App;
-use crate::model::mailbox::MailboxState;
+use crate::model::mailbox::{MailboxState, Protocol};
 use crate::store::StoreResult;
 use crate::store::mailboxes::{MailboxFilter, MailboxKey, MailboxRow, MailboxSort, Page as Place};
 use crate::web::WebState;
@@ -350,11 +350,7 @@ impl ListPage {
     }
 
     fn protocol(&self, protocol: Option<&str>) -> &'static str {
-        match protocol {
-            Some("imap") => "IMAP",
-            Some("smtp") => "SMTP",
-            _ => "–",
-        }
+        protocol.and_then(Protocol::parse).map_or("–", Protocol::label)
     }
 
     fn tag_address(&self, tag: &str) -> String {

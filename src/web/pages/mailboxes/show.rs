@@ -2,13 +2,13 @@
 
 use super::find;
 use super::list::{state_kind, state_words};
+use crate::actions::access_token::side_scopes;
 use crate::actions::mailboxes::describe;
 use crate::app::App;
 use crate::diagnosis::by_id;
-use crate::model::mailbox::{Auth, Mailbox, MailboxState, Side, SideState};
+use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
 use crate::model::scopes::missing_scopes;
-use crate::model::template::purposes;
 use crate::model::token::GrantState;
 use crate::store::reports::{Run, RunFilter};
 use crate::web::WebState;
@@ -37,7 +37,6 @@ struct Problem {
 struct SideView {
     direction: &'static str,
     title: &'static str,
-    protocol: &'static str,
     server: String,
     login: String,
     kind: &'static str,
@@ -115,6 +114,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
 
 fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideState) -> SideView {
     let incoming = direction == Direction::Incoming;
+    let protocol = side.server.protocol().label();
     let (kind, words, note) = match state.outcome {
         Some(Outcome::Failed) => ("bad", "Failing", state.problem.clone().unwrap_or_default()),
         Some(_) => ("ok", "Working", String::new()),
@@ -124,8 +124,10 @@ fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideS
     SideView {
         direction: direction.as_str(),
         title: if incoming { "Incoming" } else { "Outgoing" },
-        protocol: if incoming { "IMAP" } else { "SMTP" },
-        server: format!("{}, port {}, {}", side.endpoint.host, side.endpoint.port, encryption(side)),
+        server: match side.server.endpoint() {
+            Some(endpoint) => format!("{protocol} at {}, port {}, {}", endpoint.host, endpoint.port, encryption(endpoint)),
+            None => protocol.to_owned(),
+        },
         login: mailbox.login(side).to_owned(),
         kind,
         words,
@@ -134,9 +136,8 @@ fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideS
     }
 }
 
-fn encryption(side: &Side) -> &'static str {
-    use crate::model::mailbox::Security;
-    match side.endpoint.security {
+fn encryption(endpoint: &Endpoint) -> &'static str {
+    match endpoint.security {
         Security::Tls => "TLS from the start",
         Security::Starttls => "STARTTLS",
         Security::None => "unencrypted",
@@ -184,8 +185,11 @@ async fn problems(app: &App, mailbox: &Mailbox) -> Result<Vec<Problem>, PageErro
 
 async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError> {
     let mut found: Vec<SignIn> = Vec::new();
-    for (key, side) in [("imap", &mailbox.incoming), ("smtp", &mailbox.outgoing)] {
-        let Some(Auth::OAuth2 { token_id, token: name }) = side.as_ref().map(|side| &side.auth) else {
+    for (direction, side) in [(Direction::Incoming, &mailbox.incoming), (Direction::Outgoing, &mailbox.outgoing)] {
+        let Some(side) = side else {
+            continue;
+        };
+        let Auth::OAuth2 { token_id, token: name } = &side.auth else {
             continue;
         };
         let (Some(token), grant) = (app.store.token_by_id(token_id).await?, app.store.grant(token_id).await?) else {
@@ -200,11 +204,7 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
         };
         let missing = match (&provider, &grant) {
             (Some(provider), Some(grant)) if !grant.granted_scopes.is_empty() => {
-                let needed: Vec<String> = purposes(provider.template, provider.cloud)
-                    .iter()
-                    .filter(|purpose| purpose.key == key)
-                    .flat_map(|purpose| purpose.scopes.iter().map(|scope| (*scope).to_owned()))
-                    .collect();
+                let needed = side_scopes(provider, direction, side.server.protocol());
                 missing_scopes(provider.template, &needed, &grant.granted_scopes).join(" ")
             }
             _ => String::new(),

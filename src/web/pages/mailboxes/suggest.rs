@@ -3,9 +3,12 @@
 
 use crate::app::App;
 use crate::model::Name;
-use crate::model::mailbox::{Auth, Endpoint, Mailbox};
+use crate::model::mailbox::{Auth, Mailbox, Protocol, Server};
 use crate::model::provider::{Cloud, Provider};
-use crate::model::template::{TemplateKind, mail_servers};
+use crate::model::report::Direction;
+use crate::model::scopes::missing_scopes;
+use crate::model::template::{TemplateKind, mail_servers, needed_scopes};
+use crate::model::token::Token;
 use crate::store::StoreResult;
 use crate::store::mailboxes::{MailboxFilter, MailboxSort, Page};
 
@@ -31,10 +34,10 @@ pub struct Suggestion {
     pub label: String,
     /// The sentence on the page.
     pub words: String,
-    /// Servers.
-    pub imap: Option<Endpoint>,
-    /// Servers.
-    pub smtp: Option<Endpoint>,
+    /// Where to read.
+    pub incoming: Option<Server>,
+    /// Where to send.
+    pub outgoing: Option<Server>,
     /// Token that belongs to the address.
     pub token: Option<String>,
     /// Whether a password is usual there.
@@ -78,17 +81,15 @@ pub async fn suggest(app: &App, address: &str) -> StoreResult<Option<Suggestion>
     let providers = app.store.providers().await?;
     let mut tokens = app.store.tokens().await?;
     tokens.retain(|token| token.user.as_deref().is_some_and(|user| user.eq_ignore_ascii_case(address)));
-    let token = tokens.first().map(|token| token.name.to_string());
+    let token = tokens.first();
 
     // A token of this very address says most: its provider is the one.
-    let own = tokens
-        .first()
-        .and_then(|token| providers.iter().find(|provider| provider.id == token.provider_id));
+    let own = token.and_then(|token| providers.iter().find(|provider| provider.id == token.provider_id));
     if let Some(provider) = own.filter(|provider| provider.template != TemplateKind::Custom) {
         return Ok(of_provider(&domain, provider, token));
     }
     if let Some(neighbour) = neighbour(app, &domain).await? {
-        return Ok(Some(of_neighbour(&domain, &neighbour, token)));
+        return Ok(Some(of_neighbour(&domain, &neighbour, token.map(|token| token.name.to_string()))));
     }
     let tenant = |provider: &&Provider| {
         provider
@@ -108,23 +109,50 @@ pub async fn suggest(app: &App, address: &str) -> StoreResult<Option<Suggestion>
     })
 }
 
-fn of_provider(domain: &str, provider: &Provider, token: Option<String>) -> Option<Suggestion> {
+/// What a direction is usually done with; what the token or the provider's tokens are made for, where that is something else.
+fn protocol(provider: &Provider, direction: Direction, scopes: &[String]) -> Protocol {
+    let usual: &[Protocol] = match direction {
+        Direction::Incoming => &[Protocol::Imap, Protocol::Pop3, Protocol::Graph],
+        Direction::Outgoing => &[Protocol::Smtp, Protocol::Graph],
+    };
+    let fits = |protocol: &Protocol| {
+        let needed = needed_scopes(provider.template, provider.cloud, direction, *protocol);
+        !needed.is_empty() && missing_scopes(provider.template, &needed, scopes).is_empty()
+    };
+    usual.iter().copied().find(fits).unwrap_or(usual[0])
+}
+
+/// `IMAP at imap.example.com`, `Microsoft Graph`.
+fn named(server: &Server) -> String {
+    let label = server.protocol().label();
+    match server.endpoint() {
+        Some(endpoint) => format!("{label} at {}", endpoint.host),
+        None => label.to_owned(),
+    }
+}
+
+fn of_provider(domain: &str, provider: &Provider, token: Option<&Token>) -> Option<Suggestion> {
     let servers = mail_servers(
         provider.template,
         provider.cloud,
         provider.tenant.as_deref(),
         provider.overrides.authority.as_deref(),
     )?;
+    let scopes = token.map_or(&provider.scopes, |token| &token.scopes);
+    let incoming = servers.server(protocol(provider, Direction::Incoming, scopes));
+    let outgoing = servers.server(protocol(provider, Direction::Outgoing, scopes));
     let label = provider.template.label();
     Some(Suggestion {
         label: label.to_owned(),
         words: format!(
-            "{domain} is on {label}. Use provider {}, incoming IMAP at {}, outgoing SMTP at {}.",
-            provider.name, servers.imap.host, servers.smtp.host
+            "{domain} is on {label}. Use provider {}, incoming {}, outgoing {}.",
+            provider.name,
+            named(&incoming),
+            named(&outgoing)
         ),
-        imap: Some(servers.imap),
-        smtp: Some(servers.smtp),
-        token,
+        incoming: Some(incoming),
+        outgoing: Some(outgoing),
+        token: token.map(|token| token.name.to_string()),
         password: provider.template == TemplateKind::Zoho,
         provider_missing: false,
     })
@@ -133,17 +161,19 @@ fn of_provider(domain: &str, provider: &Provider, token: Option<String>) -> Opti
 fn of_kind(domain: &str, kind: TemplateKind) -> Option<Suggestion> {
     let tenant = (kind == TemplateKind::Microsoft && !domain.ends_with(".onmicrosoft.com")).then_some("consumers");
     let servers = mail_servers(kind, Cloud::Global, tenant, None)?;
+    let (incoming, outgoing) = (servers.server(Protocol::Imap), servers.server(Protocol::Smtp));
     let label = kind.label();
     // Zoho's IMAP and SMTP take app passwords only.
     let password = kind == TemplateKind::Zoho;
     Some(Suggestion {
         label: label.to_owned(),
         words: format!(
-            "{domain} is at {label}: incoming IMAP at {}, outgoing SMTP at {}.",
-            servers.imap.host, servers.smtp.host
+            "{domain} is at {label}: incoming {}, outgoing {}.",
+            named(&incoming),
+            named(&outgoing)
         ),
-        imap: Some(servers.imap),
-        smtp: Some(servers.smtp),
+        incoming: Some(incoming),
+        outgoing: Some(outgoing),
         token: None,
         password,
         provider_missing: !password,
@@ -170,8 +200,8 @@ fn of_neighbour(domain: &str, neighbour: &Mailbox, own_token: Option<String>) ->
     Suggestion {
         label: format!("mailboxes of {domain}"),
         words: format!("{} is set up here already. Use the same servers.", neighbour.address),
-        imap: neighbour.incoming.as_ref().map(|side| side.endpoint.clone()),
-        smtp: neighbour.outgoing.as_ref().map(|side| side.endpoint.clone()),
+        incoming: neighbour.incoming.as_ref().map(|side| side.server.clone()),
+        outgoing: neighbour.outgoing.as_ref().map(|side| side.server.clone()),
         token: own_token,
         password,
         provider_missing: false,

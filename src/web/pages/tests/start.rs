@@ -50,7 +50,7 @@ impl TestForm {
             junk_days: "7".into(),
             from: mailbox.sender().to_owned(),
             to: mailbox.address.clone(),
-            wait: if mailbox.incoming.is_some() { "1".into() } else { String::new() },
+            wait: if probe::may_arrive(mailbox) { "1".into() } else { String::new() },
             subject,
             ..Self::default()
         }
@@ -109,6 +109,12 @@ struct NewPage {
     host: String,
 }
 
+impl NewPage {
+    fn may_arrive(&self) -> bool {
+        probe::may_arrive(&self.mailbox)
+    }
+}
+
 /// A mailbox, and the side of it that the address names.
 async fn asked_for(web: &WebState, name: &str, direction: &str) -> Result<(Mailbox, Direction), PageError> {
     let direction = Direction::parse(direction).ok_or(PageError::NotFound)?;
@@ -135,7 +141,14 @@ async fn page(user: &CurrentUser, mailbox: Mailbox, direction: Direction, form: 
         form,
         incoming: direction == Direction::Incoming,
         what,
-        host: side(&mailbox, direction).map(|side| side.endpoint.host.clone()).unwrap_or_default(),
+        host: side(&mailbox, direction)
+            .map(|side| {
+                side.server
+                    .endpoint()
+                    .map_or("Microsoft Graph", |endpoint| &endpoint.host)
+                    .to_owned()
+            })
+            .unwrap_or_default(),
         mailbox,
     }
 }

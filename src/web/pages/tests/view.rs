@@ -4,6 +4,7 @@ use crate::actions::mailboxes::Change;
 use crate::actions::probe::{Progress, Settings, running_step};
 use crate::clock::Timestamp;
 use crate::diagnosis::own;
+use crate::model::mailbox::Protocol;
 use crate::model::report::{Diagnosis, Direction, FixWhere, Line, Outcome, Report, Stage, Step};
 use crate::store::reports::Run;
 use serde_json::Value;
@@ -90,7 +91,7 @@ pub struct RunView {
     pub address: String,
     /// Whether the settings were not saved.
     pub draft: bool,
-    /// `IMAP` or `SMTP`.
+    /// `IMAP`, `POP`, `SMTP` or `Microsoft Graph`.
     pub protocol: &'static str,
     /// Server, without the rest of the endpoint.
     pub host: String,
@@ -219,6 +220,7 @@ impl RunView {
 
     fn new(run: &Run, settings: &Settings) -> Self {
         let incoming = run.direction == Direction::Incoming;
+        let protocol = Protocol::parse(&run.protocol).map_or("mail", Protocol::label);
         let server = settings.get(if incoming { "Incoming server" } else { "Outgoing server" });
         let sign_in = settings.get(if incoming { "Incoming sign-in" } else { "Outgoing sign-in" });
         Self {
@@ -227,11 +229,11 @@ impl RunView {
             mailbox: run.mailbox_name.clone(),
             address: run.address.clone(),
             draft: run.draft,
-            protocol: if run.protocol == "smtp" { "SMTP" } else { "IMAP" },
-            host: server
-                .and_then(|server| server.rsplit_once(':'))
-                .map(|(host, _)| host.to_owned())
-                .unwrap_or_default(),
+            protocol,
+            host: match server.and_then(|server| server.rsplit_once(':')) {
+                Some((host, _)) => host.to_owned(),
+                None => protocol.to_owned(),
+            },
             token: sign_in.and_then(|text| text.strip_prefix("token ")).unwrap_or_default().to_owned(),
             running: false,
             page_title: String::new(),
@@ -409,6 +411,8 @@ pub fn numbers(report: &Report) -> Vec<(String, String)> {
             format!("{unread} of {messages}")
         };
         facts.push(("Unread".to_owned(), text));
+    } else if let Some(messages) = number("messages") {
+        facts.push(("Messages".to_owned(), messages.to_string()));
     }
     let newest = fact(report, Stage::Newest, "newest_at").and_then(Value::as_str);
     facts.push(("Newest message".to_owned(), newest.unwrap_or("none").to_owned()));
@@ -429,7 +433,8 @@ pub fn numbers(report: &Report) -> Vec<(String, String)> {
 
 /// What a passed *Test outgoing* did.
 fn sent(report: &Report, mut verdict: Verdict) -> Verdict {
-    let to = fact(report, Stage::RcptTo, "to").and_then(Value::as_str);
+    let to = fact(report, Stage::RcptTo, "to").or_else(|| fact(report, Stage::Send, "to"));
+    let to = to.and_then(Value::as_str);
     let Some(to) = to else {
         verdict.text = "Only the sign-in was tested. Nothing was sent.".to_owned();
         return verdict;
@@ -534,6 +539,16 @@ fn compared(settings: &Settings, report: &Report, view: &RunView) -> Vec<(String
     if !missing.is_empty() {
         facts.push(("Permission needed".to_owned(), missing.join(" ")));
         facts.push(("Granted".to_owned(), list(fact(report, Stage::Token, "granted")).join(" ")));
+    }
+    if let Some(step) = report.failed_step() {
+        for (name, label) in [
+            ("request_id", "Microsoft's number for the request"),
+            ("client_request_id", "Our number for it"),
+        ] {
+            if let Some(id) = step.facts.get(name).and_then(Value::as_str) {
+                facts.push((label.to_owned(), id.to_owned()));
+            }
+        }
     }
     let tls_failed = report.failed_step().is_some_and(|step| step.step == Stage::Tls);
     if tls_failed && let Some(until) = fact(report, Stage::Tls, "not_after").and_then(Value::as_str) {

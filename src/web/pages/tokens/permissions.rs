@@ -1,7 +1,8 @@
 //! Permissions of a token: required by the mailboxes that use it against granted (`ux.md`, 6.8).
 
-use crate::model::mailbox::{Auth, Mailbox, Side};
+use crate::model::mailbox::{Auth, Mailbox, Protocol, Side};
 use crate::model::provider::Provider;
+use crate::model::report::Direction;
 use crate::model::scopes::missing_scopes;
 use crate::model::template;
 use crate::model::token::{Grant, Token};
@@ -44,15 +45,31 @@ fn plural(count: usize, reading: bool) -> String {
     format!("{verb} {count} {noun}")
 }
 
-fn uses(side: Option<&Side>, token: &Token) -> bool {
-    side.is_some_and(|side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id))
+/// How many mailboxes read or send with the token, by protocol.
+fn uses(token: &Token, mailboxes: &[Mailbox]) -> Vec<(Direction, Protocol, usize)> {
+    let mut found = Vec::new();
+    for direction in [Direction::Incoming, Direction::Outgoing] {
+        for protocol in Protocol::of(direction) {
+            let with = |side: &&Side| {
+                side.server.protocol() == *protocol && matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id)
+            };
+            let sides = mailboxes.iter().filter_map(|mailbox| match direction {
+                Direction::Incoming => mailbox.incoming.as_ref(),
+                Direction::Outgoing => mailbox.outgoing.as_ref(),
+            });
+            match sides.filter(with).count() {
+                0 => {}
+                count => found.push((direction, *protocol, count)),
+            }
+        }
+    }
+    found
 }
 
 /// The table: what is asked for or needed, then what was granted besides.
 pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, mailboxes: &[Mailbox]) -> Vec<Permission> {
     let kind = provider.template;
-    let reading = mailboxes.iter().filter(|m| uses(m.incoming.as_ref(), token)).count();
-    let sending = mailboxes.iter().filter(|m| uses(m.outgoing.as_ref(), token)).count();
+    let uses = uses(token, mailboxes);
     let known = grant.filter(|grant| !grant.granted_scopes.is_empty());
     let has = |scope: &str| match (grant, known) {
         (None, _) => Some(false),
@@ -63,22 +80,18 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
     let mut listed: Vec<String> = Vec::new();
     let protocol = ["openid", "email", "profile", "offline_access"];
     let mail: Vec<&String> = token.scopes.iter().filter(|s| !protocol.contains(&s.as_str())).collect();
-    let of = |purpose: &str, scope: &str| {
-        let found = template::purposes(kind, provider.cloud).iter().find(|p| p.key == purpose);
-        found.is_some_and(|p| {
-            p.scopes
-                .iter()
-                .any(|known| missing_scopes(kind, &[scope.to_owned()], &[(*known).to_owned()]).is_empty())
-        })
+    let needed_for = |direction, protocol, scope: &str| {
+        let needed = template::needed_scopes(kind, provider.cloud, direction, protocol);
+        needed
+            .iter()
+            .any(|known| missing_scopes(kind, std::slice::from_ref(known), &[scope.to_owned()]).is_empty())
     };
     for scope in mail {
-        let mut reasons = Vec::new();
-        if reading > 0 && of("imap", scope) {
-            reasons.push(plural(reading, true));
-        }
-        if sending > 0 && of("smtp", scope) {
-            reasons.push(plural(sending, false));
-        }
+        let reasons: Vec<String> = uses
+            .iter()
+            .filter(|(direction, protocol, _)| needed_for(*direction, *protocol, scope))
+            .map(|(direction, _, count)| plural(*count, *direction == Direction::Incoming))
+            .collect();
         let needed = if reasons.is_empty() {
             "Asked for by this token".to_owned()
         } else {
@@ -87,15 +100,15 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
         listed.push(scope.clone());
         rows.push(row(scope, has(scope), needed));
     }
-    for (purpose, count, reads) in [("imap", reading, true), ("smtp", sending, false)] {
-        let needed = template::purposes(kind, provider.cloud)
-            .iter()
-            .find(|p| p.key == purpose && count > 0);
-        for scope in needed.map_or(&[][..], |p| p.scopes) {
-            if !missing_scopes(kind, &[(*scope).to_owned()], &listed).is_empty() {
-                listed.push((*scope).to_owned());
-                let text = format!("{}. This token doesn't ask for it yet", plural(count, reads));
-                rows.push(row(scope, has(scope), text));
+    for (direction, protocol, count) in &uses {
+        for scope in template::needed_scopes(kind, provider.cloud, *direction, *protocol) {
+            if !missing_scopes(kind, std::slice::from_ref(&scope), &listed).is_empty() {
+                let text = format!(
+                    "{}. This token doesn't ask for it yet",
+                    plural(*count, *direction == Direction::Incoming)
+                );
+                rows.push(row(&scope, has(&scope), text));
+                listed.push(scope);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::actions::links::{LinkState, state as link_state};
 use crate::actions::place;
 use crate::clock::Timestamp;
 use crate::model::provider::{ConsentScreen, Provider};
-use crate::model::report::Diagnosis;
+use crate::model::report::{Diagnosis, Direction};
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenState};
 use crate::web::pages::capital;
@@ -100,13 +100,8 @@ pub fn ago(at: Timestamp, now: Timestamp, zone: &Zone) -> String {
 
 /// What is missing, in the words of the mailbox it is for.
 fn missing_words(provider: &Provider, missing: &[String]) -> String {
-    let lacks = |purpose: &str| {
-        let found = template::purposes(provider.template, provider.cloud)
-            .iter()
-            .find(|p| p.key == purpose);
-        found.is_some_and(|p| p.scopes.iter().any(|scope| missing.iter().any(|m| m.eq_ignore_ascii_case(scope))))
-    };
-    match (lacks("imap"), lacks("smtp")) {
+    let lacks = |direction| template::lacks(provider.template, provider.cloud, direction, missing);
+    match (lacks(Direction::Incoming), lacks(Direction::Outgoing)) {
         (false, true) => "Reads mail, but can't send".to_owned(),
         (true, false) => "Sends mail, but can't read".to_owned(),
         _ => "Works, but permissions are missing".to_owned(),

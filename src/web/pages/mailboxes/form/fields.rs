@@ -4,7 +4,7 @@ use super::kept::Passwords;
 use crate::actions::FieldProblem;
 use crate::actions::mailboxes::{MailboxInput, SideInput, split_list};
 use crate::model::Name;
-use crate::model::mailbox::{Auth, Mailbox, Security, Side};
+use crate::model::mailbox::{Auth, Mailbox, Security, Server, Side};
 use crate::secret::Password;
 use crate::web::form::FieldErrors;
 use crate::web::pages::mailboxes::suggest::Suggestion;
@@ -118,13 +118,13 @@ impl MailboxForm {
             ..Self::default()
         };
         if let Some(side) = &mailbox.incoming {
-            form.incoming = "imap".into();
-            (form.incoming_host, form.incoming_port, form.incoming_security) = endpoint(side);
+            form.incoming = side.server.protocol().to_string();
+            (form.incoming_host, form.incoming_port, form.incoming_security) = endpoint(&side.server);
             (form.auth, form.token, form.username) = sign_in(side);
         }
         if let Some(side) = &mailbox.outgoing {
-            form.outgoing = "smtp".into();
-            (form.outgoing_host, form.outgoing_port, form.outgoing_security) = endpoint(side);
+            form.outgoing = side.server.protocol().to_string();
+            (form.outgoing_host, form.outgoing_port, form.outgoing_security) = endpoint(&side.server);
             let outgoing = sign_in(side);
             match &mailbox.incoming {
                 Some(incoming) if sign_in(incoming) == outgoing => {}
@@ -171,19 +171,15 @@ impl MailboxForm {
     /// The form of a new mailbox where servers and token are suggested.
     pub fn suggested(address: &str, suggestion: &Suggestion) -> Self {
         let mut form = Self::by_hand(address);
-        if let Some(imap) = &suggestion.imap {
-            form.incoming_host = imap.host.clone();
-            form.incoming_port = imap.port.to_string();
-            form.incoming_security = imap.security.to_string();
-        } else {
-            form.incoming = "none".into();
+        form.incoming = "none".into();
+        if let Some(server) = &suggestion.incoming {
+            form.incoming = server.protocol().to_string();
+            (form.incoming_host, form.incoming_port, form.incoming_security) = endpoint(server);
         }
-        if let Some(smtp) = &suggestion.smtp {
-            form.outgoing_host = smtp.host.clone();
-            form.outgoing_port = smtp.port.to_string();
-            form.outgoing_security = smtp.security.to_string();
-        } else {
-            form.outgoing = "none".into();
+        form.outgoing = "none".into();
+        if let Some(server) = &suggestion.outgoing {
+            form.outgoing = server.protocol().to_string();
+            (form.outgoing_host, form.outgoing_port, form.outgoing_security) = endpoint(server);
         }
         form.auth = if suggestion.password { "password".into() } else { "oauth2".into() };
         form.token = suggestion.token.clone().unwrap_or_default();
@@ -286,9 +282,11 @@ impl MailboxForm {
     }
 }
 
-fn endpoint(side: &Side) -> (String, String, String) {
-    let endpoint = &side.endpoint;
-    (endpoint.host.clone(), endpoint.port.to_string(), endpoint.security.to_string())
+fn endpoint(server: &Server) -> (String, String, String) {
+    server.endpoint().map_or_else(
+        || (String::new(), String::new(), Security::Tls.to_string()),
+        |endpoint| (endpoint.host.clone(), endpoint.port.to_string(), endpoint.security.to_string()),
+    )
 }
 
 /// Problems at the fields of this form. What both sides share is said once.
