@@ -1,15 +1,23 @@
 //! Runs of *Test incoming* and *Test outgoing*: what is stored, shown, limited, stopped and kept secret.
 
 use super::{House, input};
-use crate::probe::imap_server::{Imapd, PASSWORD};
+use crate::probe::graph_server::Graphd;
+use crate::probe::imap_server::{Imapd, PASSWORD, TOKEN};
+use crate::probe::pop3_server::Popd;
 use crate::probe::server::{Peer, Server};
 use crate::probe::smtp_server::Smtpd;
-use mailgrant::actions::mailboxes::{self, MailboxError, MailboxInput, check_mailbox};
+use mailgrant::actions::access_token::{NewGrant, store_first_grant};
+use mailgrant::actions::mailboxes::{self, MailboxError, MailboxInput, SideInput, check_mailbox};
 use mailgrant::actions::probe::{self, Ended, Options, Order, ProbeError};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::{Mailbox, MailboxState, SideState};
+use mailgrant::model::provider::{Endpoints, Provider};
 use mailgrant::model::report::{Direction, Outcome};
+use mailgrant::model::template::TemplateKind;
+use mailgrant::model::token::Identity;
 use mailgrant::model::{Name, ProviderId, RunId, TokenId, UserId};
+use mailgrant::oauth::TokenResponse;
+use mailgrant::secret::{AccessToken, Password};
 use mailgrant::store::reports::{Run, RunFilter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -491,8 +499,7 @@ async fn a_token_goes_to_servers_of_its_provider_and_to_saved_ones_only() {
 
 /// A provider, and a token of it that nobody has signed in for.
 async fn with_token(house: &House) -> (ProviderId, Name) {
-    use mailgrant::model::provider::{Cloud, Endpoints, Provider};
-    use mailgrant::model::template::TemplateKind;
+    use mailgrant::model::provider::Cloud;
     use mailgrant::model::token::{GrantType, Prompt, Token};
     let name = Name::parse("contoso").unwrap();
     let now = super::NOW;
@@ -710,4 +717,135 @@ async fn messages_to_others_are_written_down_and_twenty_an_hour() {
     );
     let abroad = "message from ceo@contoso.test to victim@elsewhere.test, subject: Urgent invoice";
     assert_eq!(rows.iter().filter(|row| row.detail.ends_with(abroad)).count(), 21);
+}
+
+#[tokio::test]
+async fn a_mailbox_is_read_over_pop_and_its_protocol_is_kept() {
+    let house = House::new().await;
+    let server = Popd::default().start(None).await;
+    let mut asked = input("support", None, None, PASSWORD);
+    asked.incoming = Some(SideInput {
+        protocol: "pop3".into(),
+        host: "127.0.0.1".into(),
+        port: server.port.to_string(),
+        security: "none".into(),
+        auth: "password".into(),
+        password: Some(Password::new(PASSWORD)),
+        ..SideInput::default()
+    });
+    let edit = check_mailbox(&asked, &house.app.gate).unwrap();
+    let mailbox = mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(
+        (ended.run.outcome.as_str(), ended.run.protocol.as_str()),
+        ("passed", "pop3"),
+        "{:?}",
+        ended.report
+    );
+    assert_eq!(ended.report.protocol, "pop3");
+    let whole = ended.whole_report();
+    assert_eq!(whole.facts["newest"][0]["subject"], "Grüße");
+    assert!(whole.facts["unread"].is_null());
+    assert_eq!(probe::stored_settings(&ended.run).get("Read mail with"), Some("POP"));
+}
+
+#[tokio::test]
+async fn a_graph_mailbox_goes_where_its_provider_says_and_nowhere_without_one() {
+    let house = House::new().await;
+    let (provider_id, token) = with_token(&house).await;
+    let graphd = Graphd::default();
+    let server = graphd.start(None).await;
+    let mut provider = house.app.store.provider_by_id(&provider_id).await.unwrap().unwrap();
+    provider.overrides = Endpoints {
+        graph_url: Some(format!("http://127.0.0.1:{}", server.port)),
+        ..Endpoints::default()
+    };
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.update_provider(&provider).await.unwrap();
+    tx.commit().await.unwrap();
+    first_grant(&house, &provider, &token).await;
+
+    let mut asked = input("support", None, None, PASSWORD);
+    let side = SideInput {
+        protocol: "graph".into(),
+        auth: "oauth2".into(),
+        token: token.to_string(),
+        ..SideInput::default()
+    };
+    (asked.incoming, asked.outgoing) = (Some(side.clone()), Some(side));
+    asked.bcc.clear();
+    let edit = check_mailbox(&asked, &house.app.gate).unwrap();
+    // Unsaved settings may be tried: the token goes where its own provider has Graph.
+    let draft = mailboxes::prepare(&house.app, edit.clone(), None).await.unwrap();
+    let ended = house
+        .run(Order {
+            draft: true,
+            ..order(&draft, Direction::Incoming)
+        })
+        .await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+    let mailbox = mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    let steps: Vec<&str> = ended.report.steps.iter().map(|step| step.step.as_str()).collect();
+    assert_eq!(steps, ["token", "claims", "dns", "tcp", "inbox", "newest", "junk"]);
+    assert_eq!(
+        (ended.run.outcome.as_str(), ended.report.protocol.as_str()),
+        ("passed", "graph"),
+        "{:?}",
+        ended.report
+    );
+    let ended = house.run(order(&mailbox, Direction::Outgoing)).await;
+    let steps: Vec<&str> = ended.report.steps.iter().map(|step| step.step.as_str()).collect();
+    assert_eq!(
+        steps,
+        ["token", "claims", "dns", "tcp", "send"],
+        "a message through Graph is not looked for"
+    );
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+    let asked = graphd.asked();
+    assert!(asked.iter().all(|asked| asked.target.starts_with("/v1.0/me/")));
+    let id = asked[0].header("client-request-id");
+    assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'), "{id}");
+
+    // Another address than the account's own is named in the path; a provider without Graph has nowhere to go.
+    let mut shared = house.stored(&mailbox).await;
+    shared.incoming.as_mut().unwrap().username = Some("hr@contoso.test".into());
+    house.run(order(&shared, Direction::Incoming)).await;
+    assert!(graphd.asked().last().unwrap().target.starts_with("/v1.0/users/hr%40contoso.test/"));
+    provider.template = TemplateKind::Custom;
+    provider.overrides.graph_url = None;
+    provider.version += 1;
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.update_provider(&provider).await.unwrap();
+    tx.commit().await.unwrap();
+    let count = graphd.asked().len();
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-graph-missing"));
+    assert_eq!(graphd.asked().len(), count);
+}
+
+/// A sign-in for the token, with the access token that the servers of these tests take.
+async fn first_grant(house: &House, provider: &Provider, token: &Name) {
+    let token = house.app.store.token(token).await.unwrap().unwrap();
+    let response = TokenResponse {
+        access_token: AccessToken::new(TOKEN),
+        token_type: "Bearer".into(),
+        expires_in: 3600,
+        refresh_token: None,
+        scopes: Some(vec!["Mail.ReadWrite".into(), "Mail.Send".into()]),
+        id_token: None,
+        date: None,
+    };
+    let identity = Identity {
+        email: Some("support@contoso.test".into()),
+        ..Identity::default()
+    };
+    let new = NewGrant::SignedIn {
+        response: &response,
+        identity: &identity,
+        by: "Maija",
+    };
+    let mut tx = house.app.store.begin().await.unwrap();
+    store_first_grant(&house.app, &mut tx, &token, provider, new).await.unwrap();
+    tx.commit().await.unwrap();
 }

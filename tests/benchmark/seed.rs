@@ -5,7 +5,7 @@ use mailgrant::actions::access_token::{NewGrant, store_first_grant};
 use mailgrant::app::App;
 use mailgrant::clock::{Clock, SystemClock, Timestamp};
 use mailgrant::config::{Config, Flags};
-use mailgrant::model::mailbox::{Auth, Endpoint, Mailbox, Pause, Security, Side, SideState};
+use mailgrant::model::mailbox::{Auth, Endpoint, Mailbox, Pause, Protocol, Security, Side, SideState};
 use mailgrant::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
 use mailgrant::model::report::Outcome;
 use mailgrant::model::template::TemplateKind;
@@ -229,13 +229,13 @@ fn mailbox(number: usize, token: &Token, now: Timestamp) -> Result<Mailbox> {
             token: token.name.clone(),
         },
     };
-    let side = |host: &str, port: u16| {
+    let side = |protocol: Protocol, host: &str, port: u16| {
         Some(Side {
-            endpoint: Endpoint {
+            server: protocol.at(Endpoint {
                 host: host.to_owned(),
                 port,
                 security: if port == 587 { Security::Starttls } else { Security::Tls },
-            },
+            }),
             auth: auth.clone(),
             username: None,
         })
@@ -280,9 +280,9 @@ fn mailbox(number: usize, token: &Token, now: Timestamp) -> Result<Mailbox> {
         enabled: paused.is_none(),
         paused,
         tags,
-        incoming: side("outlook.office365.com", 993),
+        incoming: side(Protocol::Imap, "outlook.office365.com", 993),
         folder: "INBOX".into(),
-        outgoing: side("smtp.office365.com", 587),
+        outgoing: side(Protocol::Smtp, "smtp.office365.com", 587),
         from: None,
         bcc: Vec::new(),
         state: mailgrant::model::mailbox::MailboxState::NotTested,

@@ -188,3 +188,58 @@ fn audit(machine: &Machine, action: &'static str) -> Vec<String> {
         rows
     })
 }
+
+#[test]
+fn pop_and_graph_come_back_out_of_the_file_as_they_went_in() {
+    let more = r#"
+[[mailbox]]
+name = "graph"
+address = "support@contoso.example"
+[mailbox.incoming]
+protocol = "graph"
+token = "support"
+folder = "Tickets"
+[mailbox.outgoing]
+protocol = "graph"
+token = "support"
+
+[[mailbox]]
+name = "pop"
+address = "support@contoso.example"
+[mailbox.incoming]
+protocol = "pop3"
+host = "outlook.office365.com"
+token = "support"
+"#;
+    let machine = Machine::with(&format!("{CONTOSO}{more}"));
+    let export = machine.export(&[]);
+    let (_, mailboxes) = export.split_once("name = \"graph\"").unwrap();
+    assert!(
+        mailboxes.contains("protocol = \"graph\"") && mailboxes.contains("folder = \"Tickets\""),
+        "{mailboxes}"
+    );
+    let (graph, pop) = mailboxes.split_once("name = \"pop\"").unwrap();
+    assert!(!graph.contains("host =") && !graph.contains("port ="), "{graph}");
+    for line in ["protocol = \"pop3\"", "port = 995", "security = \"tls\""] {
+        assert!(pop.contains(line), "{pop}");
+    }
+    assert!(!pop.contains("folder"), "{pop}");
+    let listed = machine.run(&["mailbox", "list", "--json"]).ok().json();
+    let find = |name: &str| listed.as_array().unwrap().iter().find(|mailbox| mailbox["name"] == name).unwrap();
+    assert_eq!(find("graph")["incoming"]["protocol"], "graph");
+    assert!(find("graph")["incoming"]["host"].is_null());
+    assert_eq!(find("pop")["incoming"]["port"], 995);
+
+    // Another protocol in the file brings its own server and port along.
+    let changed = more.replace("protocol = \"pop3\"", "protocol = \"imap\"");
+    machine.apply(&format!("{CONTOSO}{changed}")).ok();
+    let listed = machine.run(&["mailbox", "list", "--json"]).ok().json();
+    let pop = listed.as_array().unwrap().iter().find(|mailbox| mailbox["name"] == "pop").unwrap();
+    assert_eq!(
+        (&pop["incoming"]["protocol"], &pop["incoming"]["port"]),
+        (&"imap".into(), &993.into())
+    );
+    let wrong = more.replace("protocol = \"pop3\"", "protocol = \"smtp\"");
+    let said = machine.apply(&format!("{CONTOSO}{wrong}")).refused(2).join("\n");
+    assert!(said.contains("Read mail with must be Microsoft Graph, IMAP or POP"), "{said}");
+}

@@ -1,8 +1,12 @@
 //! Connection tests against servers of our own: good ones, odd ones, and ones that mean harm.
 
+mod graph;
+pub mod graph_server;
 mod hostile;
 mod imap;
 pub mod imap_server;
+mod pop3;
+pub mod pop3_server;
 pub mod server;
 mod smtp;
 pub mod smtp_server;
@@ -14,9 +18,9 @@ use mailgrant::diagnosis::{Evidence, diagnose};
 use mailgrant::gate::{AllowNetwork, Gate};
 use mailgrant::mail::{Connector, Login};
 use mailgrant::model::Name;
-use mailgrant::model::mailbox::{Endpoint, Security};
+use mailgrant::model::mailbox::{Endpoint, Protocol, Security};
 use mailgrant::model::report::{Direction, Outcome, Report, Stage, Step};
-use mailgrant::probe::{self, Failure, Found, ImapTarget, SmtpTarget, Steps};
+use mailgrant::probe::{self, Failure, Found, ImapTarget, Plan, Pop3Target, SmtpTarget, Steps};
 use mailgrant::secret::{AccessToken, Password};
 use server::{Authority, Server};
 use std::time::Duration;
@@ -66,7 +70,7 @@ impl Lab {
     }
 
     async fn read(&self, target: &ImapTarget) -> Run {
-        let planned = probe::planned(Direction::Incoming, target.endpoint.security, false, false, false);
+        let planned = probe::planned(plan(Direction::Incoming, Protocol::Imap, target.endpoint.security));
         let (mut steps, _watcher) = self.steps(Direction::Incoming, planned);
         let found = probe::imap(&self.connector, target, &mut steps).await.ok();
         let (report, failure) = steps.finish();
@@ -78,7 +82,10 @@ impl Lab {
     }
 
     async fn send(&self, target: &SmtpTarget) -> Run {
-        let planned = probe::planned(Direction::Outgoing, target.endpoint.security, false, false, target.login_only);
+        let planned = probe::planned(Plan {
+            login_only: target.login_only,
+            ..plan(Direction::Outgoing, Protocol::Smtp, target.endpoint.security)
+        });
         let (mut steps, _watcher) = self.steps(Direction::Outgoing, planned);
         let _ = probe::smtp(&self.connector, target, &mut steps).await;
         let (report, failure) = steps.finish();
@@ -87,6 +94,18 @@ impl Lab {
             failure,
             found: None,
         }
+    }
+
+    async fn pop(&self, server: &Server, security: Security) -> Run {
+        self.read_pop(&pop3_target(server, security)).await
+    }
+
+    async fn read_pop(&self, target: &Pop3Target) -> Run {
+        let planned = probe::planned(plan(Direction::Incoming, Protocol::Pop3, target.endpoint.security));
+        let (mut steps, _watcher) = self.steps(Direction::Incoming, planned);
+        let found = probe::pop3(&self.connector, target, &mut steps).await.ok();
+        let (report, failure) = steps.finish();
+        Run { report, failure, found }
     }
 
     fn steps(&self, direction: Direction, planned: Vec<Stage>) -> (Steps, tokio::sync::watch::Receiver<Report>) {
@@ -138,6 +157,26 @@ impl Run {
             assert!(!text.contains(secret), "{text}");
         }
         text
+    }
+}
+
+fn plan(direction: Direction, protocol: Protocol, security: Security) -> Plan {
+    Plan {
+        direction,
+        protocol,
+        security,
+        oauth: false,
+        arrived: false,
+        login_only: false,
+    }
+}
+
+fn pop3_target(server: &Server, security: Security) -> Pop3Target {
+    Pop3Target {
+        endpoint: endpoint(server, security),
+        login: with_token(TOKEN),
+        newest: 5,
+        oversized_over: 25_000_000,
     }
 }
 

@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -99,6 +99,13 @@ impl Peer {
         let line = line.trim_end_matches(['\r', '\n']).to_owned();
         self.heard.lock().unwrap().push(line.clone());
         Ok(line)
+    }
+
+    /// So many octets of the client.
+    pub async fn exactly(&mut self, octets: usize) -> Result<String, Gone> {
+        let mut bytes = vec![0; octets];
+        self.stream.read_exact(&mut bytes).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Sends text as it stands.

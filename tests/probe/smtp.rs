@@ -4,7 +4,7 @@ use super::imap_server::{Imapd, PASSWORD, TOKEN};
 use super::smtp_server::Smtpd;
 use super::{Lab, Run, imap_target, smtp_target, with_password, with_token};
 use mailgrant::mail::Login;
-use mailgrant::model::mailbox::Security;
+use mailgrant::model::mailbox::{Protocol, Security};
 use mailgrant::model::report::{Direction, Stage};
 use mailgrant::probe;
 use std::time::Duration;
@@ -205,7 +205,7 @@ async fn a_test_that_is_stopped_after_the_message_was_handed_over_does_not_know_
     let messages = smtpd.messages.clone();
     let server = smtpd.start(lab.identity()).await;
     let target = smtp_target(&server, Security::Tls);
-    let planned = probe::planned(Direction::Outgoing, Security::Tls, false, false, false);
+    let planned = probe::planned(super::plan(Direction::Outgoing, Protocol::Smtp, Security::Tls));
     let (mut steps, _watcher) = lab.steps(Direction::Outgoing, planned);
     tokio::select! {
         _ = probe::smtp(&lab.connector, &target, &mut steps) => panic!("nobody answered"),

@@ -1,18 +1,18 @@
 use crate::support::databases::{NOW, databases};
 use mailgrant::clock::Timestamp;
-use mailgrant::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Pause, Security, Side, SideState};
+use mailgrant::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Pause, Protocol, Security, Server, Side, SideState};
 use mailgrant::model::report::{Direction, Outcome};
 use mailgrant::model::{MailboxId, Name, RunId, Sealed};
 use mailgrant::store::mailboxes::{MailboxFilter, MailboxSort, Page};
 use mailgrant::store::{Store, StoreError};
 
 pub fn mailbox(i: usize) -> Mailbox {
-    let side = |port| Side {
-        endpoint: Endpoint {
+    let side = |protocol: Protocol, port| Side {
+        server: protocol.at(Endpoint {
             host: "mail.example".into(),
             port,
             security: Security::Tls,
-        },
+        }),
         auth: Auth::Password {
             password: Some((Sealed("v1.x".into()), 4)),
         },
@@ -26,9 +26,9 @@ pub fn mailbox(i: usize) -> Mailbox {
         enabled: true,
         paused: None,
         tags: vec!["all".into(), if i.is_multiple_of(2) { "even".into() } else { "odd".into() }],
-        incoming: Some(side(993)),
+        incoming: Some(side(Protocol::Imap, 993)),
         folder: "INBOX".into(),
-        outgoing: (!i.is_multiple_of(3)).then(|| side(465)),
+        outgoing: (!i.is_multiple_of(3)).then(|| side(Protocol::Smtp, 465)),
         from: None,
         bcc: vec!["a@example.com".into()],
         state: MailboxState::from_rank((i % 5) as i64),
@@ -101,6 +101,41 @@ async fn a_mailbox_comes_back_as_it_was_stored() {
         tx.commit().await.unwrap();
         assert!(store.mailbox(&changed.name).await.unwrap().is_none());
         assert!(store.tags().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_side_speaks_comes_back_with_or_without_a_server() {
+    for database in databases().await {
+        let store = &database.store;
+        let mut stored = mailbox(1);
+        let endpoint = Endpoint {
+            host: "pop.example".into(),
+            port: 110,
+            security: Security::Starttls,
+        };
+        stored.incoming.as_mut().unwrap().server = Server::Pop3(endpoint);
+        stored.outgoing.as_mut().unwrap().server = Server::Graph;
+        let mut tx = store.begin().await.unwrap();
+        tx.insert_mailbox(&stored).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.mailbox(&stored.name).await.unwrap().unwrap(), stored);
+
+        let mut changed = stored.clone();
+        changed.incoming.as_mut().unwrap().server = Server::Graph;
+        let mut tx = store.begin().await.unwrap();
+        tx.update_mailbox(&changed).await.unwrap();
+        tx.commit().await.unwrap();
+        changed.version = 2;
+        assert_eq!(store.mailbox(&stored.name).await.unwrap().unwrap(), changed);
+        let (rows, _) = store
+            .mailbox_page(&MailboxFilter::default(), MailboxSort::Added, true, &Page::First, 5)
+            .await
+            .unwrap();
+        assert_eq!(
+            (rows[0].incoming.as_deref(), rows[0].outgoing.as_deref()),
+            (Some("graph"), Some("graph"))
+        );
     }
 }
 

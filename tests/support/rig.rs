@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 pub const IMAP_SCOPE: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
 /// Microsoft's scope for sending.
 pub const SMTP_SCOPE: &str = "https://outlook.office.com/SMTP.Send";
+/// What POP3 wants in a token.
+pub const POP_SCOPE: &str = "https://outlook.office.com/POP.AccessAsUser.All";
 /// The secret of every client registered by [`Rig::register_client`].
 pub const CLIENT_SECRET: &str = "rig-client-secret";
 

@@ -779,3 +779,104 @@ async fn each_way_to_sign_in_has_its_own_fields_and_sending_one_control() {
     assert!(!page.body.contains("Sign-in for sending</summary>"));
     assert!(page.text(".if-token .hint").contains("Before it is saved"), "{}", page.words());
 }
+
+#[tokio::test]
+async fn mail_is_read_by_pop_and_sent_through_graph_where_the_form_says_so() {
+    let t = TestApp::start().await;
+    t.add_token(false).await;
+    let mut admin = t.admin();
+    let page = admin.get("/mailboxes/new?address=support@contoso.test&with=hand").await;
+    let choices = page.text("fieldset label");
+    for choice in ["Microsoft Graph", "IMAP", "POP", "SMTP", "Sees the inbox only. No junk count"] {
+        assert!(choices.contains(choice), "{choices}");
+    }
+    let over = [
+        ("incoming", "pop3"),
+        ("incoming_host", "outlook.office365.com"),
+        ("incoming_port", "993"),
+        ("incoming_security", "tls"),
+        ("outgoing", "graph"),
+        ("outgoing_host", ""),
+        ("auth", "oauth2"),
+        ("token", "support"),
+        ("act", "save"),
+    ];
+    // IMAP's port stays in the field when somebody chooses POP.
+    let refused = send(&mut admin, &page, "/mailboxes/new", &over).await;
+    assert!(
+        refused.words().contains("Port 993 is for IMAP. Choose that, or port 995 for POP"),
+        "{}",
+        refused.words()
+    );
+    assert_eq!(refused.attribute("input[name=incoming][checked]", "value").as_deref(), Some("pop3"));
+    let saved = send(&mut admin, &refused, "/mailboxes/new", &[("incoming_port", "995"), ("act", "save")]).await;
+    assert_eq!(saved.location().as_deref(), Some("/mailboxes/support"), "{}", saved.words());
+    let page = admin.get("/mailboxes/support").await;
+    assert!(
+        page.words().contains("POP at outlook.office365.com, port 995, TLS from the start"),
+        "{}",
+        page.words()
+    );
+    let list = admin.get("/mailboxes").await;
+    assert!(list.text("tbody").contains("POP") && list.text("tbody").contains("Microsoft Graph"));
+
+    // The form comes back as it was saved, and a test needs nothing but the mailbox.
+    let page = admin.get("/mailboxes/support/edit").await;
+    assert_eq!(page.attribute("input[name=incoming][checked]", "value").as_deref(), Some("pop3"));
+    assert_eq!(page.attribute("input[name=outgoing][checked]", "value").as_deref(), Some("graph"));
+    let page = admin.get("/mailboxes/support/test/outgoing").await;
+    assert!(
+        page.words().contains("Signs in at Microsoft Graph") && !page.has("#wait"),
+        "{}",
+        page.words()
+    );
+
+    // A password is nothing for Graph.
+    let page = admin.get("/mailboxes/support/edit").await;
+    let refused = send(
+        &mut admin,
+        &page,
+        "/mailboxes/support/edit",
+        &[("auth", "password"), ("password", "x"), ("act", "save")],
+    )
+    .await;
+    assert!(
+        refused.words().contains("Microsoft Graph takes a token only"),
+        "{}",
+        refused.words()
+    );
+}
+
+#[tokio::test]
+async fn the_suggestion_follows_what_the_token_is_made_for() {
+    use mailgrant::model::token::Token;
+    let t = TestApp::start().await;
+    t.add_token(false).await;
+    let name = Name::parse("support").unwrap();
+    let token = t.app.store.token(&name).await.unwrap().unwrap();
+    let with = |scopes: &[&str]| Token {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..token.clone()
+    };
+    let graph = with(&[
+        "https://graph.microsoft.com/Mail.ReadWrite",
+        "https://graph.microsoft.com/Mail.Send",
+    ]);
+    let mut tx = t.app.store.begin().await.unwrap();
+    tx.update_token(&graph).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut admin = t.admin();
+    let page = admin.get("/mailboxes/new?address=support@contoso.test").await;
+    assert!(
+        page.text(".verdict").contains("incoming Microsoft Graph, outgoing Microsoft Graph"),
+        "{}",
+        page.words()
+    );
+    let page = admin.get(page.attribute(".verdict .btn.primary", "href").unwrap()).await;
+    let saved = send(&mut admin, &page, "/mailboxes/new", &[("act", "save")]).await;
+    assert_eq!(saved.location().as_deref(), Some("/mailboxes/support"), "{}", saved.words());
+    assert_eq!(
+        t.mailbox("support").await.incoming.unwrap().server,
+        mailgrant::model::mailbox::Server::Graph
+    );
+}
