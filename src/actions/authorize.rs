@@ -5,7 +5,7 @@ mod outcome;
 
 pub use outcome::Outcome;
 
-use super::access_token::{NewGrant, store_first_grant};
+use super::access_token::{NewGrant, other_needed, store_first_grant};
 use super::providers::trial::{diagnosis_of, redirect_uri};
 use super::tokens::{audit, event};
 use super::{ActionError, place, probe};
@@ -83,9 +83,12 @@ pub async fn begin(
     let now = app.clock.now();
     let prompt = prompt.or(token.prompt).unwrap_or(provider.prompt);
     let redirect_uri = redirect_uri(app, provider).await?;
+    // The first scope decides whom the token is for; what else the mailboxes need is allowed in the same sign-in.
+    let mut scopes = token.scopes.clone();
+    scopes.extend(other_needed(token, provider, &app.store.mailboxes_of_token(&token.id).await?));
     let sign_in = SignIn {
         redirect_uri: &redirect_uri,
-        scopes: &token.scopes,
+        scopes: &scopes,
         prompt,
         login_hint: token.user.as_deref(),
     };

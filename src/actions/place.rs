@@ -42,6 +42,17 @@ pub fn access_token<'a>(token: &'a TokenId, version: i64, destination: &'a str) 
     }
 }
 
+/// The access token of a grant for another resource than its own.
+pub fn other_token<'a>(token: &'a TokenId, version: i64, destination: &'a str) -> Place<'a> {
+    Place {
+        table: "grants",
+        column: "others",
+        row: token.as_str(),
+        version,
+        destination,
+    }
+}
+
 /// State, nonce, verifier and address of a sign-in on its way.
 pub fn authorization<'a>(id: &'a str, destination: &'a str) -> Place<'a> {
     Place {

@@ -2,6 +2,7 @@
 
 use super::provider::Cloud;
 use super::template::{TemplateKind, scopes_of};
+use serde::{Deserialize, Serialize};
 
 /// How many scopes one token may ask for.
 const MOST_SCOPES: usize = 64;
@@ -126,12 +127,28 @@ pub fn missing_scopes(kind: TemplateKind, needed: &[String], granted: &[String])
         .collect()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resource {
+/// Whose tokens a scope belongs to. Microsoft makes a token for one of them only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resource {
+    /// IMAP, POP and SMTP.
     Outlook,
+    /// Microsoft Graph.
     Graph,
+    /// Another one.
     Other,
+    /// None of its own: who signs in, and for how long.
     None,
+}
+
+/// The resource these scopes get a token for; none where a provider has but one, or nothing says which.
+pub fn resource_of(kind: TemplateKind, scopes: &[String]) -> Option<Resource> {
+    if kind != TemplateKind::Microsoft {
+        return None;
+    }
+    let ordered = normalize_order(kind, scopes);
+    let first = ordered.first().map(|scope| resource(scope));
+    first.filter(|resource| matches!(resource, Resource::Outlook | Resource::Graph))
 }
 
 fn resource(scope: &str) -> Resource {

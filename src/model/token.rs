@@ -1,5 +1,6 @@
 //! An outbound token: provider, grant, user, scopes and prompt, and the grant (the sealed token set) it yields.
 
+use super::scopes::Resource;
 use super::{Name, ProviderId, Sealed, TokenId, words};
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,23 @@ impl GrantState {
     }
 }
 
+/// An access token for another resource than the grant's own, got with the same refresh token: Graph's beside Outlook's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherToken {
+    /// For which.
+    pub resource: Resource,
+    /// The sealed token.
+    pub sealed: String,
+    /// What its seal is bound to.
+    pub version: i64,
+    /// When it was received.
+    pub issued_at: Timestamp,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+    /// Scopes the provider granted for it.
+    pub scopes: Vec<String>,
+}
+
 /// What a token yielded: the sealed token set and the durable record of its renewals (`security.md`, section 3). Sealed values
 /// are bound to the token's id, their version and [`Grant::destination`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +172,8 @@ pub struct Grant {
     pub rt_rotated_at: Option<Timestamp>,
     /// The access token, with the version its seal is bound to.
     pub access_token: Option<(Sealed, i64)>,
+    /// Access tokens for other resources.
+    pub others: Vec<OtherToken>,
     /// `Bearer`.
     pub token_type: String,
     /// When the access token was received.

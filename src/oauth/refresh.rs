@@ -31,6 +31,14 @@ pub fn scopes_to_send(kind: TemplateKind, requested: &[String], granted: &[Strin
         .collect()
 }
 
+/// The scopes to send where the token is wanted for another resource than the one it was made for (Microsoft: a refresh token is bound to
+/// the person and the app, and to no resource).
+pub fn scopes_for_other(kind: TemplateKind, wanted: &[String]) -> Vec<String> {
+    let mut scopes = wanted.to_vec();
+    scopes.extend(kind.template().always.iter().map(|scope| (*scope).to_owned()));
+    scopes::normalize_order(kind, &scopes)
+}
+
 /// Asks for a new access token. `scopes` go out as they are; see [`scopes_to_send`]. None are sent if the list is empty.
 pub async fn refresh(http: &Http, client: &Client<'_>, token: &RefreshToken, scopes: &[String]) -> Result<TokenResponse, OAuthError> {
     let mut form = vec![

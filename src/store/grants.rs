@@ -11,7 +11,7 @@ macro_rules! select_grant {
         concat!(
             "SELECT token_id, state, generation, rt_current, rt_current_version, rt_current_proven, rt_previous, rt_previous_version, rt_rotated_at, ",
             "access_token, access_version, token_type, issued_at, expires_at, granted_scopes, identity, destination, authorized_at, authorized_by, ",
-            "refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at FROM grants ",
+            "refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others FROM grants ",
             $rest
         )
     };
@@ -90,8 +90,8 @@ impl Tx {
         let query = sqlx::query(
             "INSERT INTO grants (token_id, generation, state, rt_current, rt_current_version, rt_current_proven, rt_previous, rt_previous_version,
              rt_rotated_at, access_token, access_version, token_type, issued_at, expires_at, granted_scopes, identity, destination, authorized_at,
-             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
         );
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
         bind_grant(query, grant)
@@ -109,8 +109,8 @@ impl Tx {
              rt_previous_version = $8, rt_rotated_at = $9, access_token = $10, access_version = $11, token_type = $12, issued_at = $13, expires_at = $14,
              granted_scopes = $15, identity = $16, destination = $17, authorized_at = $18, authorized_by = $19, refreshed_at = $20, lease_owner = $21,
              lease_until = $22, attempt_id = $23, attempt_started = $24, outcome = $25, failures = $26, retry_at = $27, last_error = $28,
-             last_error_at = $29
-             WHERE token_id = $1 AND generation = $30 AND ($31 = '' OR attempt_id = $31)",
+             last_error_at = $29, others = $30
+             WHERE token_id = $1 AND generation = $31 AND ($32 = '' OR attempt_id = $32)",
         );
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
         let done = bind_grant(query, grant)
@@ -217,6 +217,7 @@ fn bind_grant<'q>(query: Query<'q>, g: &'q Grant) -> Query<'q> {
         .bind(g.retry_at.map(|at| at.0))
         .bind(g.last_error.as_deref())
         .bind(g.last_error_at.map(|at| at.0))
+        .bind(to_json(&g.others))
 }
 
 fn grant(row: &AnyRow) -> StoreResult<Grant> {
@@ -235,6 +236,7 @@ fn grant(row: &AnyRow) -> StoreResult<Grant> {
         rt_previous: sealed("rt_previous", "rt_previous_version")?,
         rt_rotated_at: row.maybe_time("rt_rotated_at")?,
         access_token: sealed("access_token", "access_version")?,
+        others: row.json("others")?,
         token_type: row.text("token_type")?,
         issued_at: row.maybe_time("issued_at")?,
         expires_at: row.maybe_time("expires_at")?,

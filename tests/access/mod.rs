@@ -4,6 +4,7 @@ mod disk;
 mod failures;
 mod handing;
 mod kills;
+mod resources;
 mod sharing;
 mod simulator;
 mod unanswered;

@@ -1,8 +1,11 @@
 use crate::support::databases::{NOW, databases};
 use mailgrant::model::provider::{ClientAuth, Cloud, ConsentScreen, Endpoints, Provider, StoredSecret};
 use mailgrant::model::report::Direction;
+use mailgrant::model::scopes::Resource;
 use mailgrant::model::template::TemplateKind;
-use mailgrant::model::token::{Authorization, Grant, GrantState, GrantType, Identity, Link, Prompt, Token, TokenEvent, TokenEventKind};
+use mailgrant::model::token::{
+    Authorization, Grant, GrantState, GrantType, Identity, Link, OtherToken, Prompt, Token, TokenEvent, TokenEventKind,
+};
 use mailgrant::model::{Date, Name, ProviderId, RunId, Sealed, TokenId};
 use mailgrant::store::reports::{Run, RunFilter};
 use mailgrant::store::{Store, StoreError, Tx};
@@ -71,6 +74,14 @@ pub(super) fn grant() -> Grant {
         rt_previous: None,
         rt_rotated_at: None,
         access_token: Some((Sealed("v1.at".into()), 1)),
+        others: vec![OtherToken {
+            resource: Resource::Graph,
+            sealed: "v1.other".into(),
+            version: 1,
+            issued_at: NOW,
+            expires_at: NOW.plus(3600),
+            scopes: vec!["Mail.Send".into()],
+        }],
         token_type: "Bearer".into(),
         issued_at: Some(NOW),
         expires_at: Some(NOW.plus(3600)),

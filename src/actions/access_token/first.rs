@@ -50,6 +50,7 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
         rt_previous: None,
         rt_rotated_at: None,
         access_token: None,
+        others: Vec::new(),
         token_type: "Bearer".into(),
         issued_at: None,
         expires_at: None,

@@ -8,6 +8,7 @@ use super::{AccessError, Handed, Wanted, renew};
 use crate::app::App;
 use crate::diagnosis::own;
 use crate::model::TokenId;
+use crate::model::scopes::Resource;
 use crate::model::token::Token;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,6 +21,8 @@ type Answer = Option<Result<Handed, AccessError>>;
 
 /// A renewal under way: its answer to come, and how many wait for it.
 struct Flight {
+    /// The other resource it asks a token for.
+    resource: Option<Resource>,
     answer: watch::Receiver<Answer>,
     waiting: Arc<()>,
 }
@@ -60,9 +63,21 @@ impl Flights {
 
 /// Joins the renewal that is under way, or starts one.
 pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Handed, AccessError> {
-    let (mut answer, _waiting) = {
+    let (mut answer, _waiting) = loop {
+        // Another resource's renewal uses the same refresh token: first the one, then the other.
+        let mut in_the_way = {
+            let running = app.flights.running();
+            let flight = running.get(&token.id).filter(|flight| flight.resource != wanted.resource());
+            flight.map(|flight| flight.answer.clone())
+        };
+        if let Some(answer) = &mut in_the_way {
+            let _ = answer.wait_for(Option::is_some).await;
+            tokio::task::yield_now().await;
+            continue;
+        }
         let mut running = app.flights.running();
-        match running.get(&token.id) {
+        break match running.get(&token.id) {
+            Some(flight) if flight.resource != wanted.resource() => continue,
             Some(flight) if Arc::strong_count(&flight.waiting) > MOST_WAITERS => {
                 return Err(AccessError::own(AccessError::TooMany, own::TOO_MANY_WAITING));
             }
@@ -71,6 +86,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
                 let (sender, answer) = watch::channel(None);
                 let waiting = Arc::new(());
                 let flight = Flight {
+                    resource: wanted.resource(),
                     answer: answer.clone(),
                     waiting: Arc::clone(&waiting),
                 };
@@ -88,7 +104,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
                 });
                 (answer, waiting)
             }
-        }
+        };
     };
     let ended = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
     ended.unwrap_or_else(|| Err(AccessError::Store("the renewal ended without an answer".into())))

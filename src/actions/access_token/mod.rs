@@ -19,18 +19,23 @@ pub mod state;
 
 pub use first::{NewGrant, store_first_grant};
 pub use settle::{forget_previous, settle_unanswered};
-pub use state::{missing_scopes, not_granted, required_scopes, side_scopes, state};
+pub use state::{missing_scopes, not_granted, other_needed, required_scopes, side_scopes, state};
 
 use super::place;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{self, Evidence, own};
+use crate::model::Sealed;
+use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, GrantState, Token};
+use crate::model::scopes::{self, Resource};
+use crate::model::template::TemplateKind;
+use crate::model::token::{Grant, GrantState, OtherToken, Token};
 use crate::oauth::Class;
 use crate::secret::AccessToken;
 use crate::store::StoreError;
 use renew::MAX_LEASE;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long must a token that is handed out still live, in seconds?
@@ -221,22 +226,69 @@ pub fn next_press(last: Timestamp, now: Timestamp) -> i64 {
     (BETWEEN_RENEWALS - now.since(last)).clamp(1, BETWEEN_RENEWALS)
 }
 
+/// A valid access token of `token` for a side that needs these scopes. Where they belong to another resource than the token's own, the
+/// same refresh token gets a second access token, kept beside the first: one sign-in, two resources.
+pub async fn access_token_for(app: &App, token: &Token, provider: &Provider, needed: &[String]) -> Result<Handed, AccessError> {
+    let kind = provider.template;
+    let (own, other) = (scopes::resource_of(kind, &token.scopes), scopes::resource_of(kind, needed));
+    let (Some(own), Some(resource)) = (own, other) else {
+        return access_token(app, token, None).await;
+    };
+    if own == resource {
+        return access_token(app, token, None).await;
+    }
+    let Some(grant) = app.store.grant(&token.id).await? else {
+        return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
+    };
+    let scopes = state::other_scopes(token, provider, &app.store.mailboxes_of_token(&token.id).await?, resource, needed);
+    let wanted = Wanted::Other(resource, scopes.into());
+    let now = app.clock.now();
+    if wanted.is_met(&grant, now) {
+        return hand(app, token, &grant, How::Stored, &wanted);
+    }
+    may_renew(app, token, &grant, now)?;
+    flight::renew(app, token, wanted).await
+}
+
 /// What a renewal is for: it is done when the grant has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Wanted {
     /// A token that lives so long (see [`access_token`]).
     Lifetime(Option<i64>),
     /// Any generation after this one.
     Newer(i64),
+    /// A token for another resource than the grant's own, with these scopes.
+    Other(Resource, Arc<[String]>),
 }
 
 impl Wanted {
-    fn is_met(self, grant: &Grant, now: Timestamp) -> bool {
+    fn is_met(&self, grant: &Grant, now: Timestamp) -> bool {
         match self {
-            Self::Lifetime(min_lifetime) => long_enough(grant, min_lifetime, now),
-            Self::Newer(generation) => grant.generation > generation && lives(grant, now),
+            Self::Lifetime(min_lifetime) => long_enough(grant, *min_lifetime, now),
+            Self::Newer(generation) => {
+                let for_other = grant.others.iter().any(|other| other.version == grant.generation);
+                grant.generation > *generation && !for_other && lives(grant, now)
+            }
+            Self::Other(resource, wanted) => other(grant, *resource).is_some_and(|other| {
+                let (age, left) = (now.since(other.issued_at), other.expires_at.since(now));
+                let all = scopes::missing_scopes(TemplateKind::Microsoft, wanted, &other.scopes).is_empty();
+                all && age >= -SKEW && left > 0 && (left >= MIN_LIFETIME || age < BETWEEN_RENEWALS)
+            }),
         }
     }
+
+    /// The other resource it is for.
+    fn resource(&self) -> Option<Resource> {
+        match self {
+            Self::Other(resource, _) => Some(*resource),
+            Self::Lifetime(_) | Self::Newer(_) => None,
+        }
+    }
+}
+
+/// The access token for another resource.
+fn other(grant: &Grant, resource: Resource) -> Option<&OtherToken> {
+    grant.others.iter().find(|other| other.resource == resource)
 }
 
 fn lives(grant: &Grant, now: Timestamp) -> bool {
@@ -296,7 +348,7 @@ fn last_error(grant: &Grant) -> AccessError {
 
 /// Hands the stored token out. One that can't be opened is written down (SEC-2): somebody should look.
 async fn give(app: &App, token: &Token, grant: &Grant) -> Result<Handed, AccessError> {
-    let handed = hand(app, token, grant, How::Stored);
+    let handed = hand(app, token, grant, How::Stored, &Wanted::Lifetime(None));
     if matches!(handed, Err(AccessError::Damaged(_)))
         && let Ok(Some(provider)) = app.store.provider_by_id(&token.provider_id).await
     {
@@ -306,7 +358,10 @@ async fn give(app: &App, token: &Token, grant: &Grant) -> Result<Handed, AccessE
     handed
 }
 
-fn hand(app: &App, token: &Token, grant: &Grant, how: How) -> Result<Handed, AccessError> {
+fn hand(app: &App, token: &Token, grant: &Grant, how: How, wanted: &Wanted) -> Result<Handed, AccessError> {
+    if let Some(resource) = wanted.resource() {
+        return hand_other(app, token, grant, how, resource);
+    }
     let (Some((sealed, version)), Some(expires_at)) = (&grant.access_token, grant.expires_at) else {
         return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
     };
@@ -325,11 +380,31 @@ fn hand(app: &App, token: &Token, grant: &Grant, how: How) -> Result<Handed, Acc
     })
 }
 
+fn hand_other(app: &App, token: &Token, grant: &Grant, how: How, resource: Resource) -> Result<Handed, AccessError> {
+    let Some(other) = other(grant, resource) else {
+        return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
+    };
+    let place = place::other_token(&token.id, other.version, &grant.destination);
+    let text = app
+        .vault
+        .open(&place, &Sealed(other.sealed.clone()))
+        .map_err(|_| AccessError::own(AccessError::Damaged, own::DAMAGED))?;
+    Ok(Handed {
+        access_token: AccessToken::new(text.as_str()),
+        token_type: grant.token_type.clone(),
+        expires_at: other.expires_at,
+        expires_in: other.expires_at.since(app.clock.now()).max(0),
+        scopes: other.scopes.clone(),
+        user: token.user.clone(),
+        how,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::TokenId;
-    use crate::model::{Sealed, token::Identity};
+    use crate::model::token::Identity;
 
     pub fn grant(lifetime: i64) -> Grant {
         Grant {
@@ -341,6 +416,7 @@ mod tests {
             rt_previous: None,
             rt_rotated_at: None,
             access_token: Some((Sealed("x".into()), 1)),
+            others: Vec::new(),
             token_type: "Bearer".into(),
             issued_at: Some(Timestamp(1000)),
             expires_at: Some(Timestamp(1000 + lifetime)),

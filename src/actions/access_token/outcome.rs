@@ -7,7 +7,8 @@ use crate::diagnosis::{self, Evidence, own};
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, GrantState, Identity, Token, TokenEventKind};
+use crate::model::scopes::Resource;
+use crate::model::token::{Grant, GrantState, Identity, OtherToken, Token, TokenEventKind};
 use crate::oauth::{Class, OAuthError, TokenResponse};
 use crate::secret::RefreshToken;
 use crate::store::{StoreResult, Tx};
@@ -43,6 +44,8 @@ pub(super) struct Brought<'a> {
     pub used_previous: bool,
     /// Who the answer says it is for, where that is news.
     pub identity: Option<Identity>,
+    /// The other resource that the access token is for.
+    pub resource: Option<Resource>,
 }
 
 /// The grant after a successful renewal (section 3, step 4 and 8).
@@ -71,14 +74,28 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, brought: &Brought
             new.rt_current_proven = true;
         }
     }
-    let place = place::access_token(&token.id, generation, &grant.destination);
-    let access = app.vault.seal(&place, brought.response.access_token.expose_secret());
-    new.access_token = Some((access, generation));
-    new.token_type = brought.response.token_type.clone();
-    new.issued_at = Some(now);
-    new.expires_at = Some(now.plus(brought.response.expires_in));
-    if brought.response.scopes.is_some() || grant.granted_scopes.is_empty() {
-        new.granted_scopes = brought.response.granted(brought.sent);
+    let (access, expires_at) = (&brought.response.access_token, now.plus(brought.response.expires_in));
+    new.others
+        .retain(|other| other.expires_at > now && Some(other.resource) != brought.resource);
+    if let Some(resource) = brought.resource {
+        let place = place::other_token(&token.id, generation, &grant.destination);
+        new.others.push(OtherToken {
+            resource,
+            sealed: app.vault.seal(&place, access.expose_secret()).0,
+            version: generation,
+            issued_at: now,
+            expires_at,
+            scopes: brought.response.granted(brought.sent),
+        });
+    } else {
+        let place = place::access_token(&token.id, generation, &grant.destination);
+        new.access_token = Some((app.vault.seal(&place, access.expose_secret()), generation));
+        new.token_type = brought.response.token_type.clone();
+        new.issued_at = Some(now);
+        new.expires_at = Some(expires_at);
+        if brought.response.scopes.is_some() || grant.granted_scopes.is_empty() {
+            new.granted_scopes = brought.response.granted(brought.sent);
+        }
     }
     if let Some(identity) = &brought.identity {
         new.identity = identity.clone();
@@ -281,6 +298,27 @@ pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant:
         warn!(token.id = %token.id, %error, "Why token {} was not renewed could not be written down", token.name);
     }
     failure.told(new.retry_at)
+}
+
+/// Gives the claim back after an attempt for another resource that failed: the sign-in stands as it stood, and so do its tokens.
+pub(super) async fn failed_other(app: &App, token: &Token, grant: &Grant, failure: Failure) -> AccessError {
+    info!(token.id = %token.id, diagnosis = %failure.found.id, "No second access token of token {}: {}", token.name, failure.found.title);
+    let mut new = grant.clone();
+    new.lease_owner = None;
+    new.lease_until = None;
+    let written = async {
+        let mut tx = app.store.begin().await?;
+        if tx.update_grant(&new, grant.generation, new.attempt_id.as_deref()).await? {
+            let detail = format!("second access token: {}: {}", failure.found.id, failure.found.title);
+            audit(&mut tx, app, token, detail, "failed").await?;
+            tx.commit().await?;
+        }
+        StoreResult::Ok(())
+    };
+    if let Err(error) = written.await {
+        warn!(token.id = %token.id, %error, "Why token {} got no second access token could not be written down", token.name);
+    }
+    failure.told(None)
 }
 
 /// Writes down what was found before anything was sent, once, and says so.

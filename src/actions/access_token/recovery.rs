@@ -8,7 +8,7 @@ use super::{AccessError, Handed, How, Wanted, hand};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::own;
-use crate::model::token::{Grant, GrantState, Identity, Token};
+use crate::model::token::{Grant, GrantState, Identity, OtherToken, Token};
 use crate::model::{Sealed, TokenId};
 use crate::store::StoreError;
 use crate::vault::Place;
@@ -41,6 +41,8 @@ struct Kept {
     proven: bool,
     rotated_at: Option<Timestamp>,
     access_token: Option<(String, i64)>,
+    #[serde(default)]
+    others: Vec<OtherToken>,
     token_type: String,
     issued_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -60,6 +62,7 @@ impl Kept {
             proven: grant.rt_current_proven,
             rotated_at: grant.rt_rotated_at,
             access_token: sealed(&grant.access_token),
+            others: grant.others.clone(),
             token_type: grant.token_type.clone(),
             issued_at: grant.issued_at,
             expires_at: grant.expires_at,
@@ -80,6 +83,7 @@ impl Kept {
             rt_current_proven: self.proven,
             rt_rotated_at: self.rotated_at,
             access_token: sealed(self.access_token),
+            others: self.others,
             token_type: self.token_type,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
@@ -213,7 +217,7 @@ fn keep(app: &App, grant: &Grant) -> io::Result<()> {
 
 /// Before a grant is renewed: what is kept of it goes into the database first. An answer means that it is still waiting, and then the
 /// row must not be renewed; the kept token is handed out if it will do.
-pub(super) async fn pending(app: &App, token: &Token, wanted: Wanted) -> Option<Result<Handed, AccessError>> {
+pub(super) async fn pending(app: &App, token: &Token, wanted: &Wanted) -> Option<Result<Handed, AccessError>> {
     let waiting = if save_once(app, &token.id).await {
         from_folder(app, &token.id).await?
     } else {
@@ -223,7 +227,7 @@ pub(super) async fn pending(app: &App, token: &Token, wanted: Wanted) -> Option<
     };
     let busy = AccessError::own(AccessError::Busy, own::DATABASE_BUSY);
     Some(match waiting {
-        Some(grant) if wanted.is_met(&grant, app.clock.now()) => hand(app, token, &grant, How::Refreshed),
+        Some(grant) if wanted.is_met(&grant, app.clock.now()) => hand(app, token, &grant, How::Refreshed, wanted),
         _ => Err(busy),
     })
 }

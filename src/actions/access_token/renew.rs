@@ -33,7 +33,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
     let mut watch = lease::Watch::default();
     let began = Instant::now();
     loop {
-        if let Some(waiting) = recovery::pending(app, token, wanted).await {
+        if let Some(waiting) = recovery::pending(app, token, &wanted).await {
             return waiting;
         }
         let Some(mut grant) = app.store.grant(&token.id).await? else {
@@ -41,7 +41,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         };
         let now = app.clock.now();
         if wanted.is_met(&grant, now) {
-            return hand(app, token, &grant, How::Refreshed);
+            return hand(app, token, &grant, How::Refreshed, &wanted);
         }
         if !may_renew_at_all(&grant) {
             return Err(last_error(&grant));
@@ -80,8 +80,10 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         }
         grant.attempt_id = Some(attempt);
         grant.attempt_started = Some(now);
-        let new = match call(app, token, &provider, &grant, &prepared).await {
+        let new = match call(app, token, &provider, &grant, &prepared, &wanted).await {
             Ok(new) => new,
+            // What is refused for another resource says nothing about the sign-in: its own renewal will tell.
+            Err(failure) if wanted.resource().is_some() => return Err(outcome::failed_other(app, token, &grant, failure).await),
             Err(failure) => return Err(outcome::failed(app, token, &provider, &grant, failure).await),
         };
         let renewal = Renewal {
@@ -91,7 +93,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
             was: grant.generation,
         };
         match recovery::store(app, renewal).await? {
-            Written::Stored if new.state == GrantState::Active => return hand(app, token, &new, How::Refreshed),
+            Written::Stored if new.state == GrantState::Active => return hand(app, token, &new, How::Refreshed, &wanted),
             Written::Stored => return Err(last_error(&new)),
             // Somebody signed in, logged out or was quicker: the row says what there is now.
             Written::Superseded => {}
@@ -138,9 +140,19 @@ fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i6
 }
 
 /// Asks the provider; the claim is held. What comes back is the grant to store.
-async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prepared: &Prepared<'_>) -> Result<Grant, Failure> {
+async fn call(
+    app: &App,
+    token: &Token,
+    provider: &Provider,
+    grant: &Grant,
+    prepared: &Prepared<'_>,
+    wanted: &Wanted,
+) -> Result<Grant, Failure> {
     let began = Instant::now();
-    let scopes = refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes);
+    let scopes = match wanted {
+        Wanted::Other(_, scopes) => refresh::scopes_for_other(provider.template, scopes),
+        Wanted::Lifetime(_) | Wanted::Newer(_) => refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes),
+    };
     let ask = async |with: &RefreshToken| refresh::refresh(&app.http, &prepared.client, with, &scopes).await;
     let mut used = prepared.current.clone();
     let mut answer = ask(&used).await;
@@ -152,6 +164,7 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prep
     }
     if let Err(error) = &answer
         && let Some(new) = error.refresh_token(&used)
+        && wanted.resource().is_none()
     {
         return Ok(outcome::salvaged(app, token, grant, error, new));
     }
@@ -200,12 +213,14 @@ async fn call(app: &App, token: &Token, provider: &Provider, grant: &Grant, prep
         rotated,
         used_previous,
         identity,
+        resource: wanted.resource(),
     };
     let mut new = outcome::renewed(app, token, grant, &brought);
     if let Some(problem) = problem {
         // Another account's token is never handed out; its refresh token is kept until the right one has signed in.
         new.state = GrantState::Revoked;
         new.access_token = None;
+        new.others.clear();
         new.last_error = serde_json::to_string(&problem).ok();
         new.last_error_at = Some(app.clock.now());
     }

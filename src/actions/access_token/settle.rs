@@ -33,7 +33,7 @@ pub async fn settle_unanswered(app: &App) -> StoreResult<()> {
         let asking = app.tasks.clone().spawn(async move {
             futures_util::stream::iter(&open)
                 .for_each_concurrent(AT_ONCE, async |(token, wanted)| {
-                    let _ = flight::renew(&app, token, *wanted).await;
+                    let _ = flight::renew(&app, token, wanted.clone()).await;
                 })
                 .await;
         });

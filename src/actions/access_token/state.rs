@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::model::mailbox::{Auth, Mailbox, Protocol};
 use crate::model::provider::Provider;
 use crate::model::report::Direction;
-use crate::model::scopes;
+use crate::model::scopes::{self, Resource};
 use crate::model::template::needed_scopes;
 use crate::model::token::{Grant, GrantState, Token, TokenState};
 
@@ -48,6 +48,29 @@ pub fn side_scopes(provider: &Provider, direction: Direction, protocol: Protocol
     needed_scopes(provider.template, provider.cloud, direction, protocol)
 }
 
+/// Scopes of another resource than the token's own that the mailboxes using it need: a sign-in asks for them too.
+pub fn other_needed(token: &Token, provider: &Provider, mailboxes: &[Mailbox]) -> Vec<String> {
+    let kind = provider.template;
+    let own = scopes::resource_of(kind, &token.scopes);
+    let all = required_scopes(token, provider, mailboxes);
+    // Scopes with an address come first on the wire, and the first decides whom the token is for: a bare one of our own would lose.
+    let leads = token.scopes.iter().any(|scope| scope.contains("://"));
+    let foreign = |scope: &String| {
+        let resource = scopes::resource_of(kind, std::slice::from_ref(scope));
+        leads && own.is_some() && resource.is_some() && resource != own
+    };
+    all.into_iter().filter(foreign).collect()
+}
+
+/// The scopes to ask for when an access token for another resource is got: what all mailboxes with this token need of it, and this side.
+pub(super) fn other_scopes(token: &Token, provider: &Provider, mailboxes: &[Mailbox], resource: Resource, side: &[String]) -> Vec<String> {
+    let kind = provider.template;
+    let mut wanted = other_needed(token, provider, mailboxes);
+    wanted.retain(|scope| scopes::resource_of(kind, std::slice::from_ref(scope)) == Some(resource));
+    wanted.extend(scopes::missing_scopes(kind, side, &wanted));
+    wanted
+}
+
 /// Scopes the token asks for and was not granted.
 pub fn missing_scopes(token: &Token, provider: &Provider, grant: &Grant) -> Vec<String> {
     not_granted(provider, &token.scopes, grant)
@@ -59,8 +82,18 @@ pub fn not_granted(provider: &Provider, required: &[String], grant: &Grant) -> V
     if grant.granted_scopes.is_empty() {
         return Vec::new();
     }
-    scopes::missing_scopes(provider.template, required, &grant.granted_scopes)
+    let kind = provider.template;
+    let own = scopes::resource_of(kind, &grant.granted_scopes);
+    let mut granted = grant.granted_scopes.clone();
+    granted.extend(grant.others.iter().flat_map(|other| other.scopes.iter().cloned()));
+    // Of another resource nothing is known until its first token is there.
+    let known = |scope: &String| {
+        let resource = scopes::resource_of(kind, std::slice::from_ref(scope));
+        resource.is_none() || own.is_none() || resource == own || grant.others.iter().any(|other| Some(other.resource) == resource)
+    };
+    scopes::missing_scopes(kind, required, &granted)
         .into_iter()
+        .filter(known)
         .filter(|scope| scope != "offline_access" || grant.rt_current.is_none())
         .collect()
 }

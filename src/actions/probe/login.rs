@@ -1,7 +1,7 @@
 //! What a side signs in with, and where that may be sent.
 
 use super::{Order, ProbeError};
-use crate::actions::access_token::{How, access_token, not_granted, side_scopes};
+use crate::actions::access_token::{How, access_token, access_token_for, not_granted, side_scopes};
 use crate::actions::mailboxes::password_place;
 use crate::app::App;
 use crate::diagnosis::own;
@@ -117,7 +117,16 @@ pub(super) async fn token(
     let Some(token) = app.store.token_by_id(token_id).await.map_err(unavailable)? else {
         return Err(failure(own::NOT_AUTHORIZED, "the token was deleted"));
     };
-    let access = match access_token(app, &token, None).await {
+    let provider = app.store.provider_by_id(&token.provider_id).await.map_err(unavailable)?;
+    let needed = provider
+        .as_ref()
+        .map(|provider| side_scopes(provider, direction, side.server.protocol()))
+        .unwrap_or_default();
+    let access = match &provider {
+        Some(provider) => access_token_for(app, &token, provider, &needed).await,
+        None => access_token(app, &token, None).await,
+    };
+    let access = match access {
         Ok(access) => access,
         Err(error) => {
             let detail = format!("no access token can be had: {error}");
@@ -129,13 +138,8 @@ pub(super) async fn token(
             });
         }
     };
-    let provider = app.store.provider_by_id(&token.provider_id).await.map_err(unavailable)?;
     let grant = app.store.grant(token_id).await.map_err(unavailable)?;
-    let needed = provider
-        .as_ref()
-        .map(|provider| side_scopes(provider, direction, side.server.protocol()))
-        .unwrap_or_default();
-    let granted = grant.as_ref().map(|grant| grant.granted_scopes.clone()).unwrap_or_default();
+    let granted = access.scopes.clone();
     let missing = match (&provider, &grant) {
         (Some(provider), Some(grant)) => not_granted(provider, &needed, grant),
         _ => Vec::new(),

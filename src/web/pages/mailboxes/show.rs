@@ -2,13 +2,12 @@
 
 use super::find;
 use super::list::{state_kind, state_words};
-use crate::actions::access_token::side_scopes;
+use crate::actions::access_token::{not_granted, side_scopes};
 use crate::actions::mailboxes::describe;
 use crate::app::App;
 use crate::diagnosis::by_id;
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
-use crate::model::scopes::missing_scopes;
 use crate::model::token::GrantState;
 use crate::store::reports::{Run, RunFilter};
 use crate::web::WebState;
@@ -205,7 +204,7 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
         let missing = match (&provider, &grant) {
             (Some(provider), Some(grant)) if !grant.granted_scopes.is_empty() => {
                 let needed = side_scopes(provider, direction, side.server.protocol());
-                missing_scopes(provider.template, &needed, &grant.granted_scopes).join(" ")
+                not_granted(provider, &needed, grant).join(" ")
             }
             _ => String::new(),
         };

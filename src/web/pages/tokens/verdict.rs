@@ -401,6 +401,7 @@ mod tests {
             rt_previous: None,
             rt_rotated_at: None,
             access_token: Some((Sealed("v1.k.x".into()), 1)),
+            others: Vec::new(),
             token_type: "Bearer".into(),
             issued_at: Some(NOW),
             expires_at: Some(NOW.plus(3600)),
