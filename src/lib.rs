@@ -64,6 +64,7 @@ pub mod model;
 pub mod oauth;
 pub mod probe;
 pub mod random;
+pub mod sandbox;
 pub mod secret;
 pub mod store;
 pub mod telemetry;
