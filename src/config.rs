@@ -56,6 +56,8 @@ pub struct Config {
     pub insecure_http: bool,
     /// Log format.
     pub log_format: LogFormat,
+    /// This is `mailgrant demo`: nothing outside this machine is contacted, and every page says so. Not a setting.
+    pub demo: bool,
 }
 
 /// A setting that cannot be used: says which, and what to do.
@@ -226,6 +228,7 @@ impl Config {
             trusted_proxies,
             insecure_http,
             log_format,
+            demo: false,
         })
     }
 

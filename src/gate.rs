@@ -95,6 +95,12 @@ pub enum GateError {
         /// What would have to be added to `allow_networks`; none where nothing helps.
         add: Option<String>,
     },
+    /// The demo contacts nothing outside this machine.
+    #[error("{host} is not on this machine, and the demo contacts nothing else")]
+    Outside {
+        /// What was asked for.
+        host: String,
+    },
     /// The port is none of mail or https.
     #[error("port {port} is not allowed; if it is right, add {port} to the setting allow_ports (MAILGRANT_ALLOW_PORTS)")]
     PortForbidden {
@@ -138,6 +144,8 @@ pub struct Gate(Arc<Rules>);
 struct Rules {
     networks: Vec<AllowNetwork>,
     ports: Vec<u16>,
+    /// Nothing but loopback, and no name is looked up.
+    this_machine_only: bool,
     lookups: Arc<Semaphore>,
 }
 
@@ -156,6 +164,17 @@ impl Gate {
         Self(Arc::new(Rules {
             networks,
             ports,
+            this_machine_only: false,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
+        }))
+    }
+
+    /// A gate that leads to this machine only, by its addresses or as `localhost`: the demo's. Name servers are not asked either.
+    pub fn this_machine() -> Self {
+        Self(Arc::new(Rules {
+            networks: vec![AllowNetwork::Loopback],
+            ports: Vec::new(),
+            this_machine_only: true,
             lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
         }))
     }
@@ -165,6 +184,8 @@ impl Gate {
         let host = bare(host);
         let ips = match host.parse::<IpAddr>() {
             Ok(ip) => vec![ip],
+            Err(_) if self.0.this_machine_only && host.eq_ignore_ascii_case("localhost") => vec![Ipv4Addr::LOCALHOST.into()],
+            Err(_) if self.0.this_machine_only => return Err(GateError::Outside { host: host.to_owned() }),
             Err(_) => tokio::time::timeout(LOOKUP_TIME, self.look_up(host))
                 .await
                 .unwrap_or_else(|_| Err(GateError::Timeout { host: host.to_owned() }))?,
@@ -188,6 +209,9 @@ impl Gate {
             let (class, inner) = classify(*address);
             let named = class != Class::Never && self.names(host, class, *address, inner);
             all_named &= named;
+            if self.0.this_machine_only && class != Class::Loopback {
+                return Err(GateError::Outside { host: host.to_owned() });
+            }
             if class != Class::Public && !named {
                 return Err(GateError::Forbidden {
                     host: host.to_owned(),

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod authorize;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod links;
 pub mod mailboxes;

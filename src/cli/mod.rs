@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod mailbox;
 mod passing;
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Run the console until it is told to stop
     Serve,
+    /// Try everything out against the built-in sandbox; nothing outside is contacted and nothing is kept
+    Demo,
     /// Accounts of the console
     #[command(subcommand)]
     User(user::Command),
@@ -82,6 +85,9 @@ pub async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Outcome {
+    if matches!(cli.command, Command::Demo) {
+        return demo::run(&cli.flags).await;
+    }
     let mut config = settings(&cli.flags)?;
     let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
     crate::telemetry::start(config.log_format, default);
@@ -101,6 +107,8 @@ async fn run(cli: Cli) -> Outcome {
     let app = open(config).await?;
     let outcome = match cli.command {
         Command::Serve => return serve::run(&app).await,
+        // Ran above: it has settings of its own.
+        Command::Demo => Ok(Answer::Yes),
         Command::User(command) => user::run(&app, command).await,
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,

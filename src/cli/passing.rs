@@ -16,12 +16,17 @@ impl Passing {
         if config.database_url.is_some() || config.data_dir.exists() {
             return Ok(None);
         }
+        Self::new("check").map(Some)
+    }
+
+    /// One in the folder for temporary files, for nobody else.
+    pub fn new(what: &str) -> Result<Self, Failure> {
         let random: &dyn Random = &SystemRandom;
-        let path = std::env::temp_dir().join(format!("mailgrant-check-{}", random.id()));
+        let path = std::env::temp_dir().join(format!("mailgrant-{what}-{}", random.id()));
         let shown = path.display();
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| Failure::no(format!("{shown} can't be made: {error}")))?;
-        Ok(Some(Self(path)))
+        Ok(Self(path))
     }
 
     /// Where it is.

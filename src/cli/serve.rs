@@ -35,7 +35,11 @@ pub async fn run(app: &App) -> Outcome {
     probe::recover(app).await?;
     let web = WebState::new(app.clone()).await?;
     announce(app, &web).await?;
+    until_stopped(app, listener, web).await
+}
 
+/// Serves what is prepared until SIGTERM or SIGINT, and lets work under way finish.
+pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState) -> Outcome {
     let limits = Limits {
         proxies: app.config.trusted_proxies.clone(),
         ..Limits::default()

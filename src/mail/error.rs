@@ -138,7 +138,7 @@ impl MailError {
     /// Our own name for it, where we know more than the server's text says.
     pub fn own_id(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Destination(GateError::Forbidden { .. }) => "console-destination-refused",
+            Self::Destination(GateError::Forbidden { .. } | GateError::Outside { .. }) => "console-destination-refused",
             Self::Destination(GateError::PortForbidden { .. }) => "console-port-refused",
             Self::PlainRefused { .. } => "console-plain-refused",
             Self::Unsendable { .. } => "console-unsendable",

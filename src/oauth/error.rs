@@ -208,7 +208,7 @@ impl OAuthError {
                     reason: error.to_string(),
                 })
             }
-            GateError::Forbidden { .. } | GateError::PortForbidden { .. } => Self::Destination(error),
+            GateError::Forbidden { .. } | GateError::Outside { .. } | GateError::PortForbidden { .. } => Self::Destination(error),
         }
     }
 

@@ -75,6 +75,16 @@ impl Store {
 }
 
 impl Tx {
+    /// Makes every token be renewed when it is next asked for, without waiting for anything; renewals under way are left alone.
+    pub async fn renew_at_next_use(&mut self, now: Timestamp) -> StoreResult<()> {
+        sqlx::query("UPDATE grants SET expires_at = $1, retry_at = NULL WHERE lease_owner IS NULL")
+            .bind(now.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// A grant as it stands within the transaction.
     pub async fn grant(&mut self, token: &TokenId) -> StoreResult<Option<Grant>> {
         let row = sqlx::query(select_grant!("WHERE token_id = $1"))

@@ -41,6 +41,7 @@ pub mod time;
 
 use crate::app::App;
 use crate::auth::password::Passwords;
+use crate::sandbox::Sandbox;
 use crate::store::StoreResult;
 use crate::store::sessions::Sessions;
 use aws_lc_rs::hmac;
@@ -70,6 +71,8 @@ pub struct WebState {
     pub cookies: CookieNames,
     /// The server's time zone, for people who chose none.
     pub zone: Zone,
+    /// The sandbox of the demo.
+    pub sandbox: Option<Sandbox>,
     pub(crate) csrf_key: hmac::Key,
     pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
     pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
@@ -90,6 +93,7 @@ impl WebState {
             passwords: Passwords::new(Arc::clone(&app.random)),
             cookies: CookieNames::new(base_url.scheme() == "https"),
             zone: Zone::system(),
+            sandbox: None,
             csrf_key: app.vault.derived("csrf"),
             lists: Arc::default(),
             kept: Arc::default(),
@@ -155,7 +159,11 @@ pub fn all() -> Routes {
 
 /// The console as a service.
 pub fn router(web: WebState) -> Router {
-    router_of(all(), web)
+    let routes = match web.sandbox {
+        Some(_) => all().merge(pages::demo::routes()),
+        None => all(),
+    };
+    router_of(routes, web)
 }
 
 /// The same layers around other routes: tests add one that panics.

@@ -55,6 +55,8 @@ words!(
         Providers = "providers",
         /// `/tokens`
         Tokens = "tokens",
+        /// `/demo`, there only in the demo.
+        Demo = "demo",
         /// None of them: the own account.
         Me = "me",
     }
@@ -180,6 +182,8 @@ pub struct Layout {
     pub session_left: i64,
     /// The console's own address, where the browser used another.
     pub elsewhere: Option<String>,
+    /// This is the demo, and every page says so.
+    pub demo: bool,
     permissions: Vec<Permission>,
     visit: Option<VisitKept>,
 }
@@ -212,6 +216,7 @@ impl Layout {
             now: visit.web.app.clock.now(),
             session_left: 0,
             elsewhere,
+            demo: visit.web.app.config.demo,
             permissions: Vec::new(),
             visit: Some(VisitKept(visit.clone())),
         }
