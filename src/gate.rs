@@ -591,4 +591,22 @@ mod tests {
         ));
         assert!(!is_temporary("failed to lookup address information: Name or service not known"));
     }
+
+    #[tokio::test]
+    async fn the_demo_leads_to_this_machine_only_and_asks_nobody_for_names() {
+        let gate = Gate::this_machine();
+        for host in ["127.0.0.1", "::1", "[::1]", "localhost"] {
+            assert!(gate.resolve(host, 4711).await.is_ok(), "{host}");
+        }
+        for host in [
+            "8.8.8.8",
+            "10.0.0.1",
+            "169.254.169.254",
+            "login.microsoftonline.com",
+            "no-such-name.invalid",
+        ] {
+            let outside = GateError::Outside { host: host.to_owned() };
+            assert_eq!(gate.resolve(host, 443).await, Err(outside), "{host}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod cli;
 mod oauth;
 mod probe;
 mod real;
+mod sandbox;
 mod store;
 mod support;
 mod web;

@@ -174,7 +174,7 @@ impl Sample<'_> {
 }
 
 /// Three providers, tokens that work and one that waits for its sign-in, and their mailboxes, as a configuration file.
-fn samples(sandbox: &Sandbox) -> String {
+pub fn samples(sandbox: &Sandbox) -> String {
     let url = sandbox.url();
     let quoted = |scopes: &[&str]| format!("{scopes:?}");
     let (microsoft, google, open) = (quoted(&MICROSOFT), quoted(&GOOGLE), quoted(&OPEN));
