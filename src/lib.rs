@@ -31,6 +31,8 @@
 //!   configuration file, first-run setup, settings, the doctor.
 //! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
 //!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
+//! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or
+//!   [`mail`], so that the two sides can't share a mistake.
 //! - [`cli`]: the command tree; [`cli::serve`] runs the console.
 //!
 //! # How a test run flows

@@ -60,7 +60,7 @@ export class Visit {
   }
 
   #watch() {
-    const own = [this.console.origin, rig.issuer];
+    const own = () => [this.console.origin, rig.issuer, ...(this.console.neighbours ?? [])];
     const fault = (text) => this.faults.push(text);
     this.context.on('weberror', (error) => fault(`error in a script: ${error.error().stack}`));
     this.context.on('console', (message) => {
@@ -70,7 +70,7 @@ export class Visit {
     });
     this.context.on('request', (request) => {
       const { origin } = new URL(request.url());
-      if (!own.includes(origin)) fault(`request to ${request.url()}`);
+      if (!own().includes(origin)) fault(`request to ${request.url()}`);
     });
     this.context.on('requestfailed', (request) => {
       const { errorText } = request.failure();
