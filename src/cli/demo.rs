@@ -3,6 +3,7 @@
 
 use super::answer::{Failure, Outcome, print};
 use super::passing::Passing;
+use super::stop::StopSignals;
 use super::{open, serve};
 use crate::actions::config::{Sources, apply, parse};
 use crate::actions::users::{self, NewUser};
@@ -73,11 +74,12 @@ pub async fn run(flags: &Flags) -> Outcome {
     let password = furnish(&app, &sandbox, &address).await?;
     let mut web = WebState::new(app.clone()).await?;
     web.sandbox = Some(sandbox.clone());
+    let stop = StopSignals::catch()?;
     print(format!(
         "Mailgrant demo: everything runs on this machine and is gone when it ends. Stop it with Ctrl+C.\n\n  \
          Address   {address}\n  Email     {ADMIN}\n  Password  {password}\n\nOpen a mailbox there and test it; under Demo, choose what goes wrong."
     ))?;
-    let outcome = serve::until_stopped(&app, listener, web).await;
+    let outcome = serve::until_stopped(&app, listener, web, stop).await;
     sandbox.stop().await;
     outcome
 }

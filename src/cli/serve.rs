@@ -30,16 +30,16 @@ pub async fn run(app: &App) -> Outcome {
         Failure::no(format!("can't listen on {listen}: {error}")).help("stop what uses the port, or choose another with --listen")
     })?;
     // From here on a stop waits for renewals under way, those of the start included.
-    let mut stop = StopSignals::catch()?;
+    let stop = StopSignals::catch()?;
     settle(app).await;
     probe::recover(app).await?;
     let web = WebState::new(app.clone()).await?;
     announce(app, &web).await?;
-    until_stopped(app, listener, web).await
+    until_stopped(app, listener, web, stop).await
 }
 
 /// Serves what is prepared until SIGTERM or SIGINT, and lets work under way finish.
-pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState) -> Outcome {
+pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState, mut stop: StopSignals) -> Outcome {
     let limits = Limits {
         proxies: app.config.trusted_proxies.clone(),
         ..Limits::default()

@@ -36,7 +36,8 @@ impl Drop for Demo {
 #[tokio::test]
 async fn it_prints_where_to_sign_in_is_marked_and_leaves_nothing_behind() {
     let mut machine = Machine::new();
-    machine.set("TMPDIR", machine.home());
+    let home = machine.home().to_owned();
+    machine.set("TMPDIR", home);
     let entries = |machine: &Machine| std::fs::read_dir(machine.home()).unwrap().count();
     let mut demo = Demo::start(&machine);
     assert_eq!(demo.password.len(), 19, "random, for this demo only");

@@ -355,7 +355,6 @@ async fn a_wrong_account_a_missing_refresh_token_and_admins_who_have_to_agree() 
 async fn an_admin_agrees_for_everybody_and_a_refusal_carries_the_flag_all_the_same() {
     let play = Play::start().await;
     let mut person = Person::new(&play, House::Microsoft);
-    let url = format!("{}/{TENANT}/v2.0/adminconsent", play.sandbox.url());
     let scope = format!("{IMAP} {SMTP}");
     let query = [
         ("client_id", MICROSOFT_APP.0),
@@ -363,7 +362,6 @@ async fn an_admin_agrees_for_everybody_and_a_refusal_carries_the_flag_all_the_sa
         ("state", "s"),
         ("scope", &scope),
     ];
-    let url = Url::parse_with_params(&url, query).unwrap();
     let decide = |account: &'static str, decision: &'static str| {
         let mut form = query.to_vec();
         form.extend([("account", account), ("decision", decision)]);
