@@ -2,10 +2,10 @@
 
 use super::ActionError;
 use crate::app::App;
-use crate::model::provider::Provider;
+use crate::model::provider::{ClientAuth, Provider};
 use crate::model::token::Grant;
 use crate::model::{ProviderId, TokenId};
-use crate::oauth::Client;
+use crate::oauth::{Client, Credential};
 use crate::secret::ClientSecret;
 use crate::vault::{Place, VaultError};
 
@@ -75,9 +75,14 @@ pub fn open_client_secret(app: &App, provider: &Provider) -> Result<Option<Clien
     Ok(Some(ClientSecret::new(text.as_str())))
 }
 
-/// The provider's app, able to prove itself.
+/// The provider's app, able to prove itself with whatever is stored for that, opened for the destination the provider has now.
 pub fn client<'a>(app: &App, provider: &'a Provider) -> Result<Client<'a>, ActionError> {
-    Ok(Client::new(provider, open_client_secret(app, provider)?))
+    let credential = match provider.client_auth {
+        ClientAuth::None => Credential::Public,
+        auth @ (ClientAuth::SecretPost | ClientAuth::SecretBasic) => Credential::secret(auth, open_client_secret(app, provider)?),
+        ClientAuth::Certificate => Credential::Missing,
+    };
+    Ok(Client::with(provider, credential))
 }
 
 /// Whether a grant was stored for where the provider is now; if not, it can't be opened and a new sign-in is needed (SEC-8).

@@ -15,7 +15,7 @@ use crate::model::mailbox::Pause;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::token::{Grant, GrantState, Token, TokenEvent, TokenEventKind};
-use crate::oauth::{Client, Revocation, revoke};
+use crate::oauth::{Revocation, revoke};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::{StoreError, Tx};
 
@@ -297,10 +297,9 @@ async fn tell(app: &App, provider: &Provider, grant: &Grant) -> Told {
     if refresh.is_none() && access.is_none() {
         return Told::Nothing;
     }
-    let Ok(secret) = place::open_client_secret(app, provider) else {
+    let Ok(client) = place::client(app, provider) else {
         return Told::Nothing;
     };
-    let client = Client::new(provider, secret);
     match revoke::revoke(&app.http, &client, refresh.as_ref(), access.as_ref()).await {
         Ok(Revocation::Revoked) => Told::Revoked,
         Ok(Revocation::NotOffered) => Told::NotOffered,

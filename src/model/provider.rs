@@ -14,8 +14,20 @@ words!(
         SecretPost = "secret_post",
         /// Id and secret in an `Authorization: Basic` header, both form-encoded first.
         SecretBasic = "secret_basic",
+        /// An assertion signed with the key of a certificate (`private_key_jwt`, RFC 7523).
+        Certificate = "certificate",
         /// A public client: the id alone, with PKCE.
         None = "none",
+    }
+);
+
+words!(
+    /// How the assertion of a certificate is signed (RFC 7518, 3.3 and 3.5).
+    AssertionAlg {
+        /// RSASSA-PSS, the certificate named by its SHA-256 thumbprint (`x5t#S256`): what Microsoft documents today.
+        Ps256 = "PS256",
+        /// RSASSA-PKCS1-v1_5, the certificate named by its SHA-1 thumbprint (`x5t`): for servers that don't know the other.
+        Rs256 = "RS256",
     }
 );
 

@@ -1,40 +1,34 @@
-//! How the client proves itself (RFC 6749, 2.3; RFC 7617 for the header): secret in the body, secret in the header, or not at all.
+//! How the client proves itself (RFC 6749, 2.3; RFC 7617 for the header; RFC 7523, 2.2 for the assertion): secret in the body, secret in
+//! the header, an assertion in the body, or not at all.
 
-use super::Client;
 use super::error::{Incomplete, OAuthError};
-use crate::model::provider::ClientAuth;
+use super::{Client, Credential, assertion};
 use crate::secret::ClientSecret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-/// Adds the proof to the form, or returns the header that is it. A public client sends its id alone, whatever is stored.
+/// Adds the proof to the form, or returns the header that is it.
 pub(super) fn prove(client: &Client<'_>, form: &mut Vec<(&'static str, String)>) -> Result<Option<HeaderValue>, OAuthError> {
     let id = client.provider.client_id.as_str();
     if id.is_empty() {
         return Err(OAuthError::Incomplete(Incomplete::ClientId));
     }
-    match client.provider.client_auth {
-        ClientAuth::None => {
-            form.push(("client_id", id.to_owned()));
-            Ok(None)
-        }
-        ClientAuth::SecretPost => {
-            let secret = secret(client)?;
-            form.push(("client_id", id.to_owned()));
-            form.push(("client_secret", secret.expose_secret().to_owned()));
-            Ok(None)
-        }
-        ClientAuth::SecretBasic => basic(id, secret(client)?).map(Some),
+    if !matches!(client.credential, Credential::SecretBasic(_)) {
+        form.push(("client_id", id.to_owned()));
     }
-}
-
-fn secret<'c>(client: &'c Client<'_>) -> Result<&'c ClientSecret, OAuthError> {
-    client
-        .secret
-        .as_ref()
-        .filter(|s| !s.expose_secret().is_empty())
-        .ok_or(OAuthError::Incomplete(Incomplete::Secret))
+    match &client.credential {
+        Credential::Public => {}
+        Credential::SecretPost(secret) => form.push(("client_secret", secret.expose_secret().to_owned())),
+        Credential::SecretBasic(secret) => return basic(id, secret).map(Some),
+        // The token address is who it is for, also where another address is asked: it names the server (RFC 7523, 3).
+        Credential::Certificate(signer) => {
+            form.push(("client_assertion_type", assertion::TYPE.to_owned()));
+            form.push(("client_assertion", signer.sign(id, client.token_url()?)?));
+        }
+        Credential::Missing => return Err(OAuthError::Incomplete(Incomplete::Secret)),
+    }
+    Ok(None)
 }
 
 /// Id and secret are form-encoded before they are joined (RFC 6749, 2.3.1 and appendix B): both may hold a colon.

@@ -2,7 +2,6 @@
 //! those whose names are known.
 
 use super::Client;
-use super::client_auth::basic_text;
 use crate::mask::Masks;
 
 /// What stands where a secret stood.
@@ -25,14 +24,15 @@ const NAMES: &[&str] = &[
 pub(super) struct Mask(Masks);
 
 impl Mask {
-    /// Masks these, in whatever form they come back, and what the Basic header holds.
+    /// Masks these, in whatever form they come back, and what the client proves itself with.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>, client: &Client<'_>) -> Self {
+        let own = client.credential.texts(&client.provider.client_id);
         let mut masks = Masks::default();
         for secret in secrets.into_iter().filter(|s| s.len() >= 4) {
             masks.add(secret);
         }
-        if let Some(secret) = &client.secret {
-            masks.add(&basic_text(&client.provider.client_id, secret.expose_secret()));
+        for secret in own.iter().filter(|s| s.len() >= 4) {
+            masks.add(secret);
         }
         Self(masks)
     }

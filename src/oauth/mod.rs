@@ -4,10 +4,12 @@
 //! odd; [`error`] says what a failure means for the token that is stored. Nothing here stores anything: callers do, before they hand
 //! a token out.
 
+pub mod assertion;
 pub mod authorization;
 pub mod callback;
 pub mod claims;
 mod client_auth;
+pub mod credential;
 pub mod discovery;
 pub mod error;
 mod exchange;
@@ -18,9 +20,11 @@ pub mod refresh;
 pub mod response;
 pub mod revoke;
 
+pub use assertion::Signer;
 pub use authorization::{AuthorizationRequest, FlowSecrets, SignIn};
 pub use callback::{CallbackError, CallbackParams, Declined};
 pub use claims::Claims;
+pub use credential::Credential;
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
 pub use exchange::Exchange;
@@ -35,24 +39,29 @@ use crate::secret::ClientSecret;
 use error::Incomplete;
 use mask::Mask;
 
-/// Whom we speak as: an app registration with the secret its place in the vault was opened for.
+/// Whom we speak as: an app registration with what it proves itself with.
 #[derive(Debug, Clone)]
 pub struct Client<'a> {
     /// The app registration.
     pub provider: &'a Provider,
     /// Its addresses, template and overrides taken together.
     pub endpoints: Endpoints,
-    /// The client secret; none for public clients.
-    pub secret: Option<ClientSecret>,
+    /// What it proves itself with.
+    pub credential: Credential,
 }
 
 impl<'a> Client<'a> {
-    /// Speaks as this provider's app, at the addresses in use.
+    /// Speaks as this provider's app, at the addresses in use, with a secret that is sent as the provider's record says.
     pub fn new(provider: &'a Provider, secret: Option<ClientSecret>) -> Self {
+        Self::with(provider, Credential::secret(provider.client_auth, secret))
+    }
+
+    /// Speaks as this provider's app, at the addresses in use, and proves itself in this way.
+    pub fn with(provider: &'a Provider, credential: Credential) -> Self {
         Self {
             provider,
             endpoints: provider.endpoints(),
-            secret,
+            credential,
         }
     }
 
@@ -84,13 +93,7 @@ pub async fn token_request(
 ) -> Result<TokenResponse, OAuthError> {
     let url = client.token_url()?.to_owned();
     let proof = client_auth::prove(client, &mut form)?;
-    let mask = Mask::new(
-        secret
-            .iter()
-            .copied()
-            .chain(client.secret.as_ref().map(ClientSecret::expose_secret)),
-        client,
-    );
+    let mask = Mask::new(secret.iter().copied(), client);
     let exchange = http.post_form(&url, &form, proof).await?;
     response::read(&exchange, &mask)
 }

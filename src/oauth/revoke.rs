@@ -41,8 +41,7 @@ pub async fn revoke(
 async fn revoke_one(http: &Http, client: &Client<'_>, url: &str, token: &str, kind: &str) -> Result<(), OAuthError> {
     let mut form = vec![("token", token.to_owned()), ("token_type_hint", kind.to_owned())];
     let proof = client_auth::prove(client, &mut form)?;
-    let secret = client.secret.as_ref().map(crate::secret::ClientSecret::expose_secret);
-    let mask = Mask::new(std::iter::once(token).chain(secret), client);
+    let mask = Mask::new([token], client);
     let exchange = http.post_form(url, &form, proof).await?;
     match document(&exchange, &mask) {
         Ok(_) => Ok(()),

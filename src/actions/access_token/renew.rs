@@ -7,7 +7,7 @@ use crate::actions::place;
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::Sealed;
-use crate::model::provider::{ClientAuth, Provider};
+use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::token::{Grant, GrantState, Identity, Token};
 use crate::oauth::{Class, Client, Match, OAuthError, TokenResponse, identity, refresh};
@@ -115,19 +115,11 @@ fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) 
         return Err(Failure::here(Class::UserMustAct, own::NO_REFRESH_TOKEN));
     };
     let current = open(app, token, grant, current)?;
-    let public = provider.client_auth == ClientAuth::None;
-    let secret = if public {
-        None
-    } else {
-        place::open_client_secret(app, provider).map_err(|_| Failure::here(Class::AppBroken, own::DAMAGED))?
-    };
-    if secret.is_none() && !public {
+    let client = place::client(app, provider).map_err(|_| Failure::here(Class::AppBroken, own::DAMAGED))?;
+    if client.credential.is_missing() {
         return Err(Failure::here(Class::AppBroken, own::SECRET_MISSING));
     }
-    Ok(Prepared {
-        client: Client::new(provider, secret),
-        current,
-    })
+    Ok(Prepared { client, current })
 }
 
 fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i64)) -> Result<RefreshToken, Failure> {

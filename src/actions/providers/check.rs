@@ -200,13 +200,9 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         "client_id",
         lint::client_id(shape, &client_id).or_else(|| too_long("Client ID", &client_id)),
     );
-    let client_auth = word(
-        &mut problems,
-        "client_auth",
-        &input.client_auth,
-        template.client_auth,
-        ClientAuth::parse,
-    );
+    let client_auth = word(&mut problems, "client_auth", &input.client_auth, template.client_auth, |text| {
+        ClientAuth::parse(text).filter(|auth| *auth != ClientAuth::Certificate)
+    });
     let overrides = differing(given, &defaults, &home);
     let destination_changes = current.is_some_and(|current| moves(input, current));
     let secret = check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes);

@@ -12,7 +12,7 @@ use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Outcome};
 use crate::model::template::{self, TemplateKind};
 use crate::oauth::{Client, DiscoveryError, OAuthError, authorization, discovery, token_request};
-use crate::secret::{ClientSecret, Nonce};
+use crate::secret::Nonce;
 use crate::store::StoreResult;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ pub async fn last(app: &App, provider: &ProviderId) -> Result<Option<Check>, Act
 
 /// Checks a provider with the secret that is stored, and keeps what came of it.
 pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Check, ActionError> {
-    let secret = place::open_client_secret(app, provider)?;
+    let client = place::client(app, provider)?;
     let mut steps = vec![server(app, provider).await];
     if steps[0].outcome == Outcome::Failed {
         steps.push(CheckStep {
@@ -94,7 +94,7 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
             said: String::new(),
         });
     } else {
-        steps.push(secret_step(provider, try_secret(app, provider, secret).await));
+        steps.push(secret_step(provider, try_client(app, &client).await));
     }
     let check = Check {
         at: app.clock.now(),
@@ -199,17 +199,17 @@ fn secret_step(provider: &Provider, trial: Trial) -> CheckStep {
     }
 }
 
-/// Tries a secret: the token endpoint is asked to take a made-up code, and what it complains about tells. Microsoft looks at the code
+/// Tries what an app proves itself with: the token endpoint is asked to take a made-up code, and what it complains about tells. Microsoft looks at the code
 /// first, so there the app's own token is asked for too; it is thrown away.
-pub async fn try_secret(app: &App, provider: &Provider, secret: Option<ClientSecret>) -> Trial {
-    let client = Client::new(provider, secret);
+pub async fn try_client(app: &App, client: &Client<'_>) -> Trial {
+    let provider = client.provider;
     let code = Nonce::new(app.random.base64url(32));
     let verifier = Nonce::new(app.random.base64url(32));
     let redirect = match redirect_uri(app, provider).await {
         Ok(redirect) => redirect,
         Err(error) => return Trial::Unclear(error.to_string()),
     };
-    let made_up = authorization::exchange(&app.http, &client, &code, Some(&verifier), &redirect).await;
+    let made_up = authorization::exchange(&app.http, client, &code, Some(&verifier), &redirect).await;
     let trial = judge(made_up.err());
     let microsoft = provider.template == TemplateKind::Microsoft && provider.client_auth != ClientAuth::None;
     let named_tenant = provider
@@ -222,7 +222,7 @@ pub async fn try_secret(app: &App, provider: &Provider, secret: Option<ClientSec
             ("grant_type", "client_credentials".to_owned()),
             ("scope", format!("{graph}/.default")),
         ];
-        return match token_request(&app.http, &client, form, &[]).await {
+        return match token_request(&app.http, client, form, &[]).await {
             Ok(_) => Trial::Accepted("The app proved itself with its secret".to_owned()),
             Err(error) => match judge(Some(error)) {
                 Trial::Accepted(_) | Trial::Unclear(_) | Trial::Unreachable(..) => trial,

@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn every_choice_is_a_word_the_model_knows() {
         assert!(PROMPTS.iter().all(|(word, _)| Prompt::parse(word).is_some()) && PROMPTS.len() == Prompt::ALL.len());
-        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() == ClientAuth::ALL.len());
+        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() + 1 == ClientAuth::ALL.len());
         assert!(CLOUDS.iter().all(|(word, _)| Cloud::parse(word).is_some()) && CLOUDS.len() == Cloud::ALL.len());
         let screens = CONSENT_SCREENS.iter().filter_map(|(word, ..)| ConsentScreen::parse(word)).count();
         assert_eq!(screens, ConsentScreen::ALL.len());

@@ -5,6 +5,7 @@ use crate::actions::ActionError;
 use crate::actions::providers::{self, trial};
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::Diagnosis;
+use crate::oauth::Client;
 use crate::secret::ClientSecret;
 use crate::store::StoreError;
 use crate::web::WebState;
@@ -68,7 +69,7 @@ impl SecretPage {
 
 async fn with_secret(web: &WebState, name: &str) -> Result<Provider, PageError> {
     let provider = find(&web.app, name).await?;
-    if provider.client_auth == ClientAuth::None {
+    if !matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic) {
         return Err(PageError::Missing("This provider is a public client and has no secret.".to_owned()));
     }
     Ok(provider)
@@ -98,7 +99,7 @@ pub async fn update(
         Err(problems) => return SecretPage::new(&user, provider, &form, problems.into()).await.refused(),
     };
     let mut errors = FieldErrors::default();
-    let words = match trial::try_secret(&web.app, &provider, Some(secret.clone())).await {
+    let words = match trial::try_client(&web.app, &Client::new(&provider, Some(secret.clone()))).await {
         Trial::Accepted(_) => format!("Client secret of {} replaced. The provider accepts it.", provider.name),
         Trial::Refused(diagnosis, said) => {
             errors.add("client_secret", "Client secret was refused by the provider. The old one stays");
