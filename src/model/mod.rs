@@ -219,6 +219,15 @@ macro_rules! words {
 }
 pub(crate) use words;
 
+/// "a", "a or b", "a, b or c".
+pub(crate) fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ pub use purposes::{Purpose, lacks, needed_scopes, purposes, scopes_of, ticked};
 pub use servers::{MailServers, ZOHO_DATA_CENTRES, mail_servers};
 
 use super::provider::ClientAuth;
-use super::token::Prompt;
+use super::token::{GrantType, Prompt};
 use super::words;
 
 words!(
@@ -73,6 +73,8 @@ pub struct Template {
     pub prompt: Prompt,
     /// How the client proves itself.
     pub client_auth: ClientAuth,
+    /// How tokens can be got here, the usual one first.
+    pub grants: &'static [GrantType],
     /// Extra parameters of the authorization request.
     pub extra_authorize_params: &'static [(&'static str, &'static str)],
     /// What stands between scopes on the wire.
@@ -109,6 +111,19 @@ impl TemplateKind {
     pub const fn short_name(self) -> &'static str {
         self.template().short
     }
+
+    /// How tokens can be got here by this version, the usual one first.
+    pub fn grants(self) -> Vec<GrantType> {
+        self.template().grants.iter().copied().filter(|grant| grant.is_built()).collect()
+    }
+
+    /// The grant of this word, where tokens can be got that way here; else what to say.
+    pub fn grant(self, word: &str) -> Result<GrantType, String> {
+        let grants = self.grants();
+        let found = GrantType::parse(word).filter(|grant| grants.contains(grant));
+        let words: Vec<&str> = grants.iter().map(|grant| grant.as_str()).collect();
+        found.ok_or_else(|| format!("How to get it must be {}", super::one_of(&words)))
+    }
 }
 
 const UNKNOWN: RefreshProfile = RefreshProfile {
@@ -123,6 +138,12 @@ const MICROSOFT: Template = Template {
     // Whoever runs the console is often signed in to the browser as themselves.
     prompt: Prompt::SelectAccount,
     client_auth: ClientAuth::SecretPost,
+    grants: &[
+        GrantType::AuthorizationCode,
+        GrantType::ClientCredentials,
+        GrantType::Password,
+        GrantType::DeviceCode,
+    ],
     extra_authorize_params: &[],
     scope_separator: ' ',
     always: &["offline_access"],
@@ -142,6 +163,7 @@ const GOOGLE: Template = Template {
     // Google hands out a refresh token only together with a consent.
     prompt: Prompt::Consent,
     client_auth: ClientAuth::SecretPost,
+    grants: &[GrantType::AuthorizationCode, GrantType::JwtBearer],
     extra_authorize_params: &[("access_type", "offline")],
     scope_separator: ' ',
     always: &[],
@@ -160,6 +182,7 @@ const YAHOO: Template = Template {
     short: "Yahoo",
     prompt: Prompt::Unsent,
     client_auth: ClientAuth::SecretPost,
+    grants: &[GrantType::AuthorizationCode],
     extra_authorize_params: &[],
     scope_separator: ' ',
     always: &[],
@@ -174,6 +197,7 @@ const ZOHO: Template = Template {
     short: "Zoho",
     prompt: Prompt::Consent,
     client_auth: ClientAuth::SecretPost,
+    grants: &[GrantType::AuthorizationCode],
     extra_authorize_params: &[("access_type", "offline")],
     scope_separator: ',',
     always: &[],
@@ -188,6 +212,7 @@ const FASTMAIL: Template = Template {
     short: "Fastmail",
     prompt: Prompt::Unsent,
     client_auth: ClientAuth::None,
+    grants: &[GrantType::AuthorizationCode],
     extra_authorize_params: &[],
     scope_separator: ' ',
     always: &["offline_access"],
@@ -204,6 +229,12 @@ const CUSTOM: Template = Template {
     prompt: Prompt::Consent,
     // RFC 6749, 2.3.1: the one way every server has to support.
     client_auth: ClientAuth::SecretBasic,
+    grants: &[
+        GrantType::AuthorizationCode,
+        GrantType::ClientCredentials,
+        GrantType::Password,
+        GrantType::DeviceCode,
+    ],
     extra_authorize_params: &[],
     scope_separator: ' ',
     always: &["offline_access"],

@@ -6,12 +6,38 @@ use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 words!(
-    /// RFC 6749 grant types this version can use.
+    /// How a token is got (RFC 6749, 1.3).
     GrantType {
         /// Someone signs in at the provider's page.
         AuthorizationCode = "authorization_code",
+        /// The app itself, as itself (RFC 6749, 4.4).
+        ClientCredentials = "client_credentials",
+        /// With a user name and a password (RFC 6749, 4.3): the last resort.
+        Password = "password",
+        /// Someone signs in on another device (RFC 8628).
+        DeviceCode = "device_code",
+        /// A service account acts for an account (RFC 7523, 2.1).
+        JwtBearer = "jwt_bearer",
     }
 );
+
+impl GrantType {
+    /// Those this version can use; files and pages take no other.
+    pub const BUILT: &'static [Self] = &[Self::AuthorizationCode];
+
+    /// Whether this version can use it.
+    pub fn is_built(self) -> bool {
+        Self::BUILT.contains(&self)
+    }
+
+    /// Whether somebody has to sign in; the others are got without a person, at first use.
+    pub const fn needs_person(self) -> bool {
+        match self {
+            Self::AuthorizationCode | Self::DeviceCode => true,
+            Self::ClientCredentials | Self::Password | Self::JwtBearer => false,
+        }
+    }
+}
 
 words!(
     /// The `prompt` of the authorization request (OpenID Connect Core, 3.1.2.1).

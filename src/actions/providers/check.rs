@@ -222,7 +222,10 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
             screen
         }
     };
-    let grant = word(&mut problems, "grant", &input.grant, GrantType::AuthorizationCode, GrantType::parse);
+    let grant = match clean(&input.grant).as_str() {
+        "" => GrantType::AuthorizationCode,
+        word => problems.take("grant", kind.grant(word)).unwrap_or(GrantType::AuthorizationCode),
+    };
     let scopes = match input.scopes.as_deref() {
         None => Some(template::scopes_of(kind, cloud, &["imap", "smtp"])),
         Some(text) => check_scopes(&mut problems, kind, cloud, text),
@@ -341,8 +344,7 @@ fn word<T: Copy + std::fmt::Display>(
         text => parse(text).unwrap_or_else(|| {
             let label = match field {
                 "cloud" => "Cloud must be global, usgov, dod or china",
-                "client_auth" => "How the client proves itself must be secret_post, secret_basic or none",
-                _ => "Grant must be authorization_code",
+                _ => "How the client proves itself must be secret_post, secret_basic or none",
             };
             problems.add(field, label);
             default

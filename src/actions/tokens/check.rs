@@ -115,13 +115,7 @@ pub fn check_token(
     }
     let grant = match clean(&input.grant).as_str() {
         "" => Some(provider.grant),
-        text => {
-            let grant = GrantType::parse(text);
-            if grant.is_none() {
-                problems.add("grant", "How to get it must be authorization_code");
-            }
-            grant
-        }
+        word => problems.take("grant", provider.template.grant(word)),
     };
     let scopes = match input.scopes.as_deref() {
         None => Some(provider.scopes.clone()),
