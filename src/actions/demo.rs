@@ -15,6 +15,10 @@ pub async fn choose_faults(app: &App, actor: &Actor, faults: &Faults, chosen: &[
     if at_renewal(&before) || at_renewal(chosen) {
         tx.renew_at_next_use(now).await?;
     }
+    if before.contains(&Fault::MissingScope) && !chosen.contains(&Fault::MissingScope) {
+        // A permission that was not given is not asked for again; in the sandbox it is there again.
+        tx.forget_granted_scopes().await?;
+    }
     let entry = AuditEntry {
         action: "demo.faults",
         target: "demo".to_owned(),
@@ -24,5 +28,6 @@ pub async fn choose_faults(app: &App, actor: &Actor, faults: &Faults, chosen: &[
     tx.audit(now, actor, entry).await?;
     tx.commit().await?;
     faults.set(chosen);
+    app.flights.ask_again();
     Ok(())
 }

@@ -35,6 +35,11 @@ const MICROSOFT: [&str; 3] = [
 ];
 const GOOGLE: [&str; 1] = ["https://mail.google.com/"];
 const OPEN: [&str; 2] = ["offline_access", "mail"];
+const GRAPH: [&str; 3] = [
+    "offline_access",
+    "https://graph.microsoft.com/Mail.ReadWrite",
+    "https://graph.microsoft.com/Mail.Send",
+];
 
 /// Runs it until a signal.
 pub async fn run(flags: &Flags) -> Outcome {
@@ -137,8 +142,20 @@ struct Sample<'a> {
     signed_in: Option<&'a str>,
     scopes: &'a [&'a str],
     ports: MailPorts,
-    /// Encrypted from the first octet, or by STARTTLS.
-    implicit: bool,
+    way: Way,
+}
+
+/// How a sample's mail is read and sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// IMAP and SMTP, encrypted by STARTTLS.
+    Starttls,
+    /// IMAP and SMTP, encrypted from the first octet.
+    Tls,
+    /// POP and SMTP.
+    Pop,
+    /// Microsoft Graph.
+    Graph,
 }
 
 impl Sample<'_> {
@@ -159,18 +176,27 @@ impl Sample<'_> {
     }
 
     fn mailbox(&self, token: &str) -> String {
-        let (imap, smtp, security) = match self.implicit {
-            true => (self.ports.imaps, self.ports.submissions, "tls"),
-            false => (self.ports.imap, self.ports.submission, "starttls"),
+        let ports = &self.ports;
+        let (protocol, read, send, security) = match self.way {
+            Way::Starttls => ("imap", ports.imap, ports.submission, "starttls"),
+            Way::Tls => ("imap", ports.imaps, ports.submissions, "tls"),
+            Way::Pop => ("pop3", ports.pop3s, ports.submissions, "tls"),
+            Way::Graph => ("graph", 0, 0, "tls"),
         };
+        let server = |port: u16| match self.way {
+            Way::Graph => String::new(),
+            _ => format!("host = \"{HOST}\"\nport = {port}\nsecurity = \"{security}\"\nauth = \"oauth2\"\n"),
+        };
+        let sending = if self.way == Way::Graph { "graph" } else { "smtp" };
         let (name, address) = (self.name, self.address);
         format!(
             "[[mailbox]]\nname = \"{name}\"\naddress = \"{address}\"\ndisplay_name = \"{}\"\ntags = [\"{}\"]\n\
-             [mailbox.incoming]\nprotocol = \"imap\"\nhost = \"{HOST}\"\nport = {imap}\nsecurity = \"{security}\"\nauth = \"oauth2\"\n\
-             token = \"{token}\"\n\
-             [mailbox.outgoing]\nprotocol = \"smtp\"\nhost = \"{HOST}\"\nport = {smtp}\nsecurity = \"{security}\"\nauth = \"oauth2\"\n\
-             token = \"{token}\"\nfrom = \"{address}\"\n",
-            self.display_name, self.provider
+             [mailbox.incoming]\nprotocol = \"{protocol}\"\n{}token = \"{token}\"\n\
+             [mailbox.outgoing]\nprotocol = \"{sending}\"\n{}token = \"{token}\"\nfrom = \"{address}\"\n",
+            self.display_name,
+            self.provider,
+            server(read),
+            server(send)
         )
     }
 }
@@ -202,7 +228,7 @@ pub fn samples(sandbox: &Sandbox) -> String {
             OPEN_APP.0, OPEN_APP.1
         ),
     ];
-    let sample = |name, address, display_name, signed_in, implicit| Sample {
+    let sample = |name, address, display_name, signed_in, way| Sample {
         name,
         address,
         display_name,
@@ -210,30 +236,45 @@ pub fn samples(sandbox: &Sandbox) -> String {
         signed_in,
         scopes: &MICROSOFT,
         ports: sandbox.ports(House::Microsoft),
-        implicit,
+        way,
     };
-    let support = sample("support", "support@contoso.test", "Contoso Support", Some(MICROSOFT_APP.0), false);
-    let info = sample("info", "info@contoso.test", "Contoso Info (shared)", None, true);
-    let sales = sample("sales", "sales@contoso.test", "Contoso Sales (sign in first)", None, true);
-    let help = Sample {
+    let (contoso, at_google) = (Some(MICROSOFT_APP.0), Some(GOOGLE_APP.0));
+    let support = sample("support", "support@contoso.test", "Contoso Support", contoso, Way::Starttls);
+    let info = sample("info", "info@contoso.test", "Contoso Info (shared)", None, Way::Tls);
+    let sales = sample("sales", "sales@contoso.test", "Contoso Sales (sign in first)", None, Way::Tls);
+    let orders = Sample {
+        scopes: &GRAPH,
+        ..sample("orders", "orders@contoso.test", "Contoso Orders (Graph)", contoso, Way::Graph)
+    };
+    let google = |sample| Sample {
         provider: "fabrikam",
         scopes: &GOOGLE,
         ports: sandbox.ports(House::Google),
-        ..sample("help", "help@fabrikam.test", "Fabrikam Help", Some(GOOGLE_APP.0), true)
+        ..sample
     };
+    let help = google(sample("help", "help@fabrikam.test", "Fabrikam Help", at_google, Way::Tls));
+    let billing = google(sample(
+        "billing",
+        "billing@fabrikam.test",
+        "Fabrikam Billing (POP)",
+        at_google,
+        Way::Pop,
+    ));
     let post = Sample {
         provider: "tailspin",
         scopes: &OPEN,
         ports: sandbox.ports(House::Open),
-        ..sample("post", "post@tailspin.test", "Tailspin Post", Some(OPEN_APP.0), false)
+        ..sample("post", "post@tailspin.test", "Tailspin Post", Some(OPEN_APP.0), Way::Starttls)
     };
-    let tokens = [&support, &sales, &help, &post].map(|sample| sample.token(sandbox));
+    let tokens = [&support, &sales, &orders, &help, &billing, &post].map(|sample| sample.token(sandbox));
     let mailboxes = [
         support.mailbox("support"),
         // A shared mailbox has no sign-in of its own: its delegate's token opens it.
         info.mailbox("support"),
         sales.mailbox("sales"),
+        orders.mailbox("orders"),
         help.mailbox("help"),
+        billing.mailbox("billing"),
         post.mailbox("post"),
     ];
     [providers.join("\n"), tokens.join("\n"), mailboxes.join("\n")].join("\n")

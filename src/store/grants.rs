@@ -77,8 +77,17 @@ impl Store {
 impl Tx {
     /// Makes every token be renewed when it is next asked for, without waiting for anything; renewals under way are left alone.
     pub async fn renew_at_next_use(&mut self, now: Timestamp) -> StoreResult<()> {
-        sqlx::query("UPDATE grants SET expires_at = $1, retry_at = NULL WHERE lease_owner IS NULL")
+        sqlx::query("UPDATE grants SET expires_at = $1, retry_at = NULL, others = '[]' WHERE lease_owner IS NULL")
             .bind(now.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Takes for unknown what was granted, so that the next renewals ask for everything that tokens want.
+    pub async fn forget_granted_scopes(&mut self) -> StoreResult<()> {
+        sqlx::query("UPDATE grants SET granted_scopes = '[]' WHERE lease_owner IS NULL")
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;

@@ -218,7 +218,8 @@ token = "support"
         mailboxes.contains("protocol = \"graph\"") && mailboxes.contains("folder = \"Tickets\""),
         "{mailboxes}"
     );
-    let (graph, pop) = mailboxes.split_once("name = \"pop\"").unwrap();
+    let (graph, rest) = mailboxes.split_once("name = \"pop\"").unwrap();
+    let (pop, _) = rest.split_once("[[mailbox]]").unwrap();
     assert!(!graph.contains("host =") && !graph.contains("port ="), "{graph}");
     for line in ["protocol = \"pop3\"", "port = 995", "security = \"tls\""] {
         assert!(pop.contains(line), "{pop}");

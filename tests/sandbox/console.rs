@@ -75,7 +75,7 @@ impl Demo {
 #[tokio::test]
 async fn every_sample_that_is_signed_in_passes_both_ways() {
     let demo = Demo::start().await;
-    for name in ["support", "info", "help", "post"] {
+    for name in ["support", "info", "orders", "help", "billing", "post"] {
         for direction in [Direction::Incoming, Direction::Outgoing] {
             assert_eq!(demo.fails_at(name, direction).await, "", "{name} {direction:?}");
         }
@@ -90,36 +90,45 @@ async fn every_sample_that_is_signed_in_passes_both_ways() {
 #[tokio::test]
 async fn each_fault_shows_at_its_step_and_is_over_when_turned_off() {
     let demo = Demo::start().await;
-    // Fault, then where each direction fails at Exchange, then at Gmail.
-    let expected: &[(Fault, [&str; 4])] = &[
-        (Fault::SecretExpired, ["token"; 4]),
-        (Fault::SecretWrong, ["token"; 4]),
-        (Fault::TokenHtml, ["token"; 4]),
-        (Fault::TokenUnavailable, ["token"; 4]),
-        (Fault::MissingScope, ["", "auth", "auth", "auth"]),
-        (Fault::HangsUp, ["greeting", "greeting", "tls", "tls"]),
-        (Fault::CertificateExpired, ["tls"; 4]),
-        (Fault::CertificateWrongName, ["tls"; 4]),
-        (Fault::CertificateUnknown, ["tls"; 4]),
-        (Fault::NoStarttls, ["starttls", "starttls", "", ""]),
-        (Fault::TokenRefused, ["auth"; 4]),
-        (Fault::MailboxDisabled, ["select", "arrived", "auth", "arrived"]),
-        (Fault::Throttled, ["select", "data", "auth", "data"]),
-        (Fault::SessionEnds, ["select", "arrived", "select", "arrived"]),
-        (Fault::ServerUnavailable, ["auth", "arrived", "auth", "arrived"]),
-        (Fault::SmtpAuthOff, ["", "auth", "", "auth"]),
-        (Fault::SmtpAuthOffMailbox, ["", "auth", "", "auth"]),
-        (Fault::SendAsDenied, ["", "data", "", "data"]),
-        (Fault::DailyLimit, ["", "rcpt_to", "", "rcpt_to"]),
-        (Fault::TooLarge, ["", "mail_from", "", "mail_from"]),
-        (Fault::DropsInData, ["", "data", "", "data"]),
-        (Fault::GraphPolicy, [""; 4]),
-    ];
     let sides = [
         ("support", Direction::Incoming),
         ("support", Direction::Outgoing),
         ("help", Direction::Incoming),
         ("help", Direction::Outgoing),
+        ("billing", Direction::Incoming),
+        ("orders", Direction::Incoming),
+        ("orders", Direction::Outgoing),
+    ];
+    // Where each of them fails: IMAP and SMTP as Exchange has them and as Gmail, Gmail's POP, and Graph.
+    let expected: &[(Fault, [&str; 7])] = &[
+        (Fault::SecretExpired, ["token"; 7]),
+        (Fault::SecretWrong, ["token"; 7]),
+        (Fault::TokenHtml, ["token"; 7]),
+        (Fault::TokenUnavailable, ["token"; 7]),
+        (Fault::MissingScope, ["", "auth", "auth", "auth", "auth", "", "send"]),
+        (Fault::HangsUp, ["greeting", "greeting", "tls", "tls", "tls", "tls", "tls"]),
+        (Fault::CertificateExpired, ["tls"; 7]),
+        (Fault::CertificateWrongName, ["tls"; 7]),
+        (Fault::CertificateUnknown, ["tls"; 7]),
+        (Fault::NoStarttls, ["starttls", "starttls", "", "", "", "", ""]),
+        (Fault::TokenRefused, ["auth", "auth", "auth", "auth", "auth", "inbox", "send"]),
+        (
+            Fault::MailboxDisabled,
+            ["select", "arrived", "auth", "arrived", "auth", "inbox", "send"],
+        ),
+        (Fault::Throttled, ["select", "data", "auth", "data", "unread", "inbox", "send"]),
+        (Fault::SessionEnds, ["select", "arrived", "select", "arrived", "unread", "", ""]),
+        (
+            Fault::ServerUnavailable,
+            ["auth", "arrived", "auth", "arrived", "", "inbox", "send"],
+        ),
+        (Fault::SmtpAuthOff, ["", "auth", "", "auth", "", "", ""]),
+        (Fault::SmtpAuthOffMailbox, ["", "auth", "", "auth", "", "", ""]),
+        (Fault::SendAsDenied, ["", "data", "", "data", "", "", "send"]),
+        (Fault::DailyLimit, ["", "rcpt_to", "", "rcpt_to", "", "", "send"]),
+        (Fault::TooLarge, ["", "mail_from", "", "mail_from", "", "", "send"]),
+        (Fault::DropsInData, ["", "data", "", "data", "", "", ""]),
+        (Fault::GraphPolicy, ["", "", "", "", "", "inbox", "send"]),
     ];
     let mut wrong = Vec::new();
     for (fault, steps) in expected {
@@ -131,9 +140,11 @@ async fn each_fault_shows_at_its_step_and_is_over_when_turned_off() {
             }
         }
         demo.choose(&[]).await;
-        let failed = demo.fails_at("support", Direction::Incoming).await;
-        if !failed.is_empty() {
-            wrong.push(format!("after {fault}: at {failed:?}"));
+        for name in ["support", "orders"] {
+            let failed = demo.fails_at(name, Direction::Incoming).await;
+            if !failed.is_empty() {
+                wrong.push(format!("after {fault}, {name}: at {failed:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

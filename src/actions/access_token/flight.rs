@@ -56,6 +56,11 @@ impl Flights {
         &self.0.holds
     }
 
+    /// Providers that did not answer may be asked again at once: it is known that something has changed there.
+    pub fn ask_again(&self) {
+        self.holds().lift_all();
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<TokenId, Flight>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -51,6 +51,11 @@ impl Holds {
         self.lock().remove(provider);
     }
 
+    /// All may be asked.
+    pub fn lift_all(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ProviderId, Hold>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

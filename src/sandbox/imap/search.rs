@@ -1,6 +1,6 @@
 //! SEARCH.
 
-use super::contains;
+use super::folders::contains;
 use crate::sandbox::mailboxes::Message;
 use imap_codec::imap_types::core::AString;
 use imap_codec::imap_types::datetime::NaiveDate;
