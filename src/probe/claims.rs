@@ -76,7 +76,7 @@ pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, n
             detail.push(permissions.join(" "));
             let fitting = fitting(direction, app_only, expected.is_shared());
             let has = |name: &&str| permissions.iter().any(|held| held.eq_ignore_ascii_case(name));
-            if !fitting.iter().any(|name| has(name)) {
+            if !fitting.iter().any(has) {
                 wrong.push(format!("{} is missing", fitting.join(" or ")));
             }
         }

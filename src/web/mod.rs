@@ -157,13 +157,17 @@ pub fn all() -> Routes {
         .merge(p::files::routes())
 }
 
-/// The console as a service.
-pub fn router(web: WebState) -> Router {
-    let routes = match web.sandbox {
+/// Every route of this console: the demo has one more.
+pub fn routes_of(web: &WebState) -> Routes {
+    match web.sandbox {
         Some(_) => all().merge(pages::demo::routes()),
         None => all(),
-    };
-    router_of(routes, web)
+    }
+}
+
+/// The console as a service.
+pub fn router(web: WebState) -> Router {
+    router_of(routes_of(&web), web)
 }
 
 /// The same layers around other routes: tests add one that panics.

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
+import { judge } from './judge.mjs';
 import { binary } from './rig.mjs';
 import { arrive, fill, press } from './steps.mjs';
 
@@ -113,6 +114,24 @@ test('something goes wrong where it was chosen, every page says Demo, and all go
     await page.getByText('Everything goes well again.').waitFor();
     assert.ok(await visitor.test('support', 'outgoing'), 'sending works again');
   });
+});
+
+test('the page of faults in every look, with and without script', async () => {
+  for (const script of [true, false]) {
+    await visit(browser, demo, { script }, async (browsing) => {
+      const { page } = browsing;
+      await person(page).signIn();
+      await page.goto(`${demo.origin}/demo`);
+      await judge(browsing);
+      await page.getByRole('checkbox', { name: /^Servers are slow/ }).check();
+      await press(page, 'Save');
+      await arrive(page, 'Let something go wrong');
+      assert.ok(await page.getByRole('checkbox', { name: /^Servers are slow/ }).isChecked());
+      await judge(browsing);
+      await press(page, 'All goes well again');
+      await page.getByText('Everything goes well again.').waitFor();
+    });
+  }
 });
 
 test('a mailbox that waits for its sign-in gets it at the sandbox', async () => {

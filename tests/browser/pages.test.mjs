@@ -2,13 +2,11 @@
 // is missing without script, the keyboard reaches everything and sees where it is, and pages stay small (`ux.md` 8.1, 10, 11, 13).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { COLOURS, LOOKS, axe, launch, look, sound, visit } from './browser.mjs';
+import { LOOKS, axe, launch, visit } from './browser.mjs';
+import { actions, judge } from './judge.mjs';
 import { furnished } from './places.mjs';
 import { arrive, press, signIn } from './steps.mjs';
 import { everywhere, fromNothing } from './walk.mjs';
-
-const MOST_HTML = 25_000;
-const NARROWEST = { width: 320, height: 800, scheme: 'light' };
 
 let browser;
 let world;
@@ -20,57 +18,6 @@ after(async () => {
   await world?.stop();
   await browser?.close();
 });
-
-/** What can be pressed, followed or filled in on the open page, in words that stay the same from one visit to the next. */
-const actions = (page) =>
-  page.evaluate(() => {
-    const place = (address) => {
-      const { origin, pathname } = new URL(address, location.href);
-      return (origin === location.origin ? '' : origin) + pathname.replaceAll(/[0-9a-f]{20,}|(?<=^\/l\/)[\w-]+/g, '#');
-    };
-    const found = [];
-    for (const it of document.querySelectorAll('a[href], button, summary, select, textarea, input:not([type=hidden])')) {
-      // Copying and showing what one types is script's own; what is to be copied can be selected in one click.
-      if (!it.checkVisibility() || it.matches('[data-copy], [data-show]')) continue;
-      // What happened meanwhile is listed newest first: links there come and go.
-      if (it.localName !== 'button' && it.closest('.feed')) continue;
-      const words = (it.textContent || it.getAttribute('aria-label') || '').replaceAll(/\s+/g, ' ').trim();
-      if (it.localName === 'a') found.push(`link to ${place(it.href)}`);
-      else if (it.localName === 'button') found.push(`button ${words} ${it.form ? place(it.form.action) : ''}`);
-      else if (it.localName === 'summary') found.push(`fold ${words}`);
-      else found.push(`field ${it.name}`);
-    }
-    return found;
-  });
-
-/** What does nothing without script: buttons that belong to no form and open nothing, values that can't be selected in one click. */
-const dead = (page) =>
-  page.evaluate(() => {
-    const useless = (button) => button.checkVisibility() && !button.form && !button.popoverTargetElement;
-    const clumsy = (button) => getComputedStyle(document.getElementById(button.dataset.copy)).userSelect !== 'all';
-    return [...[...document.querySelectorAll('button')].filter(useless), ...[...document.querySelectorAll('[data-copy]')].filter(clumsy)].map((it) => it.outerHTML);
-  });
-
-/** One page in all its looks. Themes differ in colours only, so in the dark axe judges those; without script a phone in the dark is judged
-    whole, for what script would have changed. */
-async function judge(browsing) {
-  const { page, script } = browsing;
-  if (script) {
-    const size = await page.evaluate(() => performance.getEntriesByType('navigation')[0].decodedBodySize);
-    assert.ok(size < MOST_HTML, `${size} bytes of HTML`);
-  } else {
-    assert.deepEqual(await dead(page), []);
-  }
-  for (const variant of LOOKS) {
-    const dark = variant.scheme === 'dark';
-    await look(page, variant);
-    await sound(page);
-    if (script) await axe(browsing, dark ? COLOURS : undefined);
-    else if (dark && variant.width < 800) await axe(browsing);
-  }
-  await look(page, NARROWEST);
-  await sound(page);
-}
 
 test('setup, signing in and empty lists, in every look, with and without script', async () => {
   await Promise.all([true, false].map((script) => fromNothing(browser, { script }, judge)));

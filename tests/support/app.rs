@@ -11,6 +11,7 @@ use mailgrant::clock::MockClock;
 use mailgrant::model::UserId;
 use mailgrant::model::user::{Role, Theme, User};
 use mailgrant::random::SeededRandom;
+use mailgrant::sandbox::Sandbox;
 use mailgrant::store::sessions::Sessions;
 use mailgrant::web::{Peer, WebState, router};
 use scraper::{Html, Selector};
@@ -90,6 +91,12 @@ impl TestApp {
             directory,
             settings,
         }
+    }
+
+    /// As `mailgrant demo` runs it: with this sandbox beside it.
+    pub fn attach(&mut self, sandbox: Sandbox) {
+        self.web.sandbox = Some(sandbox);
+        self.router = router(self.web.clone());
     }
 
     /// The same data directory in a new process, so to speak.

@@ -1,9 +1,10 @@
 //! Who may use which page.
 
+use crate::sandbox::Play;
 use crate::support::app::TestApp;
 use axum::http::{Method, StatusCode};
 use mailgrant::model::user::Role;
-use mailgrant::web::routes::Access;
+use mailgrant::web::routes::{Access, Route};
 
 /// A path with something in place of its parameters. What it names does not exist: being let in shows as 404, never as 403.
 fn concrete(path: &str) -> String {
@@ -16,7 +17,26 @@ fn concrete(path: &str) -> String {
 #[tokio::test]
 async fn every_route_lets_in_exactly_the_roles_it_declares() {
     let t = TestApp::start().await;
-    for route in mailgrant::web::all().list() {
+    assert_eq!(t.admin().get("/demo").await.status, StatusCode::NOT_FOUND, "there only in the demo");
+    walk(&t).await;
+}
+
+#[tokio::test]
+async fn every_route_of_the_demo_lets_in_exactly_the_roles_it_declares() {
+    let mut t = TestApp::start().await;
+    t.attach(Play::start_at(&t.clock).await.sandbox);
+    let routes = walk(&t).await;
+    let more: Vec<_> = routes[mailgrant::web::all().list().len()..]
+        .iter()
+        .map(|route| route.path)
+        .collect();
+    assert_eq!(more, ["/demo", "/demo"]);
+}
+
+/// Every route of this console with every role, and with nobody.
+async fn walk(t: &TestApp) -> Vec<Route> {
+    let routes = mailgrant::web::routes_of(&t.web).list();
+    for route in &routes {
         let path = concrete(route.path);
         if path == "/logout" || path.starts_with("/setup") {
             continue;
@@ -48,4 +68,5 @@ async fn every_route_lets_in_exactly_the_roles_it_declares() {
             assert!(to.starts_with("/login"), "nobody {} {path} is sent to {to}", route.method);
         }
     }
+    routes
 }

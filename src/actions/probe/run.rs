@@ -175,12 +175,8 @@ impl Job {
     async fn sign_in_with(&self, steps: &mut Steps, side: &Side, findings: &mut Findings) -> Result<Login, Stopped> {
         let (app, order) = (&self.app, &self.order);
         if self.planned.contains(&Stage::Token) {
-            return steps
-                .run(
-                    Stage::Token,
-                    login::token(app, &order.mailbox, order.direction, side, &mut findings.token),
-                )
-                .await;
+            let token = Box::pin(login::token(app, &order.mailbox, order.direction, side, &mut findings.token));
+            return steps.run(Stage::Token, token).await;
         }
         match login::password(app, &order.mailbox, order.direction, side) {
             Ok(login) => Ok(login),

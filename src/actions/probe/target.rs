@@ -111,8 +111,8 @@ pub(super) async fn graph(app: &App, mailbox: &Mailbox, side: &Side, login: Logi
         expected: Expected {
             graph_url: provider.endpoints().graph_url.unwrap_or_default(),
             tenant: provider.tenant.clone().filter(|tenant| is_guid(tenant)),
-            client_id: provider.client_id.clone(),
-            user: token.user.clone(),
+            client_id: provider.client_id,
+            user: token.user,
             mailbox: address,
         },
         request_id: uuid(app),

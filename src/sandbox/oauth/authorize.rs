@@ -48,7 +48,7 @@ pub(super) async fn begin(
     let text = |name: &str| query.get(name).cloned();
     let mut pending = Pending {
         house,
-        client: client.id.clone(),
+        client: client.id,
         redirect_uri: redirect_uri.to_owned(),
         scopes: Vec::new(),
         state: text("state"),
