@@ -161,6 +161,15 @@
       poll();
     };
   });
+  // <… data-wait="3">: the same while something is waited for; once it is over the page is a new one.
+  const pause = Number(document.querySelector("[data-wait]")?.dataset.wait);
+  const waiting = pause > 0 && setInterval(async () => {
+    if (document.hidden) return;
+    const fresh = await again();
+    if (!fresh || fresh.querySelector("[data-wait]")) return;
+    clearInterval(waiting);
+    location.reload();
+  }, pause * 1000);
   // <… data-refresh="30">: the whole page's blocks, every so many seconds while it is looked at.
   const every = Number(document.querySelector("[data-refresh]")?.dataset.refresh);
   if (every > 0) setInterval(() => { if (!document.hidden) again(); }, every * 1000);

@@ -6,6 +6,7 @@
 
 mod callback;
 mod conclude;
+pub mod device;
 mod outcome;
 
 pub use callback::{Attempt, Evidence, Returned, finish};

@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Failure, Outcome};
 use super::stop::StopSignals;
+use crate::actions::authorize::device;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
 use crate::telemetry::NOTICE;
@@ -46,6 +47,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
     let sweeping = tokio::spawn(sweep(app.clone()));
+    app.tasks.spawn(device::watch(app.clone()));
     stop.received().await;
     tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");
     app.stopping.cancel();

@@ -1,5 +1,7 @@
 //! `mailgrant token list|show|get|authorize|refresh|remove`.
 
+mod device;
+
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table, say};
 use super::stop::StopSignals;
 use crate::actions::access_token::{self, Handed, access_token, refresh_now};
@@ -10,7 +12,7 @@ use crate::model::Name;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, Token};
+use crate::model::token::{Grant, GrantType, Token};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -47,7 +49,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print a sign-in link and wait until somebody signed in; needs a running console
+    /// Print a sign-in link, or the code for another device, and wait until somebody signed in. A link needs a running console
     Authorize {
         /// Its name
         name: String,
@@ -266,6 +268,9 @@ async fn remove(app: &App, name: &str) -> Outcome {
 
 async fn authorize(app: &App, name: &str) -> Outcome {
     let token = find(app, name).await?;
+    if token.grant == GrantType::DeviceCode {
+        return device::authorize(app, &token, &provider_of(app, &token).await?).await;
+    }
     if !console_runs(app).await {
         return Err(
             Failure::no("no console answers at the public address, and the sign-in has to come back to one")

@@ -257,13 +257,13 @@ pub struct Authorization {
     pub flow_hash: Option<String>,
     /// The sign-in link it came through.
     pub link_id: Option<String>,
-    /// Redirect URI sent.
+    /// Redirect URI sent; empty where somebody signs in at another device.
     pub redirect_uri: String,
     /// Issuer expected in `iss` (RFC 9207).
     pub issuer: Option<String>,
     /// Prompt of this attempt.
     pub prompt: Prompt,
-    /// PKCE verifier, nonce and state, sealed together.
+    /// PKCE verifier, nonce and state, sealed together; or the codes of a device sign-in.
     pub sealed: Sealed,
     /// Name of the person, or what started it.
     pub started_by: String,
@@ -277,6 +277,30 @@ pub struct Authorization {
     pub detail: String,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+impl Authorization {
+    /// Whether somebody signs in at another device: that comes back to no address, the console asks.
+    pub fn at_device(&self) -> bool {
+        self.redirect_uri.is_empty()
+    }
+}
+
+/// A sign-in that waits for somebody at another device: when the provider is asked about it next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The token it is for: one at a time.
+    pub token_id: TokenId,
+    /// The [`Authorization`].
+    pub attempt_id: String,
+    /// The token's version when it began: a token that was changed since is another one.
+    pub token_version: i64,
+    /// Seconds between two questions.
+    pub pause: i64,
+    /// Questions without a usable answer, in a row.
+    pub failures: i64,
+    /// When it is asked about next. Whoever moves this on has taken that turn.
+    pub next_at: Timestamp,
 }
 
 /// A sign-in link `/l/{code}`: one token, once, until its end.

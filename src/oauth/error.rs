@@ -189,6 +189,9 @@ pub enum Incomplete {
     /// No authorization endpoint.
     #[error("the provider has no authorize address")]
     AuthorizeUrl,
+    /// No device authorization endpoint.
+    #[error("the provider has no device address")]
+    DeviceUrl,
 }
 
 impl From<GateError> for OAuthError {

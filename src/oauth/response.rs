@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 const LONGEST_LIFE: i64 = 24 * 3600;
 /// Lifetime where the provider names none we can use, in seconds.
 const ASSUMED_LIFE: i64 = 5 * 60;
+/// More seconds than anybody means.
+const MOST_SECONDS: f64 = 1e9;
 /// Longest token we take, in octets.
 const LONGEST_TOKEN: usize = 64 * 1024;
 /// How much of an error document is kept, in octets.
@@ -206,7 +208,7 @@ fn refresh_token(document: &Map<String, Value>) -> Result<Option<RefreshToken>, 
 }
 
 /// A token goes into headers and SASL lines: nothing but visible ASCII may be in it.
-fn visible(member: &'static str, token: &str) -> Result<String, (&'static str, &'static str)> {
+pub(super) fn visible(member: &'static str, token: &str) -> Result<String, (&'static str, &'static str)> {
     if token.is_empty() {
         Err((member, "is empty"))
     } else if token.len() > LONGEST_TOKEN {
@@ -218,21 +220,22 @@ fn visible(member: &'static str, token: &str) -> Result<String, (&'static str, &
     }
 }
 
-/// `expires_in` as a number or a text, never rounded up. An odd one must not cost the token that came with it.
+/// `expires_in`: an odd one must not cost the token that came with it.
 fn lifetime(member: Option<&Value>) -> i64 {
+    seconds(member).map_or(ASSUMED_LIFE, |told| told.min(LONGEST_LIFE))
+}
+
+/// At least one second, as a number or a text, never rounded up. None: nothing that could be meant.
+pub(super) fn seconds(member: Option<&Value>) -> Option<i64> {
     let told = match member {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse::<f64>().ok(),
         _ => None,
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "finite and bounded before; cutting the fraction off is meant"
-    )]
-    match told {
-        Some(seconds) if seconds.is_finite() && seconds >= 1.0 => seconds.min(LONGEST_LIFE as f64) as i64,
-        _ => ASSUMED_LIFE,
-    }
+    let told = told.filter(|seconds| seconds.is_finite() && *seconds >= 1.0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "finite and bounded; cutting the fraction off is meant")]
+    let whole = told.min(MOST_SECONDS) as i64;
+    Some(whole)
 }
 
 /// `scope` as a text or, from some, as a list. Empty says nothing.

@@ -145,6 +145,9 @@ impl Tx {
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
+        if done.rows_affected() == 1 {
+            self.delete_device(id).await?;
+        }
         Ok(done.rows_affected() == 1)
     }
 

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod audit;
 pub mod authorizations;
+mod devices;
 pub mod grants;
 pub mod mailboxes;
 pub mod open;

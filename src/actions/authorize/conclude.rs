@@ -26,6 +26,8 @@ pub(super) struct Flow {
     pub provider: Provider,
     pub token: Token,
     pub attempt: Authorization,
+    /// Whether a mailbox that uses the token is tested afterwards.
+    pub tests: bool,
 }
 
 /// What a sign-in yielded, checked and ready to be stored.
@@ -152,7 +154,7 @@ impl Flow {
     }
 
     /// Ends the attempt without touching what is stored.
-    async fn end(&self, outcome: &Outcome) -> Result<(), StoreError> {
+    pub async fn end(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let mut tx = self.app.store.begin().await?;
         self.write(&mut tx, outcome).await?;
         tx.commit().await
@@ -228,6 +230,7 @@ impl Flow {
         self.write(&mut tx, &outcome).await?;
         tx.commit().await?;
         if outcome.stored()
+            && self.tests
             && let Some(started) = self.first_test().await
         {
             match &mut outcome {

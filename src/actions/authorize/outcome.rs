@@ -67,6 +67,10 @@ pub enum Outcome {
     },
     /// Later than ten minutes, or the provider, the token or the link was changed meanwhile.
     TooOld,
+    /// The code for another device ran out before anybody signed in.
+    CodeExpired,
+    /// The token or its provider was changed while somebody was expected at another device.
+    Changed,
     /// This return was taken already.
     Used,
     /// It came back in another window, browser or session.
@@ -112,6 +116,8 @@ impl Outcome {
             Self::Declined { .. } => "declined",
             Self::NoLastingToken { .. } => "no_lasting_token",
             Self::TooOld => "too_old",
+            Self::CodeExpired => "code_expired",
+            Self::Changed => "changed",
             Self::Used => "used",
             Self::OtherWindow => "other_window",
             Self::Unknown => "unknown",
@@ -168,6 +174,8 @@ impl Outcome {
             }
             Self::IssuerMismatch { .. } => "The answer came from another issuer than the one asked. Token unchanged.".to_owned(),
             Self::TooOld => "The sign-in came back too late. Token unchanged.".to_owned(),
+            Self::CodeExpired => "The code ran out before anybody signed in. Token unchanged.".to_owned(),
+            Self::Changed => "The token or its provider was changed while a sign-in waited, which ended that.".to_owned(),
             Self::Withdrawn | Self::Used | Self::OtherWindow | Self::Unknown | Self::Working => return None,
         })
     }

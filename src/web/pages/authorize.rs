@@ -3,11 +3,12 @@
 pub(super) mod view;
 
 use super::tokens::{STUCK, find, prompts};
-use crate::actions::authorize::{self, BeginError, Evidence, LIFETIME, Mode, Outcome, leave_url};
+use crate::actions::authorize::{self, BeginError, Evidence, LIFETIME, Mode, Outcome, device, leave_url};
 use crate::model::Name;
 use crate::model::provider::Provider;
-use crate::model::token::{Authorization, Prompt, Token};
+use crate::model::token::{Authorization, GrantType, Prompt, Token};
 use crate::model::user::Permission;
+use crate::oauth::OAuthError;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
@@ -57,7 +58,7 @@ pub(super) fn flow(web: &WebState, visit: &Visit, attempt: &str) -> Option<Strin
     visit.cookie(&flow_cookie(web, attempt))
 }
 
-fn attempt_path(token: &Name, attempt: &str) -> String {
+pub(super) fn attempt_path(token: &Name, attempt: &str) -> String {
     format!("{}/authorize/{attempt}", routes::token(token.as_str()))
 }
 
@@ -94,6 +95,9 @@ pub(super) async fn leave(
     provider: &Provider,
     prompt: Option<Prompt>,
 ) -> Result<Response, PageError> {
+    if token.grant == GrantType::DeviceCode {
+        return start_at_device(web, user, token, provider).await;
+    }
     let mode = Mode::Browser {
         user: &user.user().id,
         session_hash: user.session_hash(),
@@ -103,12 +107,25 @@ pub(super) async fn leave(
             set_flow_cookie(web, &user.visit, &begun.authorization.id, begun.flow.expose_secret());
             Ok(Redirect::to(&attempt_path(&token.name, &begun.authorization.id)).into_response())
         }
-        Err(BeginError::OAuth(error)) => {
-            let flash = Flash::bad(&format!("The sign-in can't begin: {error}."))
-                .link(&routes::provider(provider.name.as_str()), "Open the provider");
-            user.redirect_with(&routes::token(token.name.as_str()), flash).await
-        }
+        Err(BeginError::OAuth(error)) => not_begun(user, token, provider, &error).await,
         // Only a link wears out.
+        Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
+        Err(BeginError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn not_begun(user: &CurrentUser, token: &Token, provider: &Provider, error: &OAuthError) -> Result<Response, PageError> {
+    let flash =
+        Flash::bad(&format!("The sign-in can't begin: {error}.")).link(&routes::provider(provider.name.as_str()), "Open the provider");
+    user.redirect_with(&routes::token(token.name.as_str()), flash).await
+}
+
+/// Begins a sign-in at another device: its code stands on the token's page; where the provider gave none, the attempt's page says why.
+async fn start_at_device(web: &WebState, user: &CurrentUser, token: &Token, provider: &Provider) -> Result<Response, PageError> {
+    match device::start(&web.app, &user.actor(), Some(&user.user().id), token, provider).await {
+        Ok(started) if started.attempt.outcome.is_empty() => Ok(Redirect::to(&routes::token(token.name.as_str())).into_response()),
+        Ok(started) => Ok(Redirect::to(&attempt_path(&token.name, &started.attempt.id)).into_response()),
+        Err(BeginError::OAuth(error)) => not_begun(user, token, provider, &error).await,
         Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
@@ -160,7 +177,7 @@ async fn attempt_of(web: &WebState, token: &Token, id: &str) -> Result<Authoriza
 }
 
 /// How an attempt stands for whoever looks at it; none: it is open, and theirs.
-fn outcome_of(attempt: &Authorization, now: crate::clock::Timestamp) -> Option<Outcome> {
+pub(super) fn outcome_of(attempt: &Authorization, now: crate::clock::Timestamp) -> Option<Outcome> {
     match Outcome::read(&attempt.outcome, &attempt.detail) {
         Some(Outcome::Working) if attempt.finished_at.is_some_and(|at| now.since(at) > STUCK) => Some(Outcome::TooOld),
         Some(outcome) => Some(outcome),
@@ -176,6 +193,9 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path((name, id
     let path = routes::token(&name);
     let account = token.user.clone().unwrap_or_else(|| name.clone());
     let now = web.app.clock.now();
+    if attempt.at_device() && outcome_of(&attempt, now).is_none() {
+        return Ok(Redirect::to(&path).into_response());
+    }
     let mine = attempt.session_hash.as_deref() == Some(user.session_hash()) && flow(&web, &user.visit, &id).is_some();
     let outcome = outcome_of(&attempt, now).or_else(|| (!mine).then_some(Outcome::OtherWindow));
     let url = leave_url(&web.app, &provider, &attempt);

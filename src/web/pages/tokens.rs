@@ -1,5 +1,6 @@
 //! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
 
+mod device;
 pub mod edit;
 mod list;
 mod permissions;
@@ -21,7 +22,7 @@ use crate::model::Name;
 use crate::model::mailbox::{Auth, Mailbox};
 use crate::model::provider::Provider;
 use crate::model::report::Direction;
-use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenEvent, TokenEventKind};
+use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, TokenEvent, TokenEventKind};
 use crate::model::user::Permission as May;
 use crate::web::WebState;
 use crate::web::error::{PageError, wait};
@@ -32,6 +33,7 @@ use crate::web::time::{Html, Zone};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use device::{Device, Ended};
 use permissions::{Permission, permissions};
 use verdict::{Seen, Verdict, verdict};
 
@@ -120,6 +122,9 @@ struct ShowPage {
     verdict: Verdict,
     attempt: Option<Authorization>,
     attempt_is_mine: bool,
+    by_device: bool,
+    device: Option<Device>,
+    ended: Option<Ended>,
     prompts: Vec<(&'static str, String)>,
     preset: Prompt,
     warnings: Vec<Warning>,
@@ -176,7 +181,15 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     let mine = |a: &Authorization| a.session_hash.as_deref() == Some(user.session_hash());
     ShowPage {
         attempt_is_mine: attempt.as_ref().is_some_and(mine),
-        attempt: attempt.filter(|_| open).filter(|a| a.link_id.is_none()),
+        by_device: token.grant == GrantType::DeviceCode,
+        device: attempt
+            .as_ref()
+            .filter(|a| open && a.at_device())
+            .map(|a| Device::new(&web.app, &user, &provider, a)),
+        ended: attempt
+            .as_ref()
+            .and_then(|a| Ended::new(a, &token, &provider, grant.as_ref(), now)),
+        attempt: attempt.filter(|a| open && a.link_id.is_none() && !a.at_device()),
         prompts: prompts(&provider),
         preset: verdict.prompt,
         warnings: tokens::lint(&token, &provider),

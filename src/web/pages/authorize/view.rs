@@ -9,7 +9,7 @@ use crate::model::provider::Provider;
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::scopes::offline_access_missing;
 use crate::model::template::{self, TemplateKind};
-use crate::model::token::Token;
+use crate::model::token::{GrantType, Token};
 use crate::model::user::Permission;
 use crate::web::guard::CurrentUser;
 use crate::web::routes;
@@ -71,6 +71,16 @@ impl View {
 
     fn said(mut self, said: &str) -> Self {
         said.clone_into(&mut self.said);
+        self
+    }
+
+    /// A device shows no page of ours and takes no prompt: all there is to do is to get a new code.
+    fn at_device(mut self) -> Self {
+        self.acts.retain(|act| !matches!(act, Act::Link(..)));
+        if let Some(first) = self.acts.iter().position(|act| matches!(act, Act::SignIn(..))) {
+            self.acts.retain(|act| !matches!(act, Act::SignIn(..)));
+            self.acts.insert(first, Act::SignIn(None, "Get a new code"));
+        }
         self
     }
 
@@ -231,12 +241,20 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
             view
         }
         Outcome::Withdrawn => View::new("off", "This sign-in was cancelled", "Nothing changed.").act(Act::SignIn(None, "Start again")),
+        Outcome::CodeExpired => View::new("off", "The code ran out", "Nobody signed in before it did. Nothing changed.").act(Act::SignIn(None, "Get a new code")),
+        Outcome::Changed => View::new(
+            "off",
+            "The token was changed meanwhile",
+            "That ended the sign-in at the other device. Start again with the token as it is now.",
+        )
+        .act(Act::SignIn(None, "Get a new code")),
         Outcome::TooOld | Outcome::Used | Outcome::OtherWindow => {
             let text = "Sign-ins must come back within 10 minutes, in the window they were started in. Nothing changed.";
             View::new("off", "This sign-in is too old", text).act(Act::SignIn(None, "Start again"))
         }
     };
-    view.act(back())
+    let view = view.act(back());
+    if token.grant == GrantType::DeviceCode { view.at_device() } else { view }
 }
 
 const ADMIN_CONSENT: &str = "For an admin: Entra admin center > App registrations > this app > API permissions > Grant admin consent.";

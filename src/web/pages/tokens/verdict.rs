@@ -273,6 +273,11 @@ fn waiting(seen: &Seen<'_>, user: &str, usual: Prompt) -> Option<Verdict> {
     }
     let (now, zone) = (seen.now, seen.zone);
     let open = seen.attempt.filter(|a| a.outcome.is_empty() && a.expires_at > now);
+    if let Some(attempt) = open.filter(|a| a.at_device()) {
+        let title = format!("Waiting for {user} to sign in at another device");
+        let text = format!("{} started it {}.", attempt.started_by, ago(attempt.started_at, now, zone));
+        return Some(Verdict::new("run", title, text, usual));
+    }
     if let Some(attempt) = open.filter(|a| a.link_id.is_none()) {
         let title = format!("Sign-in started {}", ago(attempt.started_at, now, zone));
         let text = format!(
@@ -310,6 +315,7 @@ fn before_the_first(seen: &Seen<'_>, user: &str, usual: Prompt) -> Verdict {
     };
     let outcome = Outcome::read(&attempt.outcome, &attempt.detail);
     let (title, text, prompt) = match outcome {
+        None if attempt.at_device() => (nobody.to_owned(), "The code ran out before anybody signed in.".to_owned(), usual),
         None => (
             "Didn't come back".to_owned(),
             format!(
@@ -319,7 +325,7 @@ fn before_the_first(seen: &Seen<'_>, user: &str, usual: Prompt) -> Verdict {
             ),
             usual,
         ),
-        Some(Outcome::DifferentAccount { account, .. }) => (
+        Some(Outcome::DifferentAccount { account, .. }) if !attempt.at_device() => (
             nobody.to_owned(),
             format!("{account} came back instead of {user}. Choose the account at the sign-in page."),
             Prompt::SelectAccount,
