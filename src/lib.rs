@@ -45,7 +45,7 @@
 //!
 //! [`web::pages::authorize`] → [`actions::authorize::begin`] makes the attempt; the person goes to the provider and comes back to
 //! `/oauth/callback/{provider}`; [`actions::authorize::finish`] checks what came, in order, and stores a token set only if it belongs
-//! to the expected account.
+//! to the expected account. At another device nobody comes back: [`actions::authorize::device`] asks the provider, and goes on the same way.
 //!
 //! # How a token stays alive
 //!

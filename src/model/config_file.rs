@@ -502,7 +502,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let text = "[[token]]\nname = 5\nscopes = 3\nshared = \"yes\"\ngrant = \"device_code\"\n";
+        let text = "[[token]]\nname = 5\nscopes = 3\nshared = \"yes\"\ngrant = \"jwt_bearer\"\n";
         assert_eq!(problems(text).len(), 4);
         assert_eq!(
             problems("[token]\nname = \"x\"\n"),

@@ -23,7 +23,7 @@ words!(
 
 impl GrantType {
     /// Those this version can use; files and pages take no other.
-    pub const BUILT: &'static [Self] = &[Self::AuthorizationCode];
+    pub const BUILT: &'static [Self] = &[Self::AuthorizationCode, Self::DeviceCode];
 
     /// Whether this version can use it.
     pub fn is_built(self) -> bool {

@@ -64,13 +64,15 @@ pub async fn begin(http: &Http, client: &Client<'_>, scopes: &[String]) -> Resul
     let url = client.endpoints.device_authorization_url.clone();
     let url = url.ok_or(OAuthError::Incomplete(Incomplete::DeviceUrl))?;
     let mut form = vec![("scope", client.join_scopes(scopes))];
+    let id = &client.provider.client_id;
     let proof = match client.kind() {
-        TemplateKind::Microsoft if !client.provider.client_id.is_empty() => {
-            form.push(("client_id", client.provider.client_id.clone()));
-            None
-        }
+        TemplateKind::Microsoft if !id.is_empty() => None,
         _ => client_auth::prove(client, &mut form)?,
     };
+    // Asked for where nothing else says who asks, and taken everywhere (RFC 8628, 3.1).
+    if !form.iter().any(|(name, _)| *name == "client_id") {
+        form.push(("client_id", id.clone()));
+    }
     let mask = Mask::new([], client);
     let exchange = http.post_form(&url, &form, proof).await?;
     let document = document(&exchange, &mask)?;
@@ -201,7 +203,10 @@ mod tests {
             (json!({ "user_code": "A".repeat(65) }), "user_code"),
             (json!({ "verification_uri": "javascript:alert(1)" }), "verification_uri"),
             (json!({ "verification_uri": "http://login.example/device" }), "verification_uri"),
-            (json!({ "verification_uri": "https://login.example@evil.example/" }), "verification_uri"),
+            (
+                json!({ "verification_uri": "https://login.example@evil.example/" }),
+                "verification_uri",
+            ),
             (json!({ "verification_uri": 1 }), "verification_uri"),
         ] {
             assert_eq!(from(&changes).unwrap_err().0, member, "{changes}");
@@ -238,7 +243,12 @@ mod tests {
             assert!(matches!(said(word, 400), Polled::Declined(_)), "{word}");
         }
         assert!(matches!(said("expired_token", 400), Polled::Expired));
-        for (word, status) in [("server_error", 400), ("temporarily_unavailable", 400), ("busy", 503), ("busy", 429)] {
+        for (word, status) in [
+            ("server_error", 400),
+            ("temporarily_unavailable", 400),
+            ("busy", 503),
+            ("busy", 429),
+        ] {
             assert!(matches!(said(word, status), Polled::NoAnswer(_)), "{word} {status}");
         }
         for word in ["invalid_grant", "invalid_client", "unsupported_grant_type", "anything"] {

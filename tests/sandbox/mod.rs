@@ -2,6 +2,7 @@
 
 mod console;
 mod demo;
+mod device;
 mod grants;
 mod graph;
 mod mail;

@@ -4,7 +4,7 @@ use mailgrant::model::report::Direction;
 use mailgrant::model::scopes::Resource;
 use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::{
-    Authorization, Grant, GrantState, GrantType, Identity, Link, OtherToken, Prompt, Token, TokenEvent, TokenEventKind,
+    Authorization, Device, Grant, GrantState, GrantType, Identity, Link, OtherToken, Prompt, Token, TokenEvent, TokenEventKind,
 };
 use mailgrant::model::{Date, Name, ProviderId, RunId, Sealed, TokenId};
 use mailgrant::store::reports::{Run, RunFilter};
@@ -410,5 +410,72 @@ async fn runs_are_listed_newest_first_and_a_dead_one_is_ended() {
             store.run(&RunId("r0".into())).await.unwrap().unwrap().newest,
             Some(Sealed("v1.n".into()))
         );
+    }
+}
+
+#[tokio::test]
+async fn one_device_waits_for_a_token_and_each_turn_is_taken_once() {
+    for database in databases().await {
+        let store = &database.store;
+        let attempt = |id: &str| Authorization {
+            id: id.into(),
+            state_hash: format!("device {id}"),
+            token_id: token().id,
+            provider_id: provider().id,
+            user_id: None,
+            session_hash: None,
+            flow_hash: None,
+            link_id: None,
+            redirect_uri: String::new(),
+            issuer: None,
+            prompt: Prompt::Unsent,
+            sealed: Sealed("v1.x".into()),
+            started_by: "Maija".into(),
+            started_at: NOW,
+            expires_at: NOW.plus(900),
+            outcome: String::new(),
+            detail: String::new(),
+            finished_at: None,
+        };
+        let device = |id: &str| Device {
+            token_id: token().id,
+            attempt_id: id.into(),
+            token_version: 1,
+            pause: 5,
+            failures: 0,
+            next_at: NOW.plus(5),
+        };
+        let mut tx = with_token(store).await;
+        tx.insert_authorization(&attempt("a")).await.unwrap();
+        tx.insert_device(&device("a")).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.insert_authorization(&attempt("b")).await.unwrap();
+        assert!(matches!(tx.insert_device(&device("b")).await, Err(StoreError::Taken)));
+        drop(tx);
+
+        assert!(store.due_devices(NOW.plus(4)).await.unwrap().is_empty());
+        let due = store.due_devices(NOW.plus(5)).await.unwrap();
+        assert_eq!(due, [device("a")]);
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.take_turn(&due[0], NOW.plus(35)).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        assert!(!tx.take_turn(&due[0], NOW.plus(35)).await.unwrap(), "another process read the same");
+        assert!(store.due_devices(NOW.plus(34)).await.unwrap().is_empty());
+        let next = Device {
+            pause: 10,
+            failures: 1,
+            next_at: NOW.plus(20),
+            ..device("a")
+        };
+        tx.update_device(&next).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.device(&token().id).await.unwrap(), Some(next));
+
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.finish_authorization("a", "withdrawn", "{}", NOW).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(store.device(&token().id).await.unwrap(), None, "it ends with its attempt");
     }
 }

@@ -186,9 +186,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
             .as_ref()
             .filter(|a| open && a.at_device())
             .map(|a| Device::new(&web.app, &user, &provider, a)),
-        ended: attempt
-            .as_ref()
-            .and_then(|a| Ended::new(a, &token, &provider, grant.as_ref(), now)),
+        ended: attempt.as_ref().and_then(|a| Ended::new(a, &token, &provider, grant.as_ref(), now)),
         attempt: attempt.filter(|a| open && a.link_id.is_none() && !a.at_device()),
         prompts: prompts(&provider),
         preset: verdict.prompt,

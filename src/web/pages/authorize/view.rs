@@ -241,7 +241,8 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
             view
         }
         Outcome::Withdrawn => View::new("off", "This sign-in was cancelled", "Nothing changed.").act(Act::SignIn(None, "Start again")),
-        Outcome::CodeExpired => View::new("off", "The code ran out", "Nobody signed in before it did. Nothing changed.").act(Act::SignIn(None, "Get a new code")),
+        Outcome::CodeExpired => View::new("off", "The code ran out", "Nobody signed in before it did. Nothing changed.")
+            .act(Act::SignIn(None, "Get a new code")),
         Outcome::Changed => View::new(
             "off",
             "The token was changed meanwhile",
@@ -254,7 +255,11 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
         }
     };
     let view = view.act(back());
-    if token.grant == GrantType::DeviceCode { view.at_device() } else { view }
+    if token.grant == GrantType::DeviceCode {
+        view.at_device()
+    } else {
+        view
+    }
 }
 
 const ADMIN_CONSENT: &str = "For an admin: Entra admin center > App registrations > this app > API permissions > Grant admin consent.";
