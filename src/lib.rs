@@ -47,6 +47,12 @@
 //! `/oauth/callback/{provider}`; [`actions::authorize::finish`] checks what came, in order, and stores a token set only if it belongs
 //! to the expected account. At another device nobody comes back: [`actions::authorize::device`] asks the provider, and goes on the same way.
 //!
+//! # How an admin consents
+//!
+//! [`web::pages::consent`] or a link `/c/{code}` → [`actions::consent::begin`]; the admin goes to the provider and comes back to
+//! `/oauth/admin-consent/{provider}`; [`actions::consent::finish`] notes what came. It changes no token: the proof is the app's own
+//! token, or the next sign-in.
+//!
 //! # How a token stays alive
 //!
 //! [`actions::access_token`] hands out the stored access token while it lives, else renews it: the attempt is durable before anything

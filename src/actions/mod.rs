@@ -3,12 +3,14 @@
 pub mod access_token;
 pub mod authorize;
 pub mod config;
+pub mod consent;
 pub mod demo;
 pub mod doctor;
 pub mod links;
 pub mod mailboxes;
 pub mod place;
 pub mod probe;
+pub mod provider_links;
 pub mod providers;
 pub mod settings;
 pub mod setup;

@@ -64,6 +64,17 @@ pub fn authorization<'a>(id: &'a str, destination: &'a str) -> Place<'a> {
     }
 }
 
+/// The address an admin is sent to for consent, with its state.
+pub fn consent<'a>(id: &'a str, app: &'a str) -> Place<'a> {
+    Place {
+        table: "consents",
+        column: "sealed",
+        row: id,
+        version: 1,
+        destination: app,
+    }
+}
+
 /// The client secret, opened for the destination the provider has now; none if none is stored.
 pub fn open_client_secret(app: &App, provider: &Provider) -> Result<Option<ClientSecret>, VaultError> {
     let Some(stored) = &provider.client_secret else {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod config_file;
+pub mod consent;
 pub mod lint;
 pub mod mailbox;
 pub mod provider;

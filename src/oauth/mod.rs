@@ -4,6 +4,7 @@
 //! odd; [`error`] says what a failure means for the token that is stored. Nothing here stores anything: callers do, before they hand
 //! a token out.
 
+pub mod admin_consent;
 pub mod assertion;
 pub mod authorization;
 pub mod callback;
@@ -21,6 +22,7 @@ pub mod refresh;
 pub mod response;
 pub mod revoke;
 
+pub use admin_consent::ConsentParams;
 pub use assertion::Signer;
 pub use authorization::{AuthorizationRequest, FlowSecrets, SignIn};
 pub use callback::{CallbackError, CallbackParams, Declined};

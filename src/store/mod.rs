@@ -4,11 +4,13 @@
 pub mod attention;
 pub mod audit;
 pub mod authorizations;
+pub mod consents;
 mod devices;
 pub mod grants;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;
+pub mod provider_links;
 pub mod providers;
 pub mod reports;
 pub mod sessions;

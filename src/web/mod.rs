@@ -154,6 +154,7 @@ pub fn all() -> Routes {
         .merge(p::tokens::routes())
         .merge(p::authorize::routes())
         .merge(p::links::routes())
+        .merge(p::consent::routes())
         .merge(p::files::routes())
 }
 

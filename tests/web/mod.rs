@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod authorize;
+mod consent;
 mod csrf;
 mod draft;
 mod links;

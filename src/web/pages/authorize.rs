@@ -53,6 +53,11 @@ pub(super) fn set_flow_cookie(web: &WebState, visit: &Visit, attempt: &str, valu
     visit.set_cookie(&web.cookies.build(&flow_cookie(web, attempt), value, Some(LIFETIME)));
 }
 
+/// Takes the flow cookie of an attempt away.
+pub(super) fn clear_flow_cookie(web: &WebState, visit: &Visit, attempt: &str) {
+    visit.set_cookie(&web.cookies.build(&flow_cookie(web, attempt), "", Some(0)));
+}
+
 /// The flow cookie of an attempt, if this browser has it.
 pub(super) fn flow(web: &WebState, visit: &Visit, attempt: &str) -> Option<String> {
     visit.cookie(&flow_cookie(web, attempt))
@@ -237,7 +242,7 @@ pub async fn cancel(
     let (token, _) = find(&web.app, &name).await?;
     let attempt = attempt_of(&web, &token, &id).await?;
     let was_open = authorize::cancel(&web.app, &user.actor(), &token, &attempt).await?;
-    user.visit.set_cookie(&web.cookies.build(&flow_cookie(&web, &id), "", Some(0)));
+    clear_flow_cookie(&web, &user.visit, &id);
     let words = if was_open {
         "Sign-in cancelled. Nothing changed."
     } else {
@@ -287,7 +292,7 @@ pub async fn callback(
         return Ok(clean_redirect(&format!("/oauth/returned/{how}")));
     };
     if returned.outcome != Outcome::Used {
-        visit.set_cookie(&web.cookies.build(&flow_cookie(&web, &attempt.id), "", Some(0)));
+        clear_flow_cookie(&web, &visit, &attempt.id);
     }
     if attempt.link {
         return Ok(clean_redirect(&format!("/l/done/{}", attempt.id)));
@@ -305,7 +310,7 @@ pub async fn callback(
 }
 
 /// `303` that takes neither the address it was asked at nor a copy along.
-fn clean_redirect(path: &str) -> Response {
+pub(super) fn clean_redirect(path: &str) -> Response {
     let mut response = Redirect::to(path).into_response();
     let headers = response.headers_mut();
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -332,6 +337,15 @@ pub async fn returned(visit: Visit, Path(how): Path<String>) -> Result<Response,
         "failed" => (
             "Something went wrong on our side",
             "The sign-in came back, but it couldn't be finished. Nothing was stored. Start again.",
+        ),
+        "consent-too-old" => (
+            "This consent is too old",
+            "It must come back within 10 minutes, in the window it was started in. Nothing changed. Start again there.",
+        ),
+        "consent-unknown" => ("We didn't start this consent", "Nothing changed."),
+        "consent-failed" => (
+            "Something went wrong on our side",
+            "The consent came back, but it couldn't be finished. Nothing was stored. Start again.",
         ),
         _ => return Err(PageError::NotFound),
     };

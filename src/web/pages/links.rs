@@ -96,11 +96,11 @@ struct OpenPage {
     action: String,
 }
 
-fn no_such_link() -> PageError {
+pub(super) fn no_such_link() -> PageError {
     PageError::Missing("This link isn't known here. Ask for a new one.".to_owned())
 }
 
-fn word(state: LinkState) -> &'static str {
+pub(super) fn word(state: LinkState) -> &'static str {
     match state {
         LinkState::Ready => "ready",
         LinkState::Used => "used",

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod changes;
+pub mod consent;
 pub mod demo;
 pub mod files;
 pub mod health;

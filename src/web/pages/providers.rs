@@ -7,6 +7,7 @@ pub mod secret;
 mod view;
 
 use crate::actions::ActionError;
+use crate::actions::consent;
 use crate::actions::providers::{self, Warning, trial};
 use crate::app::App;
 use crate::model::Name;
@@ -100,6 +101,8 @@ struct ShowPage {
     check: Option<Check>,
     unproved: &'static [&'static str],
     redirect: String,
+    /// Mark and words of the admin consent, where the provider knows one.
+    consent: Option<(&'static str, String)>,
     secret_set: String,
     cloud: &'static str,
     microsoft: bool,
@@ -133,6 +136,12 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         check,
         unproved: trial::UNPROVED,
         redirect: trial::redirect_uri(&web.app, &provider).await?,
+        consent: if consent::is_known(&provider) {
+            let found = super::consent::view::verdict(&consent::standing(&web.app, &provider).await?, &provider, false);
+            Some((found.kind, found.title))
+        } else {
+            None
+        },
         secret_set: provider
             .client_secret
             .as_ref()

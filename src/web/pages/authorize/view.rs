@@ -3,6 +3,7 @@
 use super::super::capital;
 use super::super::providers::form::short_scope;
 use crate::actions::authorize::Outcome;
+use crate::actions::consent;
 use crate::diagnosis::by_id;
 use crate::diagnosis::own;
 use crate::model::provider::Provider;
@@ -156,7 +157,7 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
                 view = view.act(Act::SignIn(Some("consent"), "Ask for consent again"));
             }
             if provider.template == TemplateKind::Microsoft {
-                view = view.also(ADMIN_CONSENT);
+                view = view.also(ADMIN_CONSENT).act(ask_an_admin(provider));
             }
             return with_run(view.act(back()), run.as_deref());
         }
@@ -184,14 +185,14 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
             .act(again()),
         Outcome::AdminApproval { said } => {
             let heading = format!("{} lets only admins allow apps", organisation(provider));
-            View::new(
-                "warn",
-                heading,
-                "Nothing changed. An admin has to allow this app once; afterwards try again.",
-            )
-            .also(ADMIN_CONSENT)
-            .said(said)
-            .act(Act::SignIn(None, "Try again"))
+            let text = "Nothing changed. An admin has to allow this app once; afterwards try again.";
+            let view = View::new("warn", heading, text).also(ADMIN_CONSENT).said(said);
+            let view = view.act(Act::SignIn(None, "Try again"));
+            if consent::is_known(provider) {
+                view.act(ask_an_admin(provider))
+            } else {
+                view
+            }
         }
         Outcome::PageNeeded { said } => {
             let text = "The prompt \"none\" shows no page, and one was needed. Nothing changed.";
@@ -262,7 +263,12 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
     }
 }
 
-const ADMIN_CONSENT: &str = "For an admin: Entra admin center > App registrations > this app > API permissions > Grant admin consent.";
+const ADMIN_CONSENT: &str = "Send an admin a consent link. Or, for an admin: Entra admin center > App registrations > this app > API permissions > Grant admin consent.";
+
+fn ask_an_admin(provider: &Provider) -> Act {
+    let page = format!("{}/consent", routes::provider(provider.name.as_str()));
+    Act::Go(page, "Ask an admin".to_owned())
+}
 
 fn with_run(view: View, run: Option<&str>) -> View {
     match run {

@@ -1,0 +1,176 @@
+//! What an admin is asked to allow, and what the app's own token says of it.
+
+use crate::actions::providers::trial::diagnosis_of;
+use crate::actions::{ActionError, place};
+use crate::app::App;
+use crate::diagnosis::{Evidence, diagnose};
+use crate::model::mailbox::{Auth, Protocol};
+use crate::model::provider::Provider;
+use crate::model::report::Diagnosis;
+use crate::model::scopes;
+use crate::model::token::{GrantType, Token};
+use crate::oauth::{Claims, token_request};
+use crate::store::StoreResult;
+
+/// Exchange Online, as app-only tokens name it.
+const EXCHANGE: &str = "https://outlook.office365.com/.default";
+
+/// What an admin is asked to allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The app acts by itself: what it may do stands in its own token.
+    pub app_only: bool,
+    /// What is sent along as `scope`.
+    pub scopes: Vec<String>,
+    /// What has to come of it: permissions of people, or roles of the app.
+    pub permissions: Vec<String>,
+    /// The scopes of the app's own tokens to look into, one for each resource.
+    tokens: Vec<String>,
+}
+
+/// What the tokens of a provider need an admin to allow.
+pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
+    let tokens = app.store.tokens_of(&provider.id).await?;
+    let is_own = |grant: GrantType| grant.as_str() == "client_credentials";
+    if !is_own(provider.grant) && !tokens.iter().any(|token| is_own(token.grant)) {
+        let mut all = provider.scopes.clone();
+        for scope in tokens.iter().flat_map(|token| &token.scopes) {
+            if !all.contains(scope) {
+                all.push(scope.clone());
+            }
+        }
+        return Ok(Wanted {
+            app_only: false,
+            scopes: scopes::with_identity(provider.template, &all),
+            permissions: all,
+            tokens: Vec::new(),
+        });
+    }
+    let own: Vec<&Token> = tokens.iter().filter(|token| is_own(token.grant)).collect();
+    let mut defaults: Vec<String> = Vec::new();
+    let named = provider.scopes.iter().chain(own.iter().flat_map(|token| &token.scopes));
+    for scope in named.filter(|scope| scope.ends_with("/.default")) {
+        if !defaults.contains(scope) {
+            defaults.push(scope.clone());
+        }
+    }
+    if defaults.is_empty() {
+        defaults.push(EXCHANGE.to_owned());
+    }
+    let mut roles: Vec<&str> = Vec::new();
+    for token in own {
+        for mailbox in app.store.mailboxes_of_token(&token.id).await? {
+            for (side, incoming) in [(&mailbox.incoming, true), (&mailbox.outgoing, false)] {
+                let Some(side) = side else { continue };
+                if matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id) {
+                    roles.push(role(side.server.protocol(), incoming));
+                }
+            }
+        }
+    }
+    if roles.is_empty() {
+        let is_exchange = |scope: &String| !scope.contains("graph");
+        roles = if defaults.iter().any(is_exchange) {
+            vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"]
+        } else {
+            vec!["Mail.Read", "Mail.Send"]
+        };
+    }
+    roles.sort_unstable();
+    roles.dedup();
+    Ok(Wanted {
+        app_only: true,
+        // One address stands for everything the app's registration lists.
+        scopes: defaults[..1].to_vec(),
+        permissions: roles.into_iter().map(str::to_owned).collect(),
+        tokens: defaults,
+    })
+}
+
+const fn role(protocol: Protocol, incoming: bool) -> &'static str {
+    match (protocol, incoming) {
+        (Protocol::Imap, _) => "IMAP.AccessAsApp",
+        (Protocol::Pop3, _) => "POP.AccessAsApp",
+        (Protocol::Smtp, _) => "SMTP.SendAsApp",
+        (Protocol::Graph, true) => "Mail.Read",
+        (Protocol::Graph, false) => "Mail.Send",
+    }
+}
+
+/// What a permission lets the app do, in plain words; empty for one nobody here knows.
+pub fn plain(permission: &str) -> &'static str {
+    let name = permission.rsplit('/').next().unwrap_or(permission);
+    match name {
+        "IMAP.AccessAsUser.All" => "Read and sort the mail of whoever signs in, with IMAP",
+        "POP.AccessAsUser.All" => "Read the mail of whoever signs in, with POP",
+        "SMTP.Send" => "Send mail as whoever signs in, with SMTP",
+        "IMAP.AccessAsApp" => "Read and sort mail with IMAP, in the mailboxes that Exchange opens for the app",
+        "POP.AccessAsApp" => "Read mail with POP, in the mailboxes that Exchange opens for the app",
+        "SMTP.SendAsApp" => "Send mail with SMTP, as the mailboxes that Exchange opens for the app",
+        "Mail.Read" | "Mail.ReadBasic" => "Read mail with Microsoft Graph",
+        "Mail.ReadWrite" => "Read and sort mail with Microsoft Graph",
+        "Mail.Send" => "Send mail with Microsoft Graph",
+        "Mail.Read.Shared" => "Read shared mailboxes with Microsoft Graph",
+        "Mail.ReadWrite.Shared" => "Read and sort shared mailboxes with Microsoft Graph",
+        "Mail.Send.Shared" => "Send from shared mailboxes with Microsoft Graph",
+        "User.Read" => "See the profile of whoever signs in",
+        "offline_access" => "Stay signed in, without asking each hour",
+        "openid" | "email" | "profile" => "See who signed in",
+        _ => "",
+    }
+}
+
+/// What became of looking into the app's own token.
+pub(super) enum Look {
+    /// The permissions in it.
+    Roles(Vec<String>),
+    /// It couldn't be got, or not be read.
+    Dark(Diagnosis, String),
+}
+
+/// Gets the app's own token, looks at the permissions in it, and throws it away.
+pub(super) async fn look(app: &App, provider: &Provider, wanted: &Wanted) -> Result<Look, ActionError> {
+    let client = place::client(app, provider)?;
+    let mut roles: Vec<String> = Vec::new();
+    for scope in wanted.tokens.iter().take(3) {
+        let form = vec![("grant_type", "client_credentials".to_owned()), ("scope", scope.clone())];
+        match token_request(&app.http, &client, form, &[]).await {
+            Ok(response) => match Claims::of(&response.access_token) {
+                Some(claims) => roles.extend(claims.roles),
+                None => {
+                    let said = "The token doesn't say what it may do.".to_owned();
+                    return Ok(Look::Dark(diagnose(&Evidence::text(&said)), said));
+                }
+            },
+            Err(error) => return Ok(Look::Dark(diagnosis_of(&error), error.evidence())),
+        }
+    }
+    roles.sort();
+    roles.dedup();
+    Ok(Look::Roles(roles))
+}
+
+/// Which of the roles that are needed are not held.
+pub(super) fn lacking(needed: &[String], held: &[String]) -> Vec<String> {
+    let wider = |role: &str| match role {
+        "Mail.Read" => "Mail.ReadWrite",
+        _ => "",
+    };
+    let holds = |role: &str| held.iter().any(|held| held == role || held == wider(role));
+    needed.iter().filter(|role| !holds(role)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wider_permission_will_do() {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert!(lacking(&all(&["Mail.Read", "Mail.Send"]), &all(&["Mail.ReadWrite", "Mail.Send"])).is_empty());
+        assert_eq!(
+            lacking(&all(&["IMAP.AccessAsApp", "SMTP.SendAsApp"]), &all(&["IMAP.AccessAsApp"])),
+            all(&["SMTP.SendAsApp"])
+        );
+    }
+}

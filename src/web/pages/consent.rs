@@ -1,0 +1,333 @@
+//! `/providers/{name}/consent`: admin consent, asked for and looked at (`ux.md`, 6.9), and where the provider sends the admin back to.
+//! What is behind the link for people without an account is in [`link`].
+
+pub mod link;
+pub(super) mod view;
+
+use super::authorize::{clean_redirect, clear_flow_cookie, flow, set_flow_cookie};
+use super::providers::find;
+use crate::actions::consent::{self, BeginError, Evidence, Mode, Outcome};
+use crate::actions::provider_links::{self, NewLink};
+use crate::clock::Timestamp;
+use crate::model::Name;
+use crate::model::consent::{LinkKind, ProviderLink};
+use crate::model::provider::Provider;
+use crate::model::template::TemplateKind;
+use crate::model::user::Permission;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
+use crate::web::guard::{CurrentUser, Visit};
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::routes::{self, Access, Routes};
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use view::{Asked, Line, Verdict, asked, line, verdict};
+
+/// Longest note that goes into a mail.
+const LONGEST_NOTE: usize = 2000;
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    let view = Access::Permission(Permission::View);
+    let send = Access::Permission(Permission::TokenAuthorize);
+    Routes::new()
+        .get("/providers/{name}/consent", view, show)
+        .post(
+            "/providers/{name}/consent/check",
+            Access::Permission(Permission::ProviderEdit),
+            check,
+        )
+        .post("/providers/{name}/consent/links", send, create)
+        .post("/providers/{name}/consent/links/{id}/withdraw", send, withdraw)
+        .post("/providers/{name}/consent/open", send, open)
+        .get("/providers/{name}/consent/{attempt}", send, leave)
+        .get("/oauth/admin-consent/{provider}", Access::Public, callback)
+        .get("/c/{code}", Access::Public, link::open)
+        .post("/c/{code}", Access::Public, link::start)
+        .get("/c/{code}/{attempt}", Access::Public, link::leave)
+        .get("/c/done/{attempt}", Access::Public, link::done)
+}
+
+/// The address of a provider's page.
+pub(super) fn path(provider: &Provider) -> String {
+    format!("{}/consent", routes::provider(provider.name.as_str()))
+}
+
+/// The provider of an address, if it has a page for admins.
+async fn with_consent(web: &WebState, name: &str) -> Result<Provider, PageError> {
+    let provider = find(&web.app, name).await?;
+    if !consent::is_known(&provider) {
+        let words = format!("{} has no page where an admin consents for everybody.", provider.template.label());
+        return Err(PageError::Missing(words));
+    }
+    Ok(provider)
+}
+
+#[derive(Template)]
+#[template(path = "consent/show.html")]
+struct ShowPage {
+    layout: Layout,
+    provider: Provider,
+    verdict: Verdict,
+    asked: Vec<Asked>,
+    app_only: bool,
+    microsoft: bool,
+    return_uri: String,
+    links: Vec<Line>,
+    path: String,
+}
+
+/// `GET /providers/{name}/consent`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = with_consent(&web, &name).await?;
+    let wanted = consent::wanted(&web.app, &provider).await?;
+    let standing = consent::standing(&web.app, &provider).await?;
+    let now = web.app.clock.now();
+    let links = web.app.store.provider_links_of(&provider.id, LinkKind::Consent).await?;
+    let layout = user.layout(Section::Providers, "Admin consent").await;
+    ShowPage {
+        layout: layout.crumb("Providers", "/providers").crumb(&name, &routes::provider(&name)),
+        verdict: verdict(&standing, &provider, wanted.app_only),
+        asked: asked(&wanted),
+        app_only: wanted.app_only,
+        microsoft: provider.template == TemplateKind::Microsoft,
+        return_uri: consent::return_uri(&web.app, &provider).await?,
+        links: links.into_iter().map(|one| line(one, &provider, now)).collect(),
+        path: path(&provider),
+        provider,
+    }
+    .show()
+}
+
+/// `POST /providers/{name}/consent/check`: *It's already granted*, or *Check now* where the app's own token tells.
+pub async fn check(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = with_consent(&web, &name).await?;
+    let flash = match consent::check(&web.app, &user.actor(), &provider).await {
+        Ok(Outcome::Granted { .. }) => Flash::ok("Checked. The app's own token holds every permission."),
+        Ok(Outcome::Told) => Flash::info("Noted. The next sign-in proves it."),
+        Ok(_) => Flash::warn("Checked. It isn't granted yet."),
+        Err(crate::actions::ActionError::Vault(_)) => Flash::bad("The stored client secret can't be opened. Replace it."),
+        Err(error) => return Err(error.into()),
+    };
+    user.redirect_with(&path(&provider), flash).await
+}
+
+/// Whom the mail is for.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct MailForm {
+    address: String,
+    note: String,
+}
+
+#[derive(Template)]
+#[template(path = "consent/made.html")]
+struct MadePage {
+    layout: Layout,
+    provider: Provider,
+    short: &'static str,
+    url: String,
+    link: ProviderLink,
+    words: String,
+    /// The same for a mail program.
+    mail: String,
+    to: String,
+    path: String,
+}
+
+/// `POST /providers/{name}/consent/links`: makes a link and shows it, this once.
+pub async fn create(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<MailForm>,
+) -> Result<Response, PageError> {
+    let provider = with_consent(&web, &name).await?;
+    let wanted = consent::wanted(&web.app, &provider).await?;
+    let NewLink { link, url } = provider_links::create(&web.app, &user.actor(), &provider, LinkKind::Consent).await?;
+    let path = path(&provider);
+    let layout = user.layout(Section::Providers, "Consent link").await;
+    let layout = layout
+        .crumb("Providers", "/providers")
+        .crumb(&name, &routes::provider(&name))
+        .crumb("Admin consent", &path);
+    let short = provider.template.short_name();
+    let ends = format!("{} ({})", layout.zone.full(link.expires_at), layout.zone.label(&layout.now));
+    let mut words = format!(
+        "Our mail console needs an admin of {} to allow its app once.\nOpen this link, sign in at {short} as an admin, and press Accept:\n\n{}\n\nThe app is {}. It asks for:\n",
+        view::organisation(&provider, "our organisation"),
+        url.expose_secret(),
+        provider.client_id,
+    );
+    for one in asked(&wanted) {
+        let plain = if one.plain.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", one.plain)
+        };
+        words.push_str(&format!("- {}{plain}\n", one.name));
+    }
+    let note: String = form.note.trim().chars().take(LONGEST_NOTE).collect();
+    if !note.is_empty() {
+        words.push_str(&format!("\n{note}\n"));
+    }
+    words.push_str(&format!("\nThe link works once, until {ends}. {} asks for it.", link.created_by));
+    MadePage {
+        layout,
+        mail: words.replace('\n', "\r\n"),
+        to: form.address.trim().chars().filter(|c| !c.is_control()).take(320).collect(),
+        url: url.expose_secret().to_owned(),
+        short,
+        link,
+        words,
+        path,
+        provider,
+    }
+    .show()
+}
+
+/// `POST /providers/{name}/consent/links/{id}/withdraw`.
+pub async fn withdraw(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    provider_links::withdraw(&web.app, &user.actor(), &provider, LinkKind::Consent, &id).await?;
+    user.redirect(&path(&provider), "Consent link withdrawn. It doesn't work any more.")
+        .await
+}
+
+/// `POST /providers/{name}/consent/open`: *Open it myself*.
+pub async fn open(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = with_consent(&web, &name).await?;
+    let mode = Mode::Browser {
+        user: &user.user().id,
+        session_hash: user.session_hash(),
+    };
+    match consent::begin(&web.app, &user.actor(), &provider, mode).await {
+        Ok(begun) => {
+            set_flow_cookie(&web, &user.visit, &begun.consent.id, begun.flow.expose_secret());
+            Ok(Redirect::to(&format!("{}/{}", path(&provider), begun.consent.id)).into_response())
+        }
+        Err(BeginError::OAuth(error)) => {
+            let flash = Flash::bad(&format!("It can't begin: {error}."));
+            user.redirect_with(&path(&provider), flash).await
+        }
+        Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
+        Err(BeginError::Store(error)) => Err(error.into()),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "consent/leave.html")]
+struct LeavePage {
+    layout: Layout,
+    provider: Provider,
+    asked: Vec<Asked>,
+    short: &'static str,
+    organisation: String,
+    url: String,
+    back: String,
+    ends: Timestamp,
+}
+
+/// `GET /providers/{name}/consent/{attempt}`: the page before leaving.
+pub async fn leave(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let provider = with_consent(&web, &name).await?;
+    let back = path(&provider);
+    let now = web.app.clock.now();
+    let mine = web.app.store.consent(&id).await?.filter(|one| {
+        one.provider_id == provider.id
+            && one.session_hash.as_deref() == Some(user.session_hash())
+            && one.outcome.is_empty()
+            && one.expires_at >= now
+            && flow(&web, &user.visit, &id).is_some()
+    });
+    let found = mine.and_then(|one| Some((consent::leave_url(&web.app, &provider, &one)?, one)));
+    let Some((url, attempt)) = found else {
+        return Ok(Redirect::to(&back).into_response());
+    };
+    let wanted = consent::wanted(&web.app, &provider).await?;
+    let layout = user.layout(Section::Providers, "Consent as an admin").await;
+    LeavePage {
+        layout: layout
+            .crumb("Providers", "/providers")
+            .crumb(&name, &routes::provider(&name))
+            .crumb("Admin consent", &back),
+        asked: asked(&wanted),
+        short: provider.template.short_name(),
+        organisation: view::organisation(&provider, "your organisation"),
+        ends: attempt.expires_at,
+        provider,
+        url,
+        back,
+    }
+    .show()
+}
+
+/// `GET /oauth/admin-consent/{provider}`: takes a return once, and leads at once to an address without state (OAUTH-7).
+pub async fn callback(
+    State(web): State<WebState>,
+    visit: Visit,
+    method: Method,
+    Path(provider): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    // Somebody looks whether the address exists: nothing may be used up by that.
+    if method != Method::GET {
+        return Err(PageError::Method);
+    }
+    let user = visit.user();
+    let nobody = visit.actor("return", "Somebody");
+    let actor = user.as_ref().map_or(nobody, CurrentUser::actor);
+    let cookie = |attempt: &str| flow(&web, &visit, attempt);
+    let evidence = Evidence {
+        user: user.as_ref().map(|user| &user.user().id),
+        session_hash: visit.session_hash(),
+        flow: &cookie,
+        actor: &actor,
+    };
+    let Ok(name) = Name::parse(&provider) else {
+        return Ok(clean_redirect("/oauth/returned/consent-unknown"));
+    };
+    let returned = match consent::finish(&web.app, &name, query.as_deref().unwrap_or_default(), &evidence).await {
+        Ok(returned) => returned,
+        Err(error) => {
+            tracing::error!(error = %error, "An admin consent could not be finished: {error}");
+            return Ok(clean_redirect("/oauth/returned/consent-failed"));
+        }
+    };
+    let Some((id, by_link)) = returned.consent else {
+        let how = if returned.outcome == Outcome::OtherWindow {
+            "consent-too-old"
+        } else {
+            "consent-unknown"
+        };
+        return Ok(clean_redirect(&format!("/oauth/returned/{how}")));
+    };
+    if returned.outcome != Outcome::Used {
+        clear_flow_cookie(&web, &visit, &id);
+    }
+    if by_link {
+        return Ok(clean_redirect(&format!("/c/done/{id}")));
+    }
+    let home = format!("{}/consent", routes::provider(name.as_str()));
+    if let Some(user) = &user {
+        let flash = match &returned.outcome {
+            Outcome::Granted { .. } => Flash::ok("Consent is granted."),
+            outcome @ (Outcome::Missing { .. } | Outcome::Unproved { .. }) => Flash::warn(&outcome.sentence()),
+            outcome => Flash::bad(&outcome.sentence()),
+        };
+        user.redirect_with(&home, flash).await?;
+    }
+    Ok(clean_redirect(&home))
+}

@@ -1,0 +1,171 @@
+//! How a consent stands, in a mark and sentences, and what it is about.
+
+use crate::actions::consent::{Outcome, Standing, Wanted, plain};
+use crate::actions::links::LinkState;
+use crate::actions::provider_links;
+use crate::clock::Timestamp;
+use crate::model::consent::{Consent, ProviderLink};
+use crate::model::provider::Provider;
+use crate::web::pages::providers::form::short_scope;
+
+/// A permission an admin is asked for.
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// What it means; empty where nobody here knows.
+    pub plain: &'static str,
+}
+
+/// What an admin is asked for, each meaning once.
+pub fn asked(wanted: &Wanted) -> Vec<Asked> {
+    let all = wanted.permissions.iter();
+    all.map(|permission| Asked {
+        name: short_scope(permission).to_owned(),
+        plain: plain(permission),
+    })
+    .collect()
+}
+
+/// Whose organisation: the tenant's domain, or `other`.
+pub fn organisation(provider: &Provider, other: &str) -> String {
+    let named = provider.tenant.as_deref().filter(|tenant| tenant.contains('.'));
+    named.unwrap_or(other).to_owned()
+}
+
+/// The state of the consent of a provider's app.
+pub struct Verdict {
+    /// Mark.
+    pub kind: &'static str,
+    /// In a few words.
+    pub title: String,
+    /// What that means.
+    pub text: String,
+    /// What is missing, or what to do.
+    pub list: Vec<String>,
+    /// What the provider said.
+    pub said: String,
+    /// When it was found out, by whom.
+    pub at: Option<(Timestamp, String)>,
+    /// The directory, as it came back.
+    pub tenant: Option<String>,
+    /// A newer try that changed nothing.
+    pub tried: Option<(Timestamp, String)>,
+}
+
+fn stamp(consent: &Consent) -> (Timestamp, String) {
+    let who = if consent.link_id.is_some() {
+        "through a consent link".to_owned()
+    } else {
+        format!("by {}", consent.started_by)
+    };
+    (consent.finished_at.unwrap_or(consent.started_at), who)
+}
+
+/// The verdict.
+pub fn verdict(standing: &Standing, provider: &Provider, app_only: bool) -> Verdict {
+    let mut verdict = Verdict {
+        kind: "todo",
+        title: "Nobody has consented yet".to_owned(),
+        text: "At least nobody has told this console. Ask an admin, or say that it is already granted.".to_owned(),
+        list: Vec::new(),
+        said: String::new(),
+        at: None,
+        tenant: None,
+        tried: standing.tried.as_ref().map(|(consent, outcome)| {
+            let (at, _) = stamp(consent);
+            (at, outcome.sentence())
+        }),
+    };
+    let Some((consent, outcome)) = &standing.result else {
+        return verdict;
+    };
+    verdict.at = Some(stamp(consent));
+    let who = organisation(provider, "The organisation");
+    let (kind, title, text) = match outcome {
+        Outcome::Granted { roles, .. } if !roles.is_empty() => (
+            "ok",
+            "Granted".to_owned(),
+            format!("The app's own token holds {}.", roles.join(", ")),
+        ),
+        Outcome::Granted { .. } if standing.proved_at.is_some() => (
+            "ok",
+            "Granted".to_owned(),
+            "Somebody has signed in since, so it is proved.".to_owned(),
+        ),
+        Outcome::Granted { .. } => (
+            "said",
+            format!("{who} allows this app"),
+            "So the admin's browser said. The next sign-in proves it.".to_owned(),
+        ),
+        Outcome::Told if standing.proved_at.is_some() => (
+            "ok",
+            "Granted".to_owned(),
+            "Somebody has signed in since, so it is proved.".to_owned(),
+        ),
+        Outcome::Told => (
+            "said",
+            "Granted, as somebody here said".to_owned(),
+            "The next sign-in proves it.".to_owned(),
+        ),
+        Outcome::Missing { missing, .. } => {
+            verdict.list.clone_from(missing);
+            let text = if app_only {
+                "The app's own token lacks these. Add them to the app's registration, then ask for consent again. (Where Exchange \
+                 itself gives the app its rights, RBAC for Applications, the token may stay without them.)"
+            } else {
+                "These weren't allowed. Add them to the app's registration if they are missing there, then ask for consent again."
+            };
+            ("warn", "Permissions are missing".to_owned(), text.to_owned())
+        }
+        Outcome::Unproved { diagnosis, said, .. } => {
+            verdict.list.clone_from(&diagnosis.remedy);
+            verdict.said.clone_from(said);
+            let text = format!(
+                "The app's own token can't be had to look: {} {}",
+                ended(&diagnosis.title),
+                diagnosis.meaning
+            );
+            ("warn", "Not proved".to_owned(), text)
+        }
+        _ => return verdict,
+    };
+    (verdict.kind, verdict.title, verdict.text) = (kind, title, text);
+    if let Outcome::Granted { tenant, .. } | Outcome::Missing { tenant, .. } | Outcome::Unproved { tenant, .. } = outcome {
+        verdict.tenant.clone_from(tenant);
+    }
+    verdict
+}
+
+fn ended(title: &str) -> String {
+    format!("{}.", title.trim_end_matches('.'))
+}
+
+/// A link in a list.
+pub struct Line {
+    /// As it is stored.
+    pub link: ProviderLink,
+    /// Mark.
+    pub kind: &'static str,
+    /// Its state.
+    pub words: &'static str,
+    /// Whether it can still be used.
+    pub ready: bool,
+}
+
+/// A link as a list shows it.
+pub fn line(link: ProviderLink, provider: &Provider, now: Timestamp) -> Line {
+    let state = provider_links::state(&link, provider, now);
+    let (kind, words) = match state {
+        LinkState::Ready if link.opened_at.is_some() => ("run", "Opened"),
+        LinkState::Ready => ("todo", "Ready"),
+        LinkState::Used => ("ok", "Used"),
+        LinkState::Ended => ("off", "Ended"),
+        LinkState::Withdrawn => ("off", "Withdrawn"),
+    };
+    Line {
+        link,
+        kind,
+        words,
+        ready: state == LinkState::Ready,
+    }
+}
