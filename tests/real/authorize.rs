@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 /// Long enough for a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process, its lines as they come, and its end with the test.
-struct Running {
-    child: Child,
-    out: Receiver<String>,
-    err: Receiver<String>,
+pub struct Running {
+    pub child: Child,
+    pub out: Receiver<String>,
+    pub err: Receiver<String>,
 }
 
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
@@ -39,19 +39,19 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 impl Running {
-    fn start(machine: &Machine, arguments: &[&str]) -> Self {
+    pub fn start(machine: &Machine, arguments: &[&str]) -> Self {
         let mut child = machine.command(arguments).spawn().unwrap();
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         Self { child, out, err }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit status, and the lines nobody has read yet.
     #[track_caller]
-    fn end(&mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+    pub fn end(&mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < PATIENCE, "it does not end");
@@ -69,19 +69,20 @@ impl Drop for Running {
     }
 }
 
-/// A console with a token `mail` that is for `address`.
-struct House {
-    rig: &'static Rig,
-    machine: Machine,
+/// A console with a token `mail` that is for `address`, and one that is got at another device.
+pub struct House {
+    pub rig: &'static Rig,
+    pub machine: Machine,
     origin: String,
-    client: String,
-    address: String,
-    _serving: Running,
+    pub client: String,
+    pub address: String,
+    /// The console.
+    pub serving: Running,
 }
 
 impl House {
     /// None where the rig does not run. `stored`: somebody has signed in before.
-    async fn new(stored: bool) -> Option<Self> {
+    pub async fn new(stored: bool) -> Option<Self> {
         let rig = Rig::get()?;
         rig.mark("openid-provider");
         // A free port, for a moment nobody else's.
@@ -109,6 +110,9 @@ impl House {
             machine.set("RIG_REFRESH_TOKEN", minted.refresh_token.unwrap());
             text.push_str("refresh_token_env = \"RIG_REFRESH_TOKEN\"\n");
         }
+        text.push_str(&format!(
+            "[[token]]\nname = \"phone\"\nprovider = \"rig\"\ngrant = \"device_code\"\nuser = \"{address}\"\n"
+        ));
         machine.apply(&text).ok();
         let serving = Running::start(&machine, &["serve"]);
         let ready = serving.err.recv_timeout(PATIENCE).unwrap();
@@ -119,7 +123,7 @@ impl House {
             origin,
             client,
             address,
-            _serving: serving,
+            serving,
         })
     }
 

@@ -2,5 +2,6 @@
 
 mod authorize;
 mod command_line;
+mod device;
 mod mail;
 mod rig;

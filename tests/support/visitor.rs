@@ -33,6 +33,8 @@ pub struct Page {
     /// What stands in the field for the address.
     pub email: Option<String>,
     address: Url,
+    /// What its first form sends by itself, and where.
+    form: Option<(String, Vec<(String, String)>)>,
 }
 
 impl Place {
@@ -99,6 +101,19 @@ impl Visitor {
         }
     }
 
+    /// Sends the page's form with what stands in it, and these fields.
+    pub async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Place {
+        let (action, kept) = page.form.as_ref().unwrap_or_else(|| panic!("no form: {}", page.text));
+        let url = page.address.join(action).unwrap();
+        let kept = kept.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let form: Vec<(&str, &str)> = kept
+            .filter(|(name, _)| !fields.iter().any(|(other, _)| other == name))
+            .chain(fields.iter().copied())
+            .collect();
+        let request = self.http.request(Method::POST, url.clone()).form(&form);
+        self.go(url, request).await
+    }
+
     async fn click(&mut self, page: &Page, form: &[(&str, &str)]) -> Place {
         let request = self.http.request(Method::POST, page.address.clone()).form(form);
         self.go(page.address.clone(), request).await
@@ -152,6 +167,14 @@ impl Page {
             text: text("main").unwrap_or_default(),
             email: first("input[name=email]").and_then(|field| field.attr("value")).map(str::to_owned),
             address,
+            form: first("form").and_then(|form| {
+                let inputs = Selector::parse("input[name]").unwrap();
+                let fields = form.select(&inputs).map(|field| {
+                    let of = |name| field.attr(name).unwrap_or_default().to_owned();
+                    (of("name"), of("value"))
+                });
+                Some((form.attr("action")?.to_owned(), fields.collect()))
+            }),
         }
     }
 }
