@@ -78,8 +78,8 @@ async fn another_account_and_a_refusal_end_the_command_and_leave_the_token_as_it
     sign_in(&house, &address, &code, maija).await;
     let (status, out, err) = command.end();
     assert_eq!((status, out), (Some(1), vec![]), "{err:?}");
-    let said = format!("the command line came back as {maija}, expected {}. Token unchanged", house.address);
-    assert!(err[0].contains(&said) || err[0].contains("came back as"), "{err:?}");
+    let said = format!("error: Somebody came back as {maija}, expected {}. Token unchanged", house.address);
+    assert_eq!(err[0], said);
     assert_eq!(state(&house), "unauthorized");
 
     let (mut command, address, code) = authorize(&house);

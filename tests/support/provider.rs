@@ -58,6 +58,8 @@ struct Code {
 #[derive(Default)]
 struct Shared {
     codes: HashMap<String, Code>,
+    /// By what is asked with; whoever decides gives it an account.
+    devices: HashMap<String, Code>,
     lies: Vec<Lie>,
     refresh_tokens: HashSet<String>,
     exchanges: usize,
@@ -155,6 +157,13 @@ impl Provider {
         self.back(leave, &[("code", &code), ("iss", &self.url)])
     }
 
+    /// Somebody types this code in at another device, as `account`.
+    pub fn decide(&self, user_code: &str, account: &str) {
+        let mut shared = self.shared.lock().unwrap();
+        let waiting = shared.devices.get_mut(&format!("canary-device-{user_code}")).unwrap();
+        account.clone_into(&mut waiting.account);
+    }
+
     /// The address the browser is sent back to, with these parameters and the right `state`.
     pub fn back(&self, leave: &str, parameters: &[(&str, &str)]) -> String {
         let mut url = url::Url::parse(&parameter(leave, "redirect_uri").unwrap()).unwrap();
@@ -178,6 +187,7 @@ async fn answer(State((url, shared)): State<Shares>, OriginalUri(uri): OriginalU
                 "authorization_endpoint": format!("{url}/auth"),
                 "token_endpoint": format!("{url}/token"),
                 "revocation_endpoint": format!("{url}/revoke"),
+                "device_authorization_endpoint": format!("{url}/device"),
                 "userinfo_endpoint": format!("{url}/me"),
                 "scopes_supported": ["openid", "offline_access", "mail.read", "mail.send"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -187,6 +197,26 @@ async fn answer(State((url, shared)): State<Shares>, OriginalUri(uri): OriginalU
         path if path.ends_with("/token") => {
             shared.heard.push(String::from_utf8_lossy(&body).into_owned());
             token(&url, &mut shared, &headers, &form)
+        }
+        "/device" if shared.lies.contains(&Lie::Echoes) => json_answer(400, echo(&headers, &form)),
+        "/device" => {
+            shared.made += 1;
+            let number = shared.made;
+            let code = Code {
+                redirect_uri: String::new(),
+                challenge: String::new(),
+                nonce: String::new(),
+                scope: form.get("scope").cloned().unwrap_or_default(),
+                account: String::new(),
+            };
+            shared.devices.insert(format!("canary-device-{number}"), code);
+            json_answer(
+                200,
+                json!({
+                    "device_code": format!("canary-device-{number}"), "user_code": number.to_string(),
+                    "verification_uri": format!("{url}/activate"), "expires_in": 600, "interval": 1,
+                }),
+            )
         }
         "/revoke" => {
             if shared.lies.contains(&Lie::RevocationFails) {
@@ -234,6 +264,14 @@ fn token(url: &str, shared: &mut Shared, headers: &HeaderMap, form: &HashMap<Str
             }
             issue(url, shared, &lies, &code)
         }
+        "urn:ietf:params:oauth:grant-type:device_code" => match shared.devices.get(&field("device_code")) {
+            None => json_answer(400, json!({"error": "invalid_grant"})),
+            Some(code) if code.account.is_empty() => json_answer(400, json!({"error": "authorization_pending"})),
+            Some(_) => match shared.devices.remove(&field("device_code")) {
+                Some(code) => issue(url, shared, &lies, &code),
+                None => json_answer(400, json!({"error": "invalid_grant"})),
+            },
+        },
         "refresh_token" => {
             if !shared.refresh_tokens.contains(&field("refresh_token")) {
                 return json_answer(400, json!({"error": "invalid_grant"}));

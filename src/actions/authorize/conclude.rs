@@ -172,7 +172,9 @@ impl Flow {
         } else {
             TokenEventKind::Refused
         };
-        let text = outcome.history(&self.actor.name).unwrap_or_default();
+        // Whoever started it isn't who sat at the other device.
+        let who = if self.attempt.at_device() { "Somebody" } else { &self.actor.name };
+        let text = outcome.history(who).unwrap_or_default();
         let through = if self.attempt.link_id.is_some() {
             " Through a sign-in link."
         } else {

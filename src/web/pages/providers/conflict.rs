@@ -126,6 +126,7 @@ pub(super) async fn of_provider(
         pair("authorize_url", "Authorize address", |f| f.authorize_url.clone()),
         pair("token_url", "Token address", |f| f.token_url.clone()),
         pair("revocation_url", "Revoke address", |f| f.revocation_url.clone()),
+        pair("device_authorization_url", "Device address", |f| f.device_authorization_url.clone()),
         pair("userinfo_url", "User info address", |f| f.userinfo_url.clone()),
         (
             "extra_authorize_params",

@@ -80,13 +80,14 @@ struct FormPage {
 }
 
 /// Fields that stand in the folded part.
-const FOLDED: [&str; 8] = [
+const FOLDED: [&str; 9] = [
     "prompt",
     "pkce",
     "authority",
     "authorize_url",
     "token_url",
     "revocation_url",
+    "device_authorization_url",
     "userinfo_url",
     "extra_authorize_params",
 ];

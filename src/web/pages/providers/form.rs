@@ -58,6 +58,8 @@ pub struct ProviderForm {
     pub token_url: String,
     /// Revoke address.
     pub revocation_url: String,
+    /// Device address.
+    pub device_authorization_url: String,
     /// User info address.
     pub userinfo_url: String,
     /// Whether the description announced `iss`; comes from *Read it*.
@@ -183,6 +185,7 @@ impl ProviderForm {
             authorize_url: text(&own.authorize_url),
             token_url: text(&own.token_url),
             revocation_url: text(&own.revocation_url),
+            device_authorization_url: text(&own.device_authorization_url),
             userinfo_url: text(&own.userinfo_url),
             iss_announced: tick(own.iss_announced),
             discovered_at: own.discovered_at.map(|at| at.to_string()).unwrap_or_default(),
@@ -231,6 +234,7 @@ impl ProviderForm {
             "authorize_url" => defaults.authorize_url,
             "token_url" => defaults.token_url,
             "revocation_url" => defaults.revocation_url,
+            "device_authorization_url" => defaults.device_authorization_url,
             "userinfo_url" => defaults.userinfo_url,
             _ => None,
         };
@@ -265,11 +269,11 @@ impl ProviderForm {
                 authorize_url: some(&self.authorize_url),
                 token_url: some(&self.token_url),
                 revocation_url: some(&self.revocation_url),
+                device_authorization_url: some(&self.device_authorization_url),
                 userinfo_url: some(&self.userinfo_url),
                 iss_announced: custom && !self.iss_announced.is_empty(),
                 discovered_at: self.discovered_at.parse().ok().filter(|_| custom),
                 graph_url: stored.graph_url,
-                device_authorization_url: stored.device_authorization_url,
                 admin_consent_url: stored.admin_consent_url,
             },
             extra_authorize_params: Some(parameters(&self.extra_authorize_params, errors)),
@@ -310,6 +314,11 @@ impl ProviderForm {
         put("Authorize address", &mut self.authorize_url, text(&endpoints.authorize_url));
         put("Token address", &mut self.token_url, text(&endpoints.token_url));
         put("Revoke address", &mut self.revocation_url, text(&endpoints.revocation_url));
+        put(
+            "Device address",
+            &mut self.device_authorization_url,
+            text(&endpoints.device_authorization_url),
+        );
         put("User info address", &mut self.userinfo_url, text(&endpoints.userinfo_url));
         if self.discovered_at.is_empty() {
             let auth = found.preferred_client_auth();
