@@ -266,18 +266,6 @@ fn what_a_later_version_will_take_is_named_with_its_line() {
         ),
         ("[[token]]\nname = \"t\"\ngrant = \"password\"\n", "grant = \"password\""),
         ("[[token]]\nname = \"t\"\ngrant = \"jwt_bearer\"\n", "grant = \"jwt_bearer\""),
-        (
-            "[[mailbox]]\nname = \"m\"\nincoming.protocol = \"pop3\"\n",
-            "incoming.protocol = \"pop3\"",
-        ),
-        (
-            "[[mailbox]]\nname = \"m\"\nincoming.protocol = \"graph\"\n",
-            "incoming.protocol = \"graph\"",
-        ),
-        (
-            "[[mailbox]]\nname = \"m\"\noutgoing.protocol = \"graph\"\n",
-            "outgoing.protocol = \"graph\"",
-        ),
     ] {
         assert_eq!(
             problem(&machine, text),
