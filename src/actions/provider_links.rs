@@ -3,13 +3,17 @@
 //! by itself when the provider becomes another app or goes elsewhere.
 
 use super::links::{LONGEST, LinkState};
-use super::{ActionError, settings};
+use super::providers::trial::{self, Trial};
+use super::{ActionError, providers, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::model::Date;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::consent::{self as model, LinkKind, ProviderLink};
 use crate::model::provider::Provider;
-use crate::secret::Nonce;
+use crate::model::report::Diagnosis;
+use crate::oauth::Client;
+use crate::secret::{ClientSecret, Nonce};
 use crate::store::{StoreResult, Tx};
 use crate::vault::sha256;
 
@@ -120,6 +124,73 @@ pub async fn withdraw(app: &App, actor: &Actor, provider: &Provider, kind: LinkK
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// What became of a client secret that was entered through a link.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entered {
+    /// The provider takes it, and it is in use.
+    Done,
+    /// The provider refuses it; nothing was stored.
+    Refused(Diagnosis),
+    /// It couldn't be tried, or the answer doesn't tell; nothing was stored.
+    Untried,
+    /// The link was used, withdrawn or ended meanwhile; nothing was stored.
+    Over,
+}
+
+/// Enters a client secret through a link: it is tried at the provider first, and only one that is taken there is stored and uses the
+/// link up. Nobody here could say "save it all the same" for a stranger.
+pub async fn enter_secret(
+    app: &App,
+    actor: &Actor,
+    link: &ProviderLink,
+    provider: &Provider,
+    secret: &ClientSecret,
+    expires: Option<Date>,
+) -> Result<Entered, ActionError> {
+    let entered = match trial::try_client(app, &Client::new(provider, Some(secret.clone()))).await {
+        Trial::Accepted(_) => Entered::Done,
+        Trial::Refused(diagnosis, _) => Entered::Refused(diagnosis),
+        Trial::Unclear(_) | Trial::Unreachable(..) => Entered::Untried,
+    };
+    let is_same = link.kind == LinkKind::Secret && link.provider_id == provider.id && link.app == model::app(provider);
+    // Claimed before anything is stored: of two that come at once one is too late.
+    let mut tx = app.store.begin().await?;
+    let claimed = entered == Entered::Done && is_same && tx.use_provider_link(&link.id, app.clock.now()).await?;
+    let detail = match (&entered, claimed) {
+        (Entered::Refused(diagnosis), _) => format!("refused: {}", diagnosis.title),
+        (Entered::Done, true) => "the provider takes it".to_owned(),
+        (Entered::Done, false) => "the link is over".to_owned(),
+        _ => "it couldn't be tried".to_owned(),
+    };
+    let entry = AuditEntry {
+        action: "link.secret",
+        target: format!("provider:{}", provider.name),
+        detail,
+        outcome: if claimed { "ok" } else { "refused" },
+    };
+    tx.audit(app.clock.now(), actor, entry).await?;
+    tx.commit().await?;
+    match entered {
+        Entered::Done if !claimed => return Ok(Entered::Over),
+        Entered::Done => {}
+        other => return Ok(other),
+    }
+    if let Err(error) = providers::replace_secret(app, actor, provider, secret, expires).await {
+        // Nothing was stored, so nothing was used up.
+        let mut tx = app.store.begin().await?;
+        tx.reopen_provider_link(&link.id).await?;
+        tx.commit().await?;
+        return Err(error);
+    }
+    // So that the provider's page doesn't show the check of the old one beside it.
+    if let Some(now) = app.store.provider_by_id(&provider.id).await?
+        && let Err(error) = trial::check(app, actor, &now).await
+    {
+        tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
+    }
+    Ok(Entered::Done)
 }
 
 async fn audit(app: &App, tx: &mut Tx, actor: &Actor, action: &'static str, provider: &Provider, detail: String) -> StoreResult<()> {

@@ -102,6 +102,16 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Undoes [`Self::use_provider_link`], where what it was used for came to nothing.
+    pub async fn reopen_provider_link(&mut self, id: &str) -> StoreResult<()> {
+        sqlx::query("UPDATE provider_links SET used_at = NULL WHERE id = $1")
+            .bind(id)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// Takes a link back; says whether it could still be used.
     pub async fn withdraw_provider_link(&mut self, id: &str) -> StoreResult<bool> {
         let done = sqlx::query("UPDATE provider_links SET withdrawn = 1 WHERE id = $1 AND used_at IS NULL AND withdrawn = 0")

@@ -155,6 +155,7 @@ pub fn all() -> Routes {
         .merge(p::authorize::routes())
         .merge(p::links::routes())
         .merge(p::consent::routes())
+        .merge(p::secret_links::routes())
         .merge(p::files::routes())
 }
 

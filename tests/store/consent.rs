@@ -71,6 +71,8 @@ async fn a_link_is_used_once_and_only_while_it_may_be() {
         assert!(tx.use_provider_link("a", NOW.plus(3)).await.unwrap());
         assert!(!tx.use_provider_link("a", NOW.plus(4)).await.unwrap(), "once");
         assert!(!tx.withdraw_provider_link("a").await.unwrap(), "too late to take it back");
+        tx.reopen_provider_link("a").await.unwrap();
+        assert!(tx.use_provider_link("a", NOW.plus(3)).await.unwrap(), "it came to nothing before");
         assert!(tx.withdraw_provider_link("b").await.unwrap());
         assert!(!tx.use_provider_link("b", NOW).await.unwrap() && !tx.try_provider_link("b", 2).await.unwrap());
         assert!(!tx.use_provider_link("c", NOW.plus(61)).await.unwrap(), "over");

@@ -13,6 +13,7 @@ mod microsoft;
 mod overview;
 pub mod providers;
 mod safe;
+mod secret_links;
 mod server;
 mod session;
 mod setup;

@@ -12,6 +12,7 @@ pub mod mailboxes;
 pub mod me;
 pub mod overview;
 pub mod providers;
+pub mod secret_links;
 pub mod setup;
 pub mod tests;
 pub mod tokens;

@@ -1,0 +1,214 @@
+//! Secret links: somebody without an account enters the client secret, once, of one app, and learns nothing else.
+
+use super::consent::{change, house_of, provider};
+use crate::sandbox::Play;
+use crate::support::app::{Browser, Page, TestApp};
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use mailgrant::actions::place;
+use mailgrant::model::consent::{LinkKind, ProviderLink};
+use mailgrant::sandbox::{AppSecret, Fault, MICROSOFT_APP, TENANT};
+
+const PAGE: &str = "/providers/contoso/request";
+/// A new secret at the provider.
+const FRESH: &str = "canary8Q~a-fresh-secret-0123456789abcdef";
+
+async fn house() -> (TestApp, Play) {
+    let (t, play) = house_of(TENANT).await;
+    let mut client = play.sandbox.client(MICROSOFT_APP.0).unwrap();
+    client.secrets.push(AppSecret {
+        value: FRESH.to_owned(),
+        ends: None,
+    });
+    play.sandbox.set_client(client);
+    (t, play)
+}
+
+/// Makes a link as the page does; gives its path.
+async fn make(t: &TestApp) -> String {
+    let mut admin = t.admin();
+    admin.get(PAGE).await;
+    let page = admin.post(PAGE, &[]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.words());
+    let url = page.text("#link");
+    assert!(page.text("#words").contains(&url));
+    url.strip_prefix("http://127.0.0.1:8080").unwrap().to_owned()
+}
+
+async fn link(t: &TestApp) -> ProviderLink {
+    let links = t
+        .app
+        .store
+        .provider_links_of(&provider(t).await.id, LinkKind::Secret)
+        .await
+        .unwrap();
+    links.into_iter().next().unwrap()
+}
+
+async fn stored(t: &TestApp) -> String {
+    let secret = place::open_client_secret(&t.app, &provider(t).await).unwrap().unwrap();
+    secret.expose_secret().to_owned()
+}
+
+async fn enter(browser: &mut Browser, path: &str, secret: &str, expires: &str) -> Page {
+    browser.get(path).await;
+    let page = browser
+        .post(path, &[("client_secret", secret), ("client_secret_expires", expires)])
+        .await;
+    assert!(!page.body.contains("canary") && !page.body.contains(MICROSOFT_APP.1));
+    page
+}
+
+#[tokio::test]
+async fn somebody_without_an_account_enters_the_secret_once() {
+    let (t, _play) = house().await;
+    let page = t.admin().get(PAGE).await;
+    let words = page.text("#words");
+    for value in [
+        MICROSOFT_APP.0,
+        "http://127.0.0.1:8080/oauth/callback/contoso",
+        "http://127.0.0.1:8080/oauth/admin-consent/contoso",
+        "IMAP.AccessAsUser.All",
+        "SMTP.Send",
+    ] {
+        assert!(words.contains(value), "{value}: {words}");
+    }
+    let path = make(&t).await;
+    let mut stranger = t.anonymous();
+    stranger.send(Method::HEAD, &path, &[], Body::empty()).await;
+    assert_eq!(link(&t).await.opened_at, None);
+    let page = stranger.get(&path).await;
+    assert_eq!(page.text("h1"), "Enter a client secret");
+    let words = page.words();
+    assert!(
+        words.contains("Maija Korhonen asks for this") && words.contains(MICROSOFT_APP.0),
+        "{words}"
+    );
+    assert!(
+        !page.has("nav") && !words.contains("contoso") && !words.contains("last changed"),
+        "{words}"
+    );
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(link(&t).await.opened_at.is_some() && link(&t).await.used_at.is_none());
+
+    let page = enter(&mut stranger, &path, FRESH, "2027-11-20").await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
+    assert!(stranger.follow(page).await.words().contains("You can close this window."));
+    assert_eq!(stored(&t).await, FRESH);
+    let now = provider(&t).await;
+    assert_eq!(now.client_secret_expires.unwrap().to_string(), "2027-11-20");
+    assert_eq!(now.client_secret.unwrap().set_by, "Someone with the secret link");
+
+    for page in [stranger.get(&path).await, enter(&mut stranger, &path, MICROSOFT_APP.1, "").await] {
+        assert_eq!(page.text("h1"), "This link was used");
+    }
+    assert_eq!(stored(&t).await, FRESH);
+    assert!(
+        t.admin()
+            .get(PAGE)
+            .await
+            .text("aside")
+            .contains("Used made just now by Maija Korhonen")
+    );
+    let code = path.rsplit('/').next().unwrap();
+    let audit = t.app.store.audit_rows(10).await.unwrap();
+    let by_link = format!("link:{}", link(&t).await.id);
+    for action in ["link.secret", "provider.update"] {
+        assert!(
+            audit.iter().any(|row| row.actor == by_link && row.action == action),
+            "{action}: {audit:#?}"
+        );
+    }
+    assert!(!format!("{audit:?}").contains("canary") && !format!("{audit:?}").contains(code));
+    assert!(
+        t.viewer().get(PAGE).await.status == StatusCode::FORBIDDEN && t.operator().post(PAGE, &[]).await.status == StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn a_secret_that_is_refused_or_not_tried_changes_nothing_and_uses_nothing_up() {
+    let (t, play) = house().await;
+    let path = make(&t).await;
+    let mut stranger = t.anonymous();
+    for (secret, words) in [
+        ("", "Enter the client secret"),
+        (
+            "99990000-ffff-1111-aaaa-2222bbbb3333-canary-wrong",
+            "Client secret was refused by the provider. Nothing was stored",
+        ),
+    ] {
+        let page = enter(&mut stranger, &path, secret, "").await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(page.text(".summary li"), words);
+    }
+    play.sandbox.faults().set(&[Fault::TokenUnavailable]);
+    let page = enter(&mut stranger, &path, FRESH, "2027-11-20").await;
+    assert!(
+        page.text(".summary li")
+            .starts_with("Client secret couldn't be tried at the provider"),
+        "{}",
+        page.words()
+    );
+    assert_eq!(page.attribute("#client_secret_expires", "value").as_deref(), Some("2027-11-20"));
+    assert_eq!(stored(&t).await, MICROSOFT_APP.1);
+    assert_eq!(link(&t).await.used_at, None);
+    play.sandbox.faults().set(&[]);
+    assert_eq!(enter(&mut stranger, &path, FRESH, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stored(&t).await, FRESH);
+}
+
+#[tokio::test]
+async fn a_link_sets_only_the_secret_it_was_made_for_while_it_may() {
+    let (t, _play) = house().await;
+    let path = make(&t).await;
+    let mut stranger = t.anonymous();
+    // It goes elsewhere now: whoever has the link must not feed that.
+    change(&t, |provider| provider.tenant = Some("fabrikam.onmicrosoft.com".into())).await;
+    assert_eq!(enter(&mut stranger, &path, FRESH, "").await.text("h1"), "This link has ended");
+    assert_eq!(stranger.get(&path).await.text("h1"), "This link has ended");
+    change(&t, |provider| provider.tenant = Some(TENANT.into())).await;
+    assert_eq!(stored(&t).await, MICROSOFT_APP.1);
+
+    let id = link(&t).await.id;
+    let mut admin = t.admin();
+    admin.get(PAGE).await;
+    let other = admin.post(format!("/providers/contoso/consent/links/{id}/withdraw"), &[]).await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND, "not a consent link");
+    let page = admin.submit(format!("{PAGE}/{id}/withdraw"), &[]).await;
+    assert_eq!(page.text(".flash"), "Secret link withdrawn. It doesn't work any more.");
+    assert_eq!(enter(&mut stranger, &path, FRESH, "").await.text("h1"), "This link was withdrawn");
+
+    t.clock.advance(1);
+    let path = make(&t).await;
+    let code = path.rsplit('/').next().unwrap();
+    for other in [format!("/c/{code}"), format!("/l/{code}"), "/s/nobody-knows-this-code".to_owned()] {
+        assert_eq!(stranger.get(&other).await.status, StatusCode::NOT_FOUND, "{other}");
+    }
+    let page = stranger.get(format!("{path}/done")).await;
+    assert_eq!(page.location().as_deref(), Some(path.as_str()), "nothing is done yet");
+    for _ in 0..20 {
+        enter(&mut stranger, &path, "canary-a-wrong-one-0123456789abcdefghijk", "").await;
+    }
+    let page = enter(&mut stranger, &path, FRESH, "").await;
+    assert_eq!(page.status, StatusCode::CONFLICT, "guesses have an end");
+    t.clock.advance(72 * 3600 + 1);
+    assert_eq!(enter(&mut stranger, &path, FRESH, "").await.text("h1"), "This link has ended");
+    assert_eq!(stored(&t).await, MICROSOFT_APP.1);
+}
+
+#[tokio::test]
+async fn two_who_send_at_once_are_not_both_right() {
+    let (t, _play) = house().await;
+    let path = make(&t).await;
+    let (mut a, mut b) = (t.anonymous(), t.anonymous());
+    a.get(&path).await;
+    b.get(&path).await;
+    let (first, second) = tokio::join!(
+        a.post(&path, &[("client_secret", FRESH)]),
+        b.post(&path, &[("client_secret", FRESH)])
+    );
+    let done = [&first, &second]
+        .into_iter()
+        .filter(|page| page.location().is_some_and(|to| to.ends_with("/done")));
+    assert_eq!(done.count(), 1, "{} {}", first.status, second.status);
+}
