@@ -23,12 +23,13 @@
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
 //!   revocation, discovery.
 //! - [`mail`]: IMAP, POP3 and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL; Microsoft Graph.
-//!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed.
+//!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed; and what a token that can be read
+//!   opens, judged before anything is connected to.
 //! - [`diagnosis`]: from an error to a cause and a remedy; the catalogue is data.
 //! - [`auth`]: who may come in: passwords, throttling.
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
-//!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs, access tokens (with the refresh protocol), the
-//!   configuration file, first-run setup, settings, the doctor.
+//!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the
+//!   refresh protocol), the configuration file, first-run setup, settings, the doctor.
 //! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
 //!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or

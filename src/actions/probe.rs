@@ -6,13 +6,16 @@
 mod cause;
 mod desk;
 mod login;
+mod proof;
 mod run;
 mod settings;
 mod target;
 
 pub use desk::{Desk, Live, Progress};
+pub use proof::{ProofError, prove, ways};
 pub use run::may_arrive;
 pub use settings::{Settings, settings_of, stored_settings};
+pub use target::expected;
 
 use crate::app::App;
 use crate::auth::throttle;

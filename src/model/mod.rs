@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod consent;
 pub mod lint;
 pub mod mailbox;
+pub mod proof;
 pub mod provider;
 pub mod report;
 pub mod scopes;

@@ -1,51 +1,14 @@
 //! The step `claims`: can this token open this mailbox? Read from the token without trusting it, before anything is connected to. What is
 //! sure to be refused fails here; what only looks wrong is said, and Graph decides.
 
+use super::judgement::{Expected, Judgement, judge};
 use super::{Done, Failure};
 use crate::clock::Timestamp;
 use crate::mail::Login;
+use crate::model::mailbox::Protocol;
 use crate::model::report::Direction;
 use crate::oauth::Claims;
 use crate::secret::AccessToken;
-use url::Url;
-
-/// Graph's addresses and number as audience, and Exchange's.
-const GRAPH: [&str; 5] = [
-    "https://graph.microsoft.com",
-    "https://graph.microsoft.us",
-    "https://dod-graph.microsoft.us",
-    "https://microsoftgraph.chinacloudapi.cn",
-    "00000003-0000-0000-c000-000000000000",
-];
-const EXCHANGE: [&str; 6] = [
-    "https://outlook.office.com",
-    "https://outlook.office365.com",
-    "https://outlook.office365.us",
-    "https://outlook-dod.office365.us",
-    "https://partner.outlook.cn",
-    "00000002-0000-0ff1-ce00-000000000000",
-];
-
-/// What a token should say to open a mailbox through Graph.
-#[derive(Debug, Clone, Default)]
-pub struct Expected {
-    /// Where Graph is.
-    pub graph_url: String,
-    /// The provider's directory, where it is known by its number.
-    pub tenant: Option<String>,
-    /// The provider's client id.
-    pub client_id: String,
-    /// Who signed in; none for app-only tokens.
-    pub user: Option<String>,
-    /// Whose mailbox is opened.
-    pub mailbox: String,
-}
-
-impl Expected {
-    fn is_shared(&self) -> bool {
-        self.user.as_deref().is_none_or(|user| !user.eq_ignore_ascii_case(&self.mailbox))
-    }
-}
 
 /// Compares what the token says with what is expected, and hands it on.
 pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, now: Timestamp) -> Result<Done<AccessToken>, Failure> {
@@ -57,52 +20,18 @@ pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, n
         return Ok(Done::new(token.clone(), detail).fact("opaque", true));
     };
     let mut detail = vec![whom(&claims)];
-    let mut wrong = Vec::new();
-
+    let Judgement { wrong, other_audience, .. } = judge(&claims, expected, Protocol::Graph, direction, now);
     let audience = claims.audience.join(" ");
     if !audience.is_empty() {
         detail.push(format!("for {audience}"));
     }
-    let for_exchange = !claims.audience.is_empty() && claims.audience.iter().all(|audience| is(&EXCHANGE, audience));
-    if !for_exchange && !claims.audience.iter().any(|audience| is_graph(audience, expected)) {
-        wrong.push("that isn't Graph as far as known here".to_owned());
+    if !claims.permissions().is_empty() {
+        detail.push(claims.permissions().join(" "));
     }
-    match (claims.permissions(), claims.app_only) {
-        ([], true) => {
-            wrong.push("no roles in it, which is right only where Exchange gives the app its rights (RBAC for Applications)".to_owned())
-        }
-        ([], false) => wrong.push("no permissions in it".to_owned()),
-        (permissions, app_only) => {
-            detail.push(permissions.join(" "));
-            let fitting = fitting(direction, app_only, expected.is_shared());
-            let has = |name: &&str| permissions.iter().any(|held| held.eq_ignore_ascii_case(name));
-            if !fitting.iter().any(has) {
-                wrong.push(format!("{} is missing", fitting.join(" or ")));
-            }
-        }
+    if let Some(left) = claims.expires_at.map(|end| end.since(now)).filter(|left| *left > 0) {
+        detail.push(format!("ends in {} min", left / 60));
     }
-    if let (Some(held), Some(wanted)) = (&claims.tenant, &expected.tenant)
-        && !held.eq_ignore_ascii_case(wanted)
-    {
-        wrong.push(format!("it is from the directory {held}, not {wanted}"));
-    }
-    if let Some(app) = &claims.app
-        && !app.eq_ignore_ascii_case(&expected.client_id)
-    {
-        wrong.push(format!("it was made for the app {app}"));
-    }
-    match (&claims.user, &expected.user) {
-        (Some(held), Some(wanted)) if !held.eq_ignore_ascii_case(wanted) => wrong.push(format!("{held} signed in, not {wanted}")),
-        (_, Some(wanted)) if claims.app_only => wrong.push(format!("it stands for the app, not for {wanted}")),
-        (Some(held), None) => wrong.push(format!("it stands for {held}, not for the app alone")),
-        _ => {}
-    }
-    match claims.expires_at.map(|end| end.since(now)) {
-        Some(left) if left <= 0 => wrong.push("it says it has ended; compare the clocks".to_owned()),
-        Some(left) => detail.push(format!("ends in {} min", left / 60)),
-        None => {}
-    }
-    detail.append(&mut wrong.clone());
+    detail.extend(wrong.iter().cloned());
     let detail = detail.join("; ");
     let done = Done::new(token.clone(), detail.clone())
         .fact("aud", audience)
@@ -115,7 +44,7 @@ pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, n
         .fact("app_name", claims.app_name)
         .fact("object_id", claims.object_id)
         .fact("expires_at", claims.expires_at.map(Timestamp::to_rfc3339));
-    if for_exchange {
+    if other_audience {
         return Err(Failure {
             own_id: Some("graph-token-audience"),
             detail,
@@ -135,26 +64,6 @@ fn whom(claims: &Claims) -> String {
     }
 }
 
-fn is(known: &[&str], audience: &str) -> bool {
-    known.iter().any(|known| known.eq_ignore_ascii_case(audience.trim_end_matches('/')))
-}
-
-fn is_graph(audience: &str, expected: &Expected) -> bool {
-    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
-    is(&GRAPH, audience) || origin(audience).is_some_and(|held| Some(held) == origin(&expected.graph_url))
-}
-
-/// Permissions one of which does, the least first.
-fn fitting(direction: Direction, app_only: bool, shared: bool) -> &'static [&'static str] {
-    match (direction, app_only, shared) {
-        (Direction::Incoming, true, _) => &["Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"],
-        (Direction::Incoming, false, true) => &["Mail.Read.Shared", "Mail.ReadWrite.Shared"],
-        (Direction::Incoming, false, false) => &["Mail.ReadBasic", "Mail.Read", "Mail.ReadWrite"],
-        (Direction::Outgoing, false, true) => &["Mail.Send.Shared"],
-        (Direction::Outgoing, ..) => &["Mail.Send"],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +80,7 @@ mod tests {
 
     fn expected() -> Expected {
         Expected {
+            microsoft: true,
             graph_url: "https://graph.microsoft.com".to_owned(),
             tenant: Some("tenant-1".to_owned()),
             client_id: "app-1".to_owned(),

@@ -1,6 +1,7 @@
 //! *Test incoming* and *Test outgoing* through Microsoft Graph. Reading changes nothing; sending sends a real message, once.
 
-use super::claims::{Expected, claims};
+use super::claims::claims;
+use super::judgement::Expected;
 use super::stages::{self, MOST_OVERSIZED, count, newest_text, oversized_text, size};
 use super::{Done, Found, Steps, Stopped};
 use crate::clock::Timestamp;
@@ -119,6 +120,13 @@ pub async fn graph(connector: &Connector, target: &GraphTarget, reading: &GraphR
         newest,
         oversized,
     })
+}
+
+/// Asks whether the inbox opens, and reads nothing in it.
+pub async fn graph_opens(connector: &Connector, target: &GraphTarget, steps: &mut Steps) -> Result<(), Stopped> {
+    let mut graph = connect(connector, target, Direction::Incoming, steps).await?;
+    steps.run(Stage::Inbox, inbox(&mut graph, "inbox")).await?;
+    Ok(())
 }
 
 /// Sends through Graph, unless only the way there is tested.

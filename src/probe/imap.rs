@@ -29,12 +29,11 @@ pub struct ImapTarget {
     pub junk_days: u16,
 }
 
-/// Runs the stages. Counts go into the report's facts too.
-pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<Found, Stopped> {
+/// The stages up to the open folder, and how many messages are in it.
+async fn open(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<(Imap, u64), Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Imap);
     steps.listen(&recorder);
-    let mut found = Found::default();
 
     let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
     let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
@@ -53,7 +52,22 @@ pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps)
     }
     let mut imap = steps.run(Stage::Auth, sign_in(stream, capabilities, preauth, target)).await?;
 
-    found.messages = steps.run(Stage::Select, select(&mut imap, &target.folder)).await?;
+    let messages = steps.run(Stage::Select, select(&mut imap, &target.folder)).await?;
+    Ok((imap, messages))
+}
+
+/// Asks whether the folder opens, and reads nothing in it.
+pub async fn imap_opens(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<(), Stopped> {
+    let (mut imap, _) = open(connector, target, steps).await?;
+    let _ = tokio::time::timeout(Duration::from_secs(1), imap.logout()).await;
+    Ok(())
+}
+
+/// Runs the stages. Counts go into the report's facts too.
+pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<Found, Stopped> {
+    let mut found = Found::default();
+    let (mut imap, messages) = open(connector, target, steps).await?;
+    found.messages = messages;
     steps.fact("messages", found.messages);
     found.unread = Some(steps.run(Stage::Unread, unread(&mut imap, &target.folder)).await?);
     steps.fact("unread", found.unread);

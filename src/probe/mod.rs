@@ -2,20 +2,22 @@
 //!
 //! [`Steps`] times each stage, keeps what was said during it, streams the report to whoever watches and stops at the first failure.
 //! The stages themselves read in order in [`imap()`], [`pop3()`], [`smtp()`], [`graph()`], [`graph_send()`] and [`arrived()`].
+//! Those that only ask whether a mailbox opens end there: [`imap_opens()`], [`pop3_opens()`], [`graph_opens()`].
 
 mod arrived;
 mod claims;
 mod graph;
 mod imap;
+mod judgement;
 mod pop3;
 mod smtp;
 mod stages;
 
 pub use arrived::arrived;
-pub use claims::Expected;
-pub use graph::{GraphReading, GraphSending, GraphTarget, graph, graph_send};
-pub use imap::{ImapTarget, imap};
-pub use pop3::{Pop3Target, pop3};
+pub use graph::{GraphReading, GraphSending, GraphTarget, graph, graph_opens, graph_send};
+pub use imap::{ImapTarget, imap, imap_opens};
+pub use judgement::{Expected, Judgement, Opens, judge};
+pub use pop3::{Pop3Target, pop3, pop3_opens};
 pub use smtp::{SmtpTarget, smtp};
 
 use crate::mail::MailError;
@@ -178,6 +180,8 @@ pub struct Failure {
     pub facts: Map<String, Value>,
     /// Whether trying again may help without a change.
     pub transient: bool,
+    /// Whether the server said no to this sign-in or mailbox, and not that it has trouble.
+    pub refused: bool,
 }
 
 impl From<MailError> for Failure {
@@ -193,6 +197,11 @@ impl From<MailError> for Failure {
             detail: error.to_string(),
             facts,
             transient: error.is_transient(),
+            refused: match &error {
+                MailError::Refused { .. } => !error.is_transient(),
+                MailError::Graph(refused) => refused.status == 403 && !error.is_transient(),
+                _ => false,
+            },
         }
     }
 }

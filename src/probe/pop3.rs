@@ -27,12 +27,11 @@ pub struct Pop3Target {
     pub oversized_over: u64,
 }
 
-/// Runs the stages. Counts go into the report's facts too.
-pub async fn pop3(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<Found, Stopped> {
+/// The stages up to the sign-in, which opens the mailbox.
+async fn open(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<Pop3, Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Pop3);
     steps.listen(&recorder);
-    let mut found = Found::default();
 
     let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
     let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
@@ -49,8 +48,20 @@ pub async fn pop3(connector: &Connector, target: &Pop3Target, steps: &mut Steps)
         let wire = steps.run(Stage::Tls, stages::tls(connector, tcp, &endpoint.host)).await?;
         stream = Recorded::new(wire, recorder);
     }
-    let mut pop3 = steps.run(Stage::Auth, sign_in(stream, capabilities, target)).await?;
+    steps.run(Stage::Auth, sign_in(stream, capabilities, target)).await
+}
 
+/// Asks whether the mailbox opens, and reads nothing in it.
+pub async fn pop3_opens(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<(), Stopped> {
+    let mut pop3 = open(connector, target, steps).await?;
+    let _ = tokio::time::timeout(Duration::from_secs(1), pop3.quit()).await;
+    Ok(())
+}
+
+/// Runs the stages. Counts go into the report's facts too.
+pub async fn pop3(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<Found, Stopped> {
+    let mut found = Found::default();
+    let mut pop3 = open(connector, target, steps).await?;
     found.messages = steps.run(Stage::Unread, messages(&mut pop3)).await?;
     steps.fact("messages", found.messages);
     steps.fact("unread", Value::Null);

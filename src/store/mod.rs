@@ -10,6 +10,7 @@ pub mod grants;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;
+pub mod proofs;
 pub mod provider_links;
 pub mod providers;
 pub mod reports;

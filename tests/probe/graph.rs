@@ -25,6 +25,7 @@ fn target(server: &Server, scheme: &str) -> GraphTarget {
         login: with_token(TOKEN),
         whose: Whose::Me,
         expected: Expected {
+            microsoft: true,
             graph_url,
             tenant: None,
             client_id: "client".to_owned(),

@@ -1,5 +1,6 @@
 //! The sandbox, asked by clients that share nothing with it; then Mailgrant against it.
 
+mod abilities;
 mod console;
 mod demo;
 mod device;

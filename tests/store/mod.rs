@@ -5,5 +5,6 @@ mod consent;
 mod mailboxes;
 mod open;
 mod people;
+mod proofs;
 mod records;
 mod token_list;

@@ -12,12 +12,14 @@ pub mod flight;
 mod hold;
 pub mod lease;
 mod outcome;
+mod read;
 mod recovery;
 mod renew;
 pub mod settle;
 pub mod state;
 
 pub use first::{NewGrant, store_first_grant};
+pub use read::{ReadToken, read_claims};
 pub use settle::{forget_previous, settle_unanswered};
 pub use state::{missing_scopes, not_granted, other_needed, required_scopes, side_scopes, state};
 

@@ -8,6 +8,7 @@ use crate::mail::graph::{Base, Whose};
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, Side};
 use crate::model::provider::Provider;
+use crate::model::template::TemplateKind;
 use crate::model::token::Token;
 use crate::probe::{Expected, Failure, GraphReading, GraphSending, GraphTarget, ImapTarget, Pop3Target, SmtpTarget};
 use crate::random::hex;
@@ -108,15 +109,21 @@ pub(super) async fn graph(app: &App, mailbox: &Mailbox, side: &Side, login: Logi
         base,
         login,
         whose: if own { Whose::Me } else { Whose::User(address.clone()) },
-        expected: Expected {
-            graph_url: provider.endpoints().graph_url.unwrap_or_default(),
-            tenant: provider.tenant.clone().filter(|tenant| is_guid(tenant)),
-            client_id: provider.client_id,
-            user: token.user,
-            mailbox: address,
-        },
+        expected: expected(&token, &provider, &address),
         request_id: uuid(app),
     })
+}
+
+/// What a token should say to open the mailbox of this login name.
+pub fn expected(token: &Token, provider: &Provider, mailbox: &str) -> Expected {
+    Expected {
+        microsoft: provider.template == TemplateKind::Microsoft,
+        graph_url: provider.endpoints().graph_url.unwrap_or_default(),
+        tenant: provider.tenant.clone().filter(|tenant| is_guid(tenant)),
+        client_id: provider.client_id.clone(),
+        user: token.user.clone(),
+        mailbox: mailbox.to_owned(),
+    }
 }
 
 fn message_id(app: &App, from: &str) -> String {

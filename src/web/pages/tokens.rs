@@ -1,9 +1,12 @@
 //! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
 
+mod abilities;
+mod commands;
 mod device;
 pub mod edit;
 mod list;
 mod permissions;
+mod prove;
 pub mod remove;
 mod verdict;
 
@@ -26,15 +29,19 @@ use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, 
 use crate::model::user::Permission as May;
 use crate::web::WebState;
 use crate::web::error::{PageError, wait};
+use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{self, Access, Routes};
 use crate::web::time::{Html, Zone};
+use abilities::Abilities;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use commands::Command;
 use device::{Device, Ended};
 use permissions::{Permission, permissions};
+use prove::{ProofForm, Proving};
 use verdict::{Seen, Verdict, verdict};
 
 /// How many lines of its history a token's page shows.
@@ -55,6 +62,7 @@ pub fn routes() -> Routes {
         .post("/tokens/{name}/edit", change, edit::update)
         .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), test)
         .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), renew)
+        .post("/tokens/{name}/prove", Access::Permission(May::MailboxTest), prove::submit)
         .get("/tokens/{name}/remove", change, remove::confirm)
         .post("/tokens/{name}/remove", change, remove::remove)
         .get("/tokens/{name}/delete", change, remove::confirm_delete)
@@ -119,7 +127,12 @@ struct LinkLine {
 struct ShowPage {
     layout: Layout,
     account: String,
+    errors: FieldErrors,
     verdict: Verdict,
+    abilities: Abilities,
+    commands: Vec<Command>,
+    object_known: bool,
+    proving: Proving,
     attempt: Option<Authorization>,
     attempt_is_mine: bool,
     by_device: bool,
@@ -148,7 +161,11 @@ struct ShowPage {
 
 /// `GET /tokens/{name}`.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let (token, provider) = find(&web.app, &name).await?;
+    page(&web, &user, &name, ProofForm::default(), FieldErrors::default()).await?.show()
+}
+
+async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, errors: FieldErrors) -> Result<ShowPage, PageError> {
+    let (token, provider) = find(&web.app, name).await?;
     let store = &web.app.store;
     let now = web.app.clock.now();
     let grant = store.grant(&token.id).await?;
@@ -162,6 +179,9 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         .unwrap_or_default();
     let account = token.user.clone().unwrap_or_else(|| token.name.to_string());
     let layout = user.layout(Section::Tokens, &account).await.crumb("Tokens", "/tokens");
+    let layout = if errors.is_empty() { layout } else { layout.error() };
+    let abilities = abilities::abilities(&web.app, &token, &provider, grant.as_ref(), &mailboxes);
+    let object_id = abilities::object_id(&abilities);
     let verdict = verdict(&Seen {
         token: &token,
         provider: &provider,
@@ -179,7 +199,12 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(&account))
     });
     let mine = |a: &Authorization| a.session_hash.as_deref() == Some(user.session_hash());
-    ShowPage {
+    Ok(ShowPage {
+        commands: commands::commands(&token, &provider, object_id, &mailboxes),
+        object_known: object_id.is_some(),
+        proving: prove::proving(&web.app, &token, &mailboxes, proof).await?,
+        abilities,
+        errors,
         attempt_is_mine: attempt.as_ref().is_some_and(mine),
         by_device: token.grant == GrantType::DeviceCode,
         device: attempt
@@ -216,8 +241,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         grant,
         provider,
         token,
-    }
-    .show()
+    })
 }
 
 /// The history, newest first; of renewals the newest few, the rest to be unfolded.

@@ -1,0 +1,178 @@
+//! Ready commands for the Exchange admin of an app-only token at Microsoft, with the record's own ids.
+
+use crate::model::lint::is_guid;
+use crate::model::mailbox::{Auth, Mailbox, Protocol, Side};
+use crate::model::provider::Provider;
+use crate::model::scopes::{Resource, resource_of};
+use crate::model::template::TemplateKind;
+use crate::model::token::Token;
+
+/// How many mailboxes are written out?
+const MOST: usize = 10;
+/// Stands where nobody knows the id yet.
+const UNKNOWN_OBJECT: &str = "<enterprise object id>";
+
+/// Lines to copy, with what they are for.
+#[derive(Debug)]
+pub struct Command {
+    /// Id on the page.
+    pub id: &'static str,
+    /// What they do.
+    pub title: &'static str,
+    /// When they are needed.
+    pub hint: &'static str,
+    /// The lines.
+    pub lines: String,
+}
+
+/// A text as PowerShell takes it literally: in quotes, of which it knows five kinds.
+fn quoted(text: &str) -> String {
+    let clean = text.chars().filter(|c| !c.is_control());
+    let doubled: String = clean
+        .flat_map(|c| std::iter::repeat_n(c, if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) { 2 } else { 1 }))
+        .collect();
+    format!("'{doubled}'")
+}
+
+fn lines<'a>(addresses: impl Iterator<Item = &'a str>, line: impl Fn(&str) -> String) -> Vec<String> {
+    let mut all: Vec<&str> = addresses.collect();
+    all.sort_unstable();
+    all.dedup();
+    let more = all.len().saturating_sub(MOST);
+    let mut out: Vec<String> = all.iter().take(MOST).map(|address| line(&quoted(address))).collect();
+    if more > 0 {
+        out.push(format!("# and the same for {more} more mailboxes"));
+    }
+    if out.is_empty() {
+        out.push(line("<mailbox>"));
+    }
+    out
+}
+
+/// The commands for the mailboxes that use the token. `object_id` is the service principal's, where the token has told it.
+pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mailboxes: &[Mailbox]) -> Vec<Command> {
+    if !super::abilities::is_app_only(token) || provider.template != TemplateKind::Microsoft {
+        return Vec::new();
+    }
+    let guid = |id: &str| is_guid(id).then(|| id.to_owned());
+    let object = object_id.and_then(guid).unwrap_or_else(|| UNKNOWN_OBJECT.to_owned());
+    let client = guid(&provider.client_id).unwrap_or_else(|| quoted(&provider.client_id));
+    let (app, scope) = (
+        quoted(&format!("Mailgrant {}", provider.name)),
+        quoted(&format!("Mailgrant {}", token.name)),
+    );
+    let uses = |mailbox: &Mailbox, wanted: &dyn Fn(Protocol, bool) -> bool| {
+        let with = |side: &Option<Side>, reads: bool| {
+            side.as_ref().is_some_and(|side| {
+                wanted(side.server.protocol(), reads) && matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id)
+            })
+        };
+        with(&mailbox.incoming, true) || with(&mailbox.outgoing, false)
+    };
+    let addresses = |wanted: &'static dyn Fn(Protocol, bool) -> bool| {
+        mailboxes
+            .iter()
+            .filter(move |mailbox| uses(mailbox, wanted))
+            .map(|mailbox| mailbox.address.as_str())
+    };
+    let any = |wanted: &'static dyn Fn(Protocol, bool) -> bool| addresses(wanted).next().is_some();
+    let graph_token = resource_of(provider.template, &token.scopes) == Some(Resource::Graph);
+    // Without a mailbox yet: what the token's own permissions are for.
+    let (none, exchange, graph) = (
+        mailboxes.is_empty(),
+        any(&|p, _| p != Protocol::Graph),
+        any(&|p, _| p == Protocol::Graph),
+    );
+    let (exchange, graph) = (exchange || none && !graph_token, graph || none && graph_token);
+
+    let mut found = vec![Command {
+        id: "c-app",
+        title: "Make the app known to Exchange",
+        hint: "Once for each app. The object id is that of the enterprise application; the app registration has another one, with which \
+               every sign-in fails.",
+        lines: format!("New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName {app}"),
+    }];
+    if exchange {
+        found.push(Command {
+            id: "c-mailbox",
+            title: "Let it open these mailboxes by IMAP, POP and SMTP",
+            hint: "It opens no other one this way. Allow up to an hour.",
+            lines: lines(addresses(&|p, _| p != Protocol::Graph), |mailbox| {
+                format!("Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess")
+            })
+            .join("\n"),
+        });
+    }
+    if any(&|p, _| p == Protocol::Smtp) {
+        let mut all = lines(addresses(&|p, _| p == Protocol::Smtp), |mailbox| {
+            format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false")
+        });
+        let by_smtp = mailboxes.iter().filter(|mailbox| uses(mailbox, &|p, _| p == Protocol::Smtp));
+        let senders: Vec<&str> = by_smtp
+            .filter(|mailbox| !mailbox.sender().eq_ignore_ascii_case(&mailbox.address))
+            .map(Mailbox::sender)
+            .collect();
+        if !senders.is_empty() {
+            all.extend(lines(senders.into_iter(), |sender| {
+                format!("Add-RecipientPermission -Identity {sender} -Trustee {object} -AccessRights SendAs -Confirm:$false")
+            }));
+        }
+        found.push(Command {
+            id: "c-smtp",
+            title: "Turn SMTP AUTH on for them",
+            hint: "SMTP AUTH is off in most tenants, and that holds for tokens too.",
+            lines: all.join("\n"),
+        });
+    }
+    if graph {
+        let mark = quoted(&format!("mailgrant-{}", token.name));
+        let mut all = lines(addresses(&|p, _| p == Protocol::Graph), |mailbox| {
+            format!("Set-Mailbox -Identity {mailbox} -CustomAttribute1 {mark}")
+        });
+        all.push(format!(
+            "New-ManagementScope -Name {scope} -RecipientRestrictionFilter \"CustomAttribute1 -eq {mark}\""
+        ));
+        for (role, needed) in [
+            ("Application Mail.ReadWrite", none || any(&|p, reads| p == Protocol::Graph && reads)),
+            ("Application Mail.Send", none || any(&|p, reads| p == Protocol::Graph && !reads)),
+        ] {
+            if needed {
+                all.push(format!(
+                    "New-ManagementRoleAssignment -App {object} -Role \"{role}\" -CustomResourceScope {scope}"
+                ));
+            }
+        }
+        all.extend(lines(addresses(&|p, _| p == Protocol::Graph).take(1), |mailbox| {
+            format!("Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox} | Format-Table")
+        }));
+        found.push(Command {
+            id: "c-rbac",
+            title: "Limit it to these mailboxes (RBAC for Applications)",
+            hint: "First take the Mail permissions off the app registration: what it has there adds up. The token then names no roles, which \
+                   is right. Changes take up to two hours.",
+            lines: all.join("\n"),
+        });
+        found.push(Command {
+            id: "c-policy",
+            title: "Ask an application access policy, where one is in use",
+            hint: "Such policies limit Graph, not IMAP, POP and SMTP. Make no new ones: RBAC for Applications follows them.",
+            lines: lines(addresses(&|p, _| p == Protocol::Graph), |mailbox| {
+                format!("Test-ApplicationAccessPolicy -Identity {mailbox} -AppId {client}")
+            })
+            .join("\n"),
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_breaks_out_of_its_quotes() {
+        assert_eq!(quoted("o'brien@b.test"), "'o''brien@b.test'");
+        assert_eq!(quoted("x\u{2019}; Remove-Mailbox a\n"), "'x\u{2019}\u{2019}; Remove-Mailbox a'");
+        assert_eq!(quoted("$(calc) `n"), "'$(calc) `n'");
+    }
+}
