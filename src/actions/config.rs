@@ -4,9 +4,10 @@
 //! the forms; a problem names the line.
 
 mod export;
-mod plan;
+pub(in crate::actions) mod plan;
 
-pub use export::export;
+pub use export::{ExportError, Part, export, export_part};
+pub(in crate::actions) use export::{mailbox_table, provider_table, push, token_table};
 
 use self::plan::{Plan, plan};
 use super::{ActionError, mailboxes, providers, tokens};
@@ -78,32 +79,51 @@ impl From<ActionError> for ApplyError {
 pub async fn apply(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>, dry_run: bool) -> Result<Vec<Change>, ApplyError> {
     let plan = plan(app, actor, file, sources).await?;
     let mut tx = app.store.begin().await?;
+    let changes = write(app, &mut tx, actor, &plan, &|_| {}).await?;
+    if dry_run {
+        return Ok(changes);
+    }
+    if changes.iter().any(|change| change.what != What::Unchanged) {
+        tx.commit().await?;
+    }
+    Ok(changes)
+}
+
+/// Writes a plan with its audit entries and says what became of each entry, in the plan's order; `progress` hears how many are done.
+pub(in crate::actions) async fn write(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    plan: &Plan,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<Change>, StoreError> {
     let mut changes = Vec::new();
     for (old, new) in &plan.providers {
         let what = match old {
             None => {
-                providers::insert(app, &mut tx, actor, new).await?;
+                providers::insert(app, tx, actor, new).await?;
                 What::Created
             }
-            Some(old) => updated(!providers::save(app, &mut tx, actor, old, new.clone()).await?.changes.is_empty()),
+            Some(old) => updated(!providers::save(app, tx, actor, old, new.clone()).await?.changes.is_empty()),
         };
         changes.push(Change {
             kind: "provider",
             name: new.name.to_string(),
             what,
         });
+        progress(changes.len());
     }
     for (old, new, refresh_token) in &plan.tokens {
         let mut what = match old {
             None => {
-                tokens::insert(app, &mut tx, actor, new).await?;
+                tokens::insert(app, tx, actor, new).await?;
                 What::Created
             }
-            Some(old) => updated(!tokens::save(app, &mut tx, actor, old, new.clone()).await?.1.is_empty()),
+            Some(old) => updated(!tokens::save(app, tx, actor, old, new.clone()).await?.1.is_empty()),
         };
         if let Some(refresh_token) = refresh_token
-            && let Some(provider) = find_provider(app, &plan, new).await?
-            && tokens::bring_along(app, &mut tx, actor, new, &provider, refresh_token, false).await?
+            && let Some(provider) = find_provider(app, plan, new).await?
+            && tokens::bring_along(app, tx, actor, new, &provider, refresh_token, false).await?
             && what == What::Unchanged
         {
             what = What::Updated;
@@ -113,27 +133,25 @@ pub async fn apply(app: &App, actor: &Actor, file: &ConfigFile, sources: &Source
             name: new.name.to_string(),
             what,
         });
+        progress(changes.len());
     }
     for (old, new) in &plan.mailboxes {
         let what = match old {
             None => {
-                mailboxes::insert(app, &mut tx, actor, new).await?;
+                mailboxes::insert(app, tx, actor, new).await?;
                 What::Created
             }
-            Some(old) => updated(mailboxes::save(app, &mut tx, actor, old, new).await?),
+            Some(old) => updated(mailboxes::save(app, tx, actor, old, new).await?),
         };
         changes.push(Change {
             kind: "mailbox",
             name: new.name.to_string(),
             what,
         });
-    }
-    if dry_run {
-        return Ok(changes);
+        progress(changes.len());
     }
     if changes.iter().any(|change| change.what != What::Unchanged) {
-        summary(app, &mut tx, actor, &changes).await?;
-        tx.commit().await?;
+        summary(app, tx, actor, &changes).await?;
     }
     Ok(changes)
 }

@@ -16,6 +16,7 @@ pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod tokens;
+pub mod transfer;
 pub mod users;
 
 use crate::store::StoreError;

@@ -215,7 +215,7 @@ async fn follow(app: &App, tx: &mut Tx, provider: &Provider, mut grant: Grant) -
 }
 
 /// What differs, in words; secrets only as "changed".
-fn changes(old: &Provider, new: &Provider) -> Vec<String> {
+pub(super) fn changes(old: &Provider, new: &Provider) -> Vec<String> {
     let show = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
     let mut changes = Vec::new();
     let mut compare = |label: &str, old: &str, new: &str| {

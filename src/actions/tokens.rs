@@ -118,7 +118,7 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Token, mut new: T
     Ok((new, changes))
 }
 
-fn changes(old: &Token, new: &Token) -> Vec<String> {
+pub(super) fn changes(old: &Token, new: &Token) -> Vec<String> {
     let mut changes = Vec::new();
     let mut compare = |label: &str, old: &str, new: &str| {
         if old != new {
@@ -158,14 +158,18 @@ pub async fn bring_along(
 ) -> Result<bool, StoreError> {
     if let Some(grant) = tx.grant(&token.id).await?
         && !replace
+        && !is_wanted(app, &grant, provider, refresh_token)
     {
-        let counts = grant.state != GrantState::Revoked && place::is_current(&grant, provider);
-        if counts || is_stored(app, &grant, refresh_token) {
-            return Ok(false);
-        }
+        return Ok(false);
     }
     import(app, tx, actor, token, provider, refresh_token).await?;
     Ok(true)
+}
+
+/// Whether a refresh token that is brought along would take the place of what is stored.
+pub(super) fn is_wanted(app: &App, grant: &Grant, provider: &Provider, refresh_token: &RefreshToken) -> bool {
+    let counts = grant.state != GrantState::Revoked && place::is_current(grant, provider);
+    !counts && !is_stored(app, grant, refresh_token)
 }
 
 fn is_stored(app: &App, grant: &Grant, refresh_token: &RefreshToken) -> bool {

@@ -159,24 +159,7 @@ pub async fn change_password(
     current: Password,
     new: Password,
 ) -> Result<u64, UserError> {
-    let mut tx = app.store.begin().await?;
-    let counted = throttle::take_own(&mut tx, &user.id, app.clock.now()).await?;
-    tx.commit().await?;
-    counted.map_err(UserError::Wait)?;
-    let known = crate::auth::password::length_fits(&current)
-        && passwords
-            .check(current, Some(&user.password_hash))
-            .await
-            .map_err(|_| UserError::Busy)?
-            .right;
-    if !known {
-        let entry = AuditEntry {
-            outcome: "refused",
-            ..audit("user.change_password", &user.email, "")
-        };
-        app.store.audit(app.clock.now(), actor, entry).await?;
-        return Err(UserError::Field("current", "Current password is wrong".into()));
-    }
+    confirm(app, passwords, actor, user, current, "user.change_password").await?;
     check_new(&new, &user.email, &user.name).map_err(|problem| UserError::Field("password", problem.to_string()))?;
     let hash = passwords.hash(new).await.map_err(|_| UserError::Busy)?;
     let mut tx = app.store.begin().await?;
@@ -187,6 +170,36 @@ pub async fn change_password(
         .await?;
     tx.commit().await?;
     Ok(ended)
+}
+
+/// Asks for the own password again before `action`; tries are counted as those of a sign-in, a wrong one is in the audit.
+pub async fn confirm(
+    app: &App,
+    passwords: &Passwords,
+    actor: &Actor,
+    user: &User,
+    current: Password,
+    action: &'static str,
+) -> Result<(), UserError> {
+    let mut tx = app.store.begin().await?;
+    let counted = throttle::take_own(&mut tx, &user.id, app.clock.now()).await?;
+    tx.commit().await?;
+    counted.map_err(UserError::Wait)?;
+    let known = crate::auth::password::length_fits(&current)
+        && passwords
+            .check(current, Some(&user.password_hash))
+            .await
+            .map_err(|_| UserError::Busy)?
+            .right;
+    if known {
+        return Ok(());
+    }
+    let entry = AuditEntry {
+        outcome: "refused",
+        ..audit(action, &user.email, "")
+    };
+    app.store.audit(app.clock.now(), actor, entry).await?;
+    Err(UserError::Field("current", "Current password is wrong".into()))
 }
 
 /// Changes what a person may change about themselves.

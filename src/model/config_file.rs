@@ -5,7 +5,7 @@
 
 use crate::config::nearest;
 use crate::model::token::GrantType;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -110,7 +110,7 @@ fn is_for_later(key: &str, text: &str) -> bool {
 const LATER_KEYS: &[&str] = &["certificate_file", "service_account_file"];
 
 /// Something wrong in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Line, from 1.
     pub line: usize,
@@ -132,7 +132,7 @@ impl Problem {
 }
 
 /// A value with its line.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// Line, from 1.
     pub line: usize,
@@ -141,7 +141,7 @@ pub struct Field {
 }
 
 /// A value of the file.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// A string, or a number where text is expected.
     Text(String),
@@ -154,7 +154,7 @@ pub enum Value {
 }
 
 /// One `[[provider]]`, `[[token]]` or `[[mailbox]]`.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// Line of its header.
     pub line: usize,
@@ -245,7 +245,7 @@ impl Entry {
 }
 
 /// The file, by kind of entry, in order.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ConfigFile {
     /// `[[provider]]`
     pub providers: Vec<Entry>,
@@ -257,11 +257,28 @@ pub struct ConfigFile {
     pub problems: Vec<Problem>,
 }
 
+impl ConfigFile {
+    /// Its entries by kind, in the order in which they need each other.
+    pub fn kinds(&self) -> [(&'static str, &Vec<Entry>); 3] {
+        [("provider", &self.providers), ("token", &self.tokens), ("mailbox", &self.mailboxes)]
+    }
+
+    /// The same, to be changed.
+    pub fn kinds_mut(&mut self) -> [(&'static str, &mut Vec<Entry>); 3] {
+        [
+            ("provider", &mut self.providers),
+            ("token", &mut self.tokens),
+            ("mailbox", &mut self.mailboxes),
+        ]
+    }
+}
+
 /// Reads a file. What is wrong inside entries comes with it, so that it can be told together with what the others lack; an error is
 /// what leaves no entries to look at.
 pub fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at);
     let mut reader = Reader {
-        text,
+        breaks: breaks.collect(),
         problems: Vec::new(),
     };
     let document = match DeTable::parse(text) {
@@ -326,18 +343,15 @@ pub fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
     Err(reader.problems)
 }
 
-struct Reader<'a> {
-    text: &'a str,
+struct Reader {
+    /// Where the lines end.
+    breaks: Vec<usize>,
     problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset.min(self.text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.breaks.partition_point(|at| *at < offset) + 1
     }
 
     fn unknown(&mut self, offset: usize, key: &str, known: &[&str], place: &str) {
@@ -419,6 +433,35 @@ impl Reader<'_> {
                 Err(wanted) => self.problems.push(Problem::new(line, format!("{name} must be {wanted}"))),
             }
         }
+    }
+}
+
+/// The keys of a `[[mailbox]]` that have a value, those of its sides with a dot: what columns of a table may be called.
+pub fn mailbox_keys() -> impl Iterator<Item = &'static str> {
+    let values = MAILBOX.iter().filter(|(_, kind)| *kind != Kind::Table);
+    values.map(|(key, _)| *key)
+}
+
+/// Whether a key of a `[[mailbox]]` holds a secret.
+pub fn is_secret(key: &str) -> bool {
+    MAILBOX.iter().any(|(known, kind)| *known == key && *kind == Kind::Secret)
+}
+
+/// The value of a `[[mailbox]]` key that was written without TOML around it; what would fit if it doesn't.
+pub fn mailbox_value(key: &str, text: &str) -> Result<Value, &'static str> {
+    let kind = MAILBOX.iter().find(|(known, _)| *known == key).map(|(_, kind)| *kind);
+    match kind {
+        Some(Kind::Flag) => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(Value::Flag(true)),
+            "false" | "no" | "off" | "0" => Ok(Value::Flag(false)),
+            _ => Err("true or false"),
+        },
+        Some(Kind::List) => {
+            let items = text.split([',', ';', '\n']).map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::List(items.map(str::to_owned).collect()))
+        }
+        Some(Kind::Number) if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => Err("a number"),
+        _ => Ok(Value::Text(text.to_owned())),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod config_file;
 pub mod consent;
+pub mod import;
 pub mod lint;
 pub mod mailbox;
 pub mod proof;

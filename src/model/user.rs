@@ -40,6 +40,8 @@ words!(
         PeopleManage = "people.manage",
         /// Change settings.
         SettingsEdit = "settings.edit",
+        /// Change keys, make backups, export with secrets.
+        CryptoManage = "crypto.manage",
     }
 );
 

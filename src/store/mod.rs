@@ -7,6 +7,7 @@ pub mod authorizations;
 pub mod consents;
 mod devices;
 pub mod grants;
+pub mod imports;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;

@@ -166,12 +166,13 @@ impl Store {
         tx.commit().await
     }
 
-    /// Removes what nobody can use any more: sessions, forms, sign-in tries.
+    /// Removes what nobody can use any more: sessions, forms, imports, sign-in tries.
     pub async fn clean_sessions(&self, now: Timestamp) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         for (statement, before) in [
             ("DELETE FROM sessions WHERE expires_at < $1", now.plus(-KEPT)),
             ("DELETE FROM drafts WHERE expires_at < $1", now),
+            ("DELETE FROM imports WHERE expires_at < $1", now),
             // Counts are forgotten after a day; which address an account is known at, only after thirty.
             (
                 "DELETE FROM throttles WHERE updated_at < $1 AND bucket NOT LIKE 'known:%'",

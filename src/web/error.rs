@@ -148,6 +148,7 @@ pub fn who_can(permission: Permission) -> String {
         Permission::SecretSet => "permission to set secrets",
         Permission::PeopleManage => "permission to manage people",
         Permission::SettingsEdit => "permission to change settings",
+        Permission::CryptoManage => "permission to export secrets",
     };
     format!("Only people with {words} can do this.")
 }

@@ -76,6 +76,8 @@ pub struct WebState {
     pub(crate) csrf_key: hmac::Key,
     pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
     pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
+    /// Imports that are being applied.
+    pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
     pub(crate) arriving: csrf::Arriving,
     counts: Arc<CountsCache>,
@@ -97,6 +99,7 @@ impl WebState {
             csrf_key: app.vault.derived("csrf"),
             lists: Arc::default(),
             kept: Arc::default(),
+            imports: Arc::default(),
             arriving: csrf::Arriving::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
@@ -156,6 +159,7 @@ pub fn all() -> Routes {
         .merge(p::links::routes())
         .merge(p::consent::routes())
         .merge(p::secret_links::routes())
+        .merge(p::transfer::routes())
         .merge(p::files::routes())
 }
 

@@ -55,6 +55,8 @@ words!(
         Providers = "providers",
         /// `/tokens`
         Tokens = "tokens",
+        /// `/transfer`
+        Transfer = "transfer",
         /// `/demo`, there only in the demo.
         Demo = "demo",
         /// None of them: the own account.

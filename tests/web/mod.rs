@@ -20,3 +20,4 @@ mod setup;
 mod sign_in;
 mod tests;
 mod tokens;
+mod transfer;

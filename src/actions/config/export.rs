@@ -23,8 +23,22 @@ pub enum ExportError {
     Vault(String, VaultError),
 }
 
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Providers, tokens and mailboxes.
+    Everything,
+    /// Providers and tokens.
+    Settings,
+}
+
 /// Everything that is stored, as TOML. With `secrets` it opens every mailbox in it; the audit says who made it.
 pub async fn export(app: &App, actor: &Actor, secrets: bool) -> Result<Zeroizing<String>, ExportError> {
+    export_part(app, actor, Part::Everything, secrets).await
+}
+
+/// As [`export`], a part of it.
+pub async fn export_part(app: &App, actor: &Actor, part: Part, secrets: bool) -> Result<Zeroizing<String>, ExportError> {
     let mut text = Zeroizing::new(String::new());
     for provider in app.store.providers().await? {
         push(&mut text, "provider", provider_table(app, &provider, secrets)?);
@@ -32,7 +46,11 @@ pub async fn export(app: &App, actor: &Actor, secrets: bool) -> Result<Zeroizing
     for token in app.store.tokens().await? {
         push(&mut text, "token", token_table(app, &token, secrets).await?);
     }
-    for mailbox in app.store.mailboxes().await? {
+    let mailboxes = match part {
+        Part::Everything => app.store.mailboxes().await?,
+        Part::Settings => Vec::new(),
+    };
+    for mailbox in mailboxes {
         push(&mut text, "mailbox", mailbox_table(app, &mailbox, secrets)?);
     }
     let entry = AuditEntry {
@@ -45,7 +63,7 @@ pub async fn export(app: &App, actor: &Actor, secrets: bool) -> Result<Zeroizing
     Ok(text)
 }
 
-fn push(text: &mut String, kind: &str, table: Table) {
+pub(in crate::actions) fn push(text: &mut String, kind: &str, table: Table) {
     let whole = Table::from_iter([(kind.to_owned(), Value::Array(vec![Value::Table(table)]))]);
     if !text.is_empty() {
         text.push('\n');
@@ -73,7 +91,7 @@ impl Writer {
     }
 }
 
-fn provider_table(app: &App, provider: &Provider, secrets: bool) -> Result<Table, ExportError> {
+pub(in crate::actions) fn provider_table(app: &App, provider: &Provider, secrets: bool) -> Result<Table, ExportError> {
     let mut out = Writer(Table::new());
     out.text("name", provider.name.to_string());
     out.text("template", provider.template.to_string());
@@ -121,7 +139,7 @@ fn provider_table(app: &App, provider: &Provider, secrets: bool) -> Result<Table
     Ok(out.0)
 }
 
-async fn token_table(app: &App, token: &Token, secrets: bool) -> Result<Table, ExportError> {
+pub(in crate::actions) async fn token_table(app: &App, token: &Token, secrets: bool) -> Result<Table, ExportError> {
     let mut out = Writer(Table::new());
     out.text("name", token.name.to_string());
     out.text("provider", token.provider.to_string());
@@ -144,7 +162,7 @@ async fn token_table(app: &App, token: &Token, secrets: bool) -> Result<Table, E
     Ok(out.0)
 }
 
-fn mailbox_table(app: &App, mailbox: &Mailbox, secrets: bool) -> Result<Table, ExportError> {
+pub(in crate::actions) fn mailbox_table(app: &App, mailbox: &Mailbox, secrets: bool) -> Result<Table, ExportError> {
     let mut out = Writer(Table::new());
     out.text("name", mailbox.name.to_string());
     out.text("address", mailbox.address.clone());

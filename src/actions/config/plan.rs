@@ -13,7 +13,7 @@ use crate::model::mailbox::{Mailbox, Pause};
 use crate::model::provider::Provider;
 use crate::model::token::Token;
 use crate::secret::{ClientSecret, Password, RefreshToken};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use zeroize::Zeroizing;
@@ -23,13 +23,13 @@ const LONGEST_SECRET: u64 = 65_536;
 
 /// Everything the file asks for, checked against what is stored.
 #[derive(Default)]
-pub(super) struct Plan {
+pub(in crate::actions) struct Plan {
     pub providers: Vec<(Option<Provider>, Provider)>,
     pub tokens: Vec<(Option<Token>, Token, Option<RefreshToken>)>,
     pub mailboxes: Vec<(Option<Mailbox>, Mailbox)>,
 }
 
-pub(super) async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>) -> Result<Plan, ApplyError> {
+pub(in crate::actions) async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>) -> Result<Plan, ApplyError> {
     let mut problems = file.problems.clone();
     for entries in [&file.providers, &file.tokens, &file.mailboxes] {
         problems.extend(doubled(entries));
@@ -54,24 +54,21 @@ pub(super) async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &
             Err(found) => problems.extend(found),
         }
     }
-    let failed: Vec<&str> = names(&file.tokens)
-        .filter(|name| !plan.tokens.iter().any(|(_, t, _)| t.name.as_str() == *name))
-        .collect();
-    let stored: HashMap<Name, Token> = app
-        .store
-        .tokens()
-        .await?
-        .into_iter()
+    let stored = app.store.tokens().await?.into_iter();
+    let stored: HashMap<Name, Token> = stored
+        .chain(plan.tokens.iter().map(|(_, token, _)| token.clone()))
         .map(|token| (token.name.clone(), token))
         .collect();
+    let planned: HashSet<&str> = plan.tokens.iter().map(|(_, token, _)| token.name.as_str()).collect();
+    let failed: HashSet<&str> = names(&file.tokens).filter(|name| !planned.contains(name)).collect();
     for entry in file.mailboxes.iter().filter(|entry| !entry.faulty) {
         if ["incoming.token", "outgoing.token"]
             .iter()
-            .any(|key| entry.text(key).is_some_and(|token| failed.contains(&token)))
+            .any(|key| entry.text(key).is_some_and(|token| failed.contains(token)))
         {
             continue;
         }
-        match plan_mailbox(app, actor, entry, &plan, &stored, sources).await? {
+        match plan_mailbox(app, actor, entry, &stored, sources).await? {
             Ok(planned) => plan.mailboxes.push(planned),
             Err(found) => problems.extend(found),
         }
@@ -343,8 +340,7 @@ async fn plan_mailbox(
     app: &App,
     actor: &Actor,
     entry: &Entry,
-    plan: &Plan,
-    stored: &HashMap<Name, Token>,
+    tokens: &HashMap<Name, Token>,
     sources: &Sources<'_>,
 ) -> Result<Planned<(Option<Mailbox>, Mailbox)>, ApplyError> {
     let name = match entry_name(entry) {
@@ -397,15 +393,7 @@ async fn plan_mailbox(
         Ok(_) => return Ok(Err(secrets)),
         Err(problems) => return Ok(Err(both(entry, secrets, problems))),
     };
-    let token = |name: &Name| {
-        plan.tokens
-            .iter()
-            .find(|(_, token, _)| token.name == *name)
-            .map(|(_, token, _)| token)
-            .or_else(|| stored.get(name))
-            .cloned()
-    };
-    match mailboxes::build(app, edit, current.as_ref(), &token) {
+    match mailboxes::build(app, edit, current.as_ref(), &|name| tokens.get(name).cloned()) {
         Ok(mut mailbox) => {
             if current.as_ref().is_some_and(|current| current.enabled) && !mailbox.enabled {
                 mailbox.paused = Some(Pause {

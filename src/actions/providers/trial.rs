@@ -71,7 +71,7 @@ pub enum Trial {
     Unreachable(Diagnosis, String),
 }
 
-pub(super) fn setting(provider: &ProviderId) -> String {
+pub(in crate::actions) fn setting(provider: &ProviderId) -> String {
     format!("provider_check.{provider}")
 }
 

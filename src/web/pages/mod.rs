@@ -16,6 +16,7 @@ pub mod secret_links;
 pub mod setup;
 pub mod tests;
 pub mod tokens;
+pub mod transfer;
 
 /// A text that begins a sentence.
 pub(crate) fn capital(text: &str) -> String {

@@ -1,0 +1,383 @@
+//! Import and export (`ux.md`, 6.15): what people bring along is read, looked at, and then applied as a configuration file is, all of
+//! it or nothing; for a day it can be undone. What there is goes out as a configuration file or as a table.
+
+mod export;
+mod survey;
+mod undo;
+
+pub use export::{mailboxes_csv, template_csv};
+pub use survey::{Existing, Row, Survey, survey};
+pub use undo::undo;
+
+use self::undo::Undo;
+use super::config::{ApplyError, What, write};
+use super::{ActionError, providers};
+use crate::app::App;
+use crate::model::audit::Actor;
+use crate::model::config_file::{ConfigFile, Field, Value};
+use crate::model::import::{self, Document, Fault, Place as At};
+use crate::model::template::TemplateKind;
+use crate::model::{Name, Sealed, UserId};
+use crate::store::StoreError;
+use crate::store::imports::ImportRow;
+use crate::vault::Place;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use zeroize::Zeroizing;
+
+/// How many seconds does a preview wait, and can what was applied be undone?
+pub const KEPT: i64 = 24 * 3600;
+/// From how many entries on is an import applied in the background?
+pub const MANY: usize = 200;
+/// How many providers of one import may have addresses that have to be asked for?
+const MOST_DISCOVERIES: usize = 3;
+
+/// Why an import was not applied or undone. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// It is over, or was never this person's.
+    #[error("This import is over. A preview waits for 24 hours")]
+    Gone,
+    /// Somebody changed something the preview speaks of.
+    #[error("Something changed here since this preview was shown. Look at it again")]
+    Moved,
+    /// It was applied before.
+    #[error("This import was applied already")]
+    Applied,
+    /// It was undone before.
+    #[error("This import was undone already")]
+    Undone,
+    /// What it made was changed since.
+    #[error("{}", changed(.0))]
+    Changed(Vec<String>),
+    /// A stored secret or setting stands in the way.
+    #[error("{0}")]
+    Action(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn changed(what: &[String]) -> String {
+    let named = what.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    match what.len() {
+        0..=3 => format!("{named} changed since, so this import can't be undone as a whole"),
+        n => format!(
+            "{named} and {} more changed since, so this import can't be undone as a whole",
+            n - 3
+        ),
+    }
+}
+
+impl From<ApplyError> for TransferError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Store(error) => error.into(),
+            other => Self::Action(other.to_string()),
+        }
+    }
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Kind and name of what is new.
+    pub created: Vec<(String, String)>,
+    /// Kind and name of what was changed.
+    pub updated: Vec<(String, String)>,
+    /// How many were the same already.
+    pub unchanged: usize,
+    /// How many were here already and left as they are.
+    pub skipped: usize,
+    /// How many could not be taken.
+    pub faulty: usize,
+}
+
+/// How far an import in the background is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many are done.
+    pub done: usize,
+    /// Of how many.
+    pub total: usize,
+    /// Why it ended without a change.
+    pub failed: Option<String>,
+}
+
+/// The imports this process applies now, by id.
+#[derive(Default)]
+pub struct Running(Mutex<HashMap<String, Progress>>);
+
+impl Running {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Progress>) -> T) -> T {
+        match self.0.lock() {
+            Ok(mut map) => act(&mut map),
+            Err(poisoned) => act(&mut poisoned.into_inner()),
+        }
+    }
+
+    /// Begins one; false if it is under way already.
+    pub fn begin(&self, id: &str, total: usize) -> bool {
+        self.with(|map| {
+            if map.get(id).is_some_and(|progress| progress.failed.is_none()) {
+                return false;
+            }
+            let progress = Progress {
+                total,
+                ..Progress::default()
+            };
+            map.insert(id.to_owned(), progress);
+            true
+        })
+    }
+
+    /// Notes how many are done.
+    pub fn note(&self, id: &str, done: usize) {
+        self.with(|map| {
+            if let Some(progress) = map.get_mut(id) {
+                progress.done = done;
+            }
+        });
+    }
+
+    /// Ends one, with the reason where nothing was changed.
+    pub fn end(&self, id: &str, failed: Option<String>) {
+        self.with(|map| match failed {
+            None => drop(map.remove(id)),
+            Some(_) => {
+                if let Some(progress) = map.get_mut(id) {
+                    progress.failed = failed;
+                }
+            }
+        });
+    }
+
+    /// How far one is. The reason of a failure is given once.
+    pub fn look(&self, id: &str) -> Option<Progress> {
+        self.with(|map| {
+            let progress = map.get(id).cloned();
+            if progress.as_ref().is_some_and(|progress| progress.failed.is_some()) {
+                map.remove(id);
+            }
+            progress
+        })
+    }
+}
+
+/// Where what was brought along is sealed: bound to its row and to whoever brought it.
+fn place<'a>(id: &'a str, user: &'a UserId, version: i64) -> Place<'a> {
+    Place {
+        table: "imports",
+        column: "sealed",
+        row: id,
+        version,
+        destination: user.as_str(),
+    }
+}
+
+fn sealed(app: &App, id: &str, user: &UserId, version: i64, value: &impl Serialize) -> Sealed {
+    let text = Zeroizing::new(serde_json::to_string(value).unwrap_or_default());
+    app.vault.seal(&place(id, user, version), &text)
+}
+
+fn open<T: serde::de::DeserializeOwned>(app: &App, row: &ImportRow, version: i64) -> Result<T, TransferError> {
+    let text = app
+        .vault
+        .open(&place(&row.id, &row.user_id, version), &row.sealed)
+        .map_err(|error| TransferError::Action(format!("This import can't be opened: {error}")))?;
+    serde_json::from_str(&text).map_err(|error| TransferError::Store(StoreError::Row("import", error.to_string())))
+}
+
+/// Why there is no preview.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing of it can be read.
+    #[error("nothing of it can be read")]
+    Faults(Vec<Fault>),
+    /// It brings secrets, and whoever brings it may not set any.
+    #[error("it holds secrets")]
+    Secrets,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads what was brought along and keeps it, sealed, for a day; returns the id of its preview. Nothing else is written.
+pub async fn receive(app: &App, user: &UserId, text: Zeroizing<String>, secrets: bool) -> Result<String, ReadError> {
+    let read = tokio::task::spawn_blocking(move || import::read(&text)).await;
+    let mut document = read.unwrap_or_else(|_| Err(vec![unreadable()])).map_err(ReadError::Faults)?;
+    if document.has_secrets() && !secrets {
+        return Err(ReadError::Secrets);
+    }
+    discover(app, &mut document).await?;
+    let now = app.clock.now();
+    let id = app.new_id();
+    let row = ImportRow {
+        sealed: sealed(app, &id, user, 1, &document),
+        user_id: user.clone(),
+        created_at: now,
+        expires_at: now.plus(KEPT),
+        applied_at: None,
+        undone_at: None,
+        report: document.format.to_string(),
+        id,
+    };
+    app.store.insert_import(&row).await?;
+    Ok(row.id)
+}
+
+fn unreadable() -> Fault {
+    Fault {
+        place: At::default(),
+        message: "This can't be read".to_owned(),
+        help: None,
+    }
+}
+
+/// Asks for the addresses of providers that name only their issuer, now: a preview that is looked at asks nobody.
+async fn discover(app: &App, document: &mut Document) -> Result<(), StoreError> {
+    let mut asked = 0;
+    let mut kept = Vec::new();
+    for mut entry in std::mem::take(&mut document.file.providers) {
+        let lacks = entry.text("authorize_url").is_none() || entry.text("token_url").is_none();
+        let issuer = entry
+            .text("issuer")
+            .filter(|issuer| lacks && !issuer.trim().is_empty())
+            .map(str::to_owned);
+        let is_custom = entry.text("template").and_then(TemplateKind::parse) == Some(TemplateKind::Custom);
+        let Some(issuer) = issuer.filter(|_| is_custom) else {
+            kept.push(entry);
+            continue;
+        };
+        let stored = match entry.text("name").map(Name::parse) {
+            Some(Ok(name)) => app.store.provider(&name).await?,
+            _ => None,
+        };
+        let is_stored = stored
+            .is_some_and(|stored| stored.overrides.issuer.as_deref() == Some(issuer.trim()) && stored.overrides.discovered_at.is_some());
+        if is_stored {
+            kept.push(entry);
+            continue;
+        }
+        asked += 1;
+        let line = entry.line_of("issuer");
+        let found = if asked > MOST_DISCOVERIES {
+            Err("Only 3 issuers can be asked in one import. Write authorize_url and token_url beside the others".to_owned())
+        } else {
+            providers::discover(app, &issuer).await.map_err(|problem| problem.message)
+        };
+        match found {
+            Ok(found) => {
+                let e = found.endpoints;
+                for (key, value) in [
+                    ("issuer", e.issuer),
+                    ("authorize_url", e.authorize_url),
+                    ("token_url", e.token_url),
+                    ("device_authorization_url", e.device_authorization_url),
+                    ("revocation_url", e.revocation_url),
+                    ("userinfo_url", e.userinfo_url),
+                ] {
+                    if let Some(value) = value.filter(|_| key == "issuer" || entry.text(key).is_none()) {
+                        let value = Value::Text(value);
+                        entry.fields.insert(key.to_owned(), Field { line, value });
+                    }
+                }
+                if e.iss_announced {
+                    let value = Value::Flag(true);
+                    entry.fields.insert("iss_required".to_owned(), Field { line, value });
+                }
+                kept.push(entry);
+            }
+            Err(message) => {
+                document.faulty += 1;
+                document.faults.push(Fault {
+                    place: document.place(line),
+                    message,
+                    help: None,
+                });
+            }
+        }
+    }
+    document.file.providers = kept;
+    Ok(())
+}
+
+/// An import that waits, of this person; none if it is over or was applied.
+pub fn waiting(app: &App, row: &ImportRow) -> Result<Document, TransferError> {
+    if row.applied_at.is_some() {
+        return Err(TransferError::Applied);
+    }
+    if row.expires_at <= app.clock.now() {
+        return Err(TransferError::Gone);
+    }
+    open(app, row, 1)
+}
+
+/// Applies an import as it was shown: `digest` is that of the survey the person saw. All or nothing.
+pub async fn apply(
+    app: &App,
+    actor: &Actor,
+    row: &ImportRow,
+    existing: Existing,
+    digest: &str,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Report, TransferError> {
+    let document = waiting(app, row)?;
+    let survey = Box::pin(survey(app, actor, &document, existing)).await?;
+    if survey.digest != digest {
+        return Err(TransferError::Moved);
+    }
+    let mut undo = Undo::before(app, &survey.plan).await?;
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    if !tx.take_import(&row.id, now).await? {
+        return Err(TransferError::Applied);
+    }
+    let changes = match Box::pin(write(app, &mut tx, actor, &survey.plan, progress)).await {
+        Err(StoreError::Stale | StoreError::Taken | StoreError::InUse) => return Err(TransferError::Moved),
+        other => other?,
+    };
+    let mut report = Report {
+        skipped: survey.rows.iter().filter(|row| row.skipped).count(),
+        faulty: survey.faulty,
+        ..Report::default()
+    };
+    for change in &changes {
+        let named = (change.kind.to_owned(), change.name.clone());
+        match change.what {
+            What::Created => report.created.push(named),
+            What::Updated => report.updated.push(named),
+            What::Unchanged => report.unchanged += 1,
+        }
+    }
+    undo.after(&mut tx, &survey.plan, &changes).await?;
+    let text = serde_json::to_string(&report).unwrap_or_default();
+    tx.finish_import(&row.id, &sealed(app, &row.id, &row.user_id, 2, &undo), &text, now.plus(KEPT))
+        .await?;
+    tx.commit().await?;
+    Ok(report)
+}
+
+impl From<ActionError> for TransferError {
+    fn from(error: ActionError) -> Self {
+        match error {
+            ActionError::Store(error) => error.into(),
+            other => Self::Action(other.to_string()),
+        }
+    }
+}
+
+/// No file of the server and nothing of its environment is there for what was brought along.
+fn nowhere() -> super::config::Sources<'static> {
+    super::config::Sources {
+        directory: "/nonexistent".into(),
+        env: &|_| None,
+    }
+}
+
+/// How many entries a file has.
+fn count(file: &ConfigFile) -> usize {
+    file.kinds().iter().map(|(_, entries)| entries.len()).sum()
+}

@@ -1,0 +1,268 @@
+//! What people bring along, read into the shape of the configuration file: our TOML, a CSV of mailboxes, key=value settings of other
+//! products. Only shapes are known here; what the values mean is checked by the actions, with the same rules as the forms.
+
+pub mod csv;
+mod properties;
+mod provider_of;
+mod settings;
+mod table;
+
+use super::config_file::{self, ConfigFile, Entry, Problem};
+use super::words;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+
+/// How long may what is brought along be? In octets.
+pub const LONGEST: usize = 1 << 20;
+/// How many providers, tokens and mailboxes may it have?
+pub const MOST: usize = 10_000;
+/// How many problems are told?
+const MOST_FAULTS: usize = 1000;
+
+words!(
+    /// What it is written in.
+    Format {
+        /// The file of `config apply`.
+        Toml = "toml",
+        /// A table of mailboxes.
+        Csv = "csv",
+        /// Settings of another product.
+        Settings = "settings",
+    }
+);
+
+impl Format {
+    /// What people call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Toml => "Mailgrant configuration (TOML)",
+            Self::Csv => "Table of mailboxes (CSV)",
+            Self::Settings => "Settings of another product (key=value)",
+        }
+    }
+}
+
+/// Where something stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Key or column, as it is written there; empty: the whole entry.
+    pub key: String,
+}
+
+/// Something that can't be taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What is wrong.
+    pub message: String,
+    /// The way out, where it isn't obvious.
+    pub help: Option<String>,
+}
+
+/// What was brought along, read. The lines of its entries and fields are numbers of `places`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Document {
+    /// What it was written in.
+    pub format: Format,
+    /// Its entries without those that could not be read.
+    pub file: ConfigFile,
+    /// Entries that could not be read, and how many that are.
+    pub faults: Vec<Fault>,
+    /// See [`Self::faults`].
+    pub faulty: usize,
+    /// What is understood as not for Mailgrant, or not understood: each with its reason.
+    pub left_out: Vec<Fault>,
+    places: Vec<Place>,
+}
+
+impl Document {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            file: ConfigFile::default(),
+            faults: Vec::new(),
+            faulty: 0,
+            left_out: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+
+    /// The number of a place.
+    fn mark(&mut self, line: usize, key: &str) -> usize {
+        let key = shown(key);
+        self.places.push(Place { line, key });
+        self.places.len()
+    }
+
+    fn fault(&mut self, line: usize, key: &str, message: impl Into<String>, help: Option<&str>) {
+        self.faults.push(fault(line, key, message, help));
+    }
+
+    fn leave_out(&mut self, line: usize, key: &str, why: impl Into<String>) {
+        self.left_out.push(fault(line, key, why, None));
+    }
+
+    /// The place of a number.
+    pub fn place(&self, number: usize) -> Place {
+        number
+            .checked_sub(1)
+            .and_then(|at| self.places.get(at))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// A problem of an entry, with the place it belongs to.
+    pub fn fault_of(&self, problem: Problem) -> Fault {
+        Fault {
+            place: self.place(problem.line),
+            message: problem.message,
+            help: problem.help,
+        }
+    }
+
+    /// How many entries it has, those that can't be read included.
+    pub fn len(&self) -> usize {
+        self.file.providers.len() + self.file.tokens.len() + self.file.mailboxes.len() + self.faulty
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether any of it is a secret.
+    pub fn has_secrets(&self) -> bool {
+        let mut entries = self.file.kinds().into_iter().flat_map(|(_, entries)| entries);
+        let secret = |key: &String| ["client_secret", "password", "refresh_token"].contains(&key.rsplit('.').next().unwrap_or_default());
+        entries.any(|entry| entry.fields.keys().any(secret))
+    }
+
+    /// Takes out what an import must not do and what stands there twice.
+    fn tidy(mut self) -> Self {
+        let mut file = std::mem::take(&mut self.file);
+        for (_, entries) in file.kinds_mut() {
+            let mut seen: HashMap<String, usize> = HashMap::new();
+            for entry in std::mem::take(entries) {
+                let refusal = if entry.faulty { None } else { self.refusal(&entry, &mut seen) };
+                if entry.faulty || refusal.is_some() {
+                    self.faulty += 1;
+                    self.faults.extend(refusal);
+                } else {
+                    entries.push(entry);
+                }
+            }
+        }
+        self.file = file;
+        self.faults.sort_by_key(|fault| fault.place.line);
+        self.faults.truncate(MOST_FAULTS);
+        self.left_out.truncate(MOST_FAULTS);
+        self
+    }
+
+    fn refusal(&self, entry: &Entry, seen: &mut HashMap<String, usize>) -> Option<Fault> {
+        // Whoever may import may not read the server's files and environment by it.
+        let elsewhere = entry.fields.iter().find(|(key, _)| key.ends_with("_file") || key.ends_with("_env"));
+        if let Some((key, field)) = elsewhere {
+            let help = "Put the value itself here, or use mailgrant config apply on the server";
+            return Some(Fault {
+                place: self.place(field.line),
+                message: format!("{key} names something on the server, and an import can't look there"),
+                help: Some(help.to_owned()),
+            });
+        }
+        let name = entry.text("name")?.trim();
+        let place = self.place(entry.line_of("name"));
+        match seen.insert(name.to_owned(), place.line) {
+            Some(first) => Some(Fault {
+                message: format!("\"{}\" stands in line {first} already", shown(name)),
+                place,
+                help: Some("Keep one of them, or give this one a name of its own".to_owned()),
+            }),
+            None => None,
+        }
+    }
+}
+
+fn fault(line: usize, key: &str, message: impl Into<String>, help: Option<&str>) -> Fault {
+    Fault {
+        place: Place { line, key: shown(key) },
+        message: message.into(),
+        help: help.map(str::to_owned),
+    }
+}
+
+/// A key as it may be shown: short, and without anything that isn't a character.
+fn shown(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// Reads what was brought along, whatever it is. An error is what leaves nothing to look at.
+pub fn read(text: &str) -> Result<Document, Vec<Fault>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() > LONGEST {
+        return Err(vec![fault(1, "", "This is longer than 1 MiB. Bring it in several parts", None)]);
+    }
+    if text.trim().is_empty() {
+        return Err(vec![fault(1, "", "There's nothing in it", None)]);
+    }
+    let document = match recognise(text) {
+        Format::Toml => toml(text)?,
+        Format::Csv => table::read(text)?,
+        Format::Settings => settings::read(text)?,
+    };
+    let document = document.tidy();
+    if document.len() > MOST {
+        let message = format!("It has {} entries, and {MOST} are the most at once", document.len());
+        return Err(vec![fault(1, "", message, Some("Bring it in several parts"))]);
+    }
+    if document.is_empty() && document.faults.is_empty() {
+        let none = fault(1, "", "There's no provider, token or mailbox in it", None);
+        return Err([none].into_iter().chain(document.left_out).collect());
+    }
+    Ok(document)
+}
+
+fn recognise(text: &str) -> Format {
+    let tables = ["provider", "token", "mailbox"];
+    // [mailbox] with one bracket is the usual slip, and told as that; [mailbox.support] is a block of settings.
+    let is_table = |line: &str| {
+        let name = line.trim().strip_prefix('[').map(|rest| rest.strip_prefix('[').unwrap_or(rest));
+        let name = name.and_then(|rest| rest.split_once(']')).map(|(name, _)| name.trim());
+        name.is_some_and(|name| tables.contains(&name))
+    };
+    if text.lines().any(is_table) {
+        return Format::Toml;
+    }
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if table::is_header(first) { Format::Csv } else { Format::Settings }
+}
+
+fn toml(text: &str) -> Result<Document, Vec<Fault>> {
+    let told = |problem: Problem| Fault {
+        place: Place {
+            line: problem.line,
+            key: String::new(),
+        },
+        message: problem.message,
+        help: problem.help,
+    };
+    let mut file = config_file::parse(text).map_err(|problems| problems.into_iter().map(told).collect::<Vec<_>>())?;
+    let mut document = Document::new(Format::Toml);
+    document.faults = std::mem::take(&mut file.problems).into_iter().map(told).collect();
+    for entry in file.kinds_mut().into_iter().flat_map(|(_, entries)| entries) {
+        entry.line = document.mark(entry.line, "");
+        for (key, field) in &mut entry.fields {
+            field.line = document.mark(field.line, key);
+        }
+    }
+    document.file = file;
+    Ok(document)
+}
+
+/// The numbers of an entry: its own and those of its fields.
+pub fn numbers(entry: &Entry) -> BTreeSet<usize> {
+    entry.fields.values().map(|field| field.line).chain([entry.line]).collect()
+}

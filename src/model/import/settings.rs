@@ -1,0 +1,527 @@
+//! Settings of other products, central or for each mailbox, turned into providers, tokens and mailboxes. Central ones stand before any
+//! block and have no prefix; those of a mailbox stand in a block `[support]` or have a prefix, `mailbox.support.mail.store.host`, and
+//! go before the central ones.
+
+use super::properties::{self, Setting};
+use super::provider_of::{self, Application};
+use super::{Document, Fault, Format};
+use crate::model::Name;
+use crate::model::config_file::{Entry, Field, Value};
+use crate::model::mailbox::check_address;
+use crate::model::template::{MailServers, TemplateKind, mail_servers};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a setting means: its key without `mail.` and marks, as it compares, and our word for it.
+const KEYS: &[(&str, &str)] = &[
+    ("address", "address"),
+    ("email", "address"),
+    ("emailaddress", "address"),
+    ("user", "address"),
+    ("from", "from"),
+    ("displayname", "display_name"),
+    ("name", "display_name"),
+    ("storeprotocol", "in.protocol"),
+    ("storehost", "in.host"),
+    ("storeport", "in.port"),
+    ("storeuser", "in.user"),
+    ("storeusername", "in.user"),
+    ("storepassword", "in.password"),
+    ("storefolder", "in.folder"),
+    ("storeoauthenabled", "in.oauth"),
+    ("storessl", "in.tls"),
+    ("storesslenable", "in.tls"),
+    ("storesslenabled", "in.tls"),
+    ("storestarttls", "in.starttls"),
+    ("storestarttlsenable", "in.starttls"),
+    ("storestarttlsenabled", "in.starttls"),
+    ("transportprotocol", "out.protocol"),
+    ("transporthost", "out.host"),
+    ("transportport", "out.port"),
+    ("transportuser", "out.user"),
+    ("transportusername", "out.user"),
+    ("transportpassword", "out.password"),
+    ("transportfrom", "from"),
+    ("transportoauthenabled", "out.oauth"),
+    ("transportssl", "out.tls"),
+    ("transportsslenable", "out.tls"),
+    ("transportsslenabled", "out.tls"),
+    ("transportstarttls", "out.starttls"),
+    ("transportstarttlsenable", "out.starttls"),
+    ("transportstarttlsenabled", "out.starttls"),
+    ("oauthauthorizeendpoint", "authorize"),
+    ("oauthauthorizationendpoint", "authorize"),
+    ("oauthauthorizeurl", "authorize"),
+    ("oauthtokenendpoint", "token"),
+    ("oauthtokenurl", "token"),
+    ("oauthclientid", "client_id"),
+    ("oauthclientsecret", "client_secret"),
+    ("oauthscope", "scopes"),
+    ("oauthscopes", "scopes"),
+    ("oauthuser", "oauth_user"),
+    ("oauthusername", "oauth_user"),
+    ("oauthprompt", "prompt"),
+    ("oauthgrant", "grant"),
+    ("oauthgranttype", "grant"),
+    ("oauthrefreshtoken", "refresh_token"),
+    ("oauthredirect", "redirect"),
+    ("oauthredirecturi", "redirect"),
+    ("oauthredirecturl", "redirect"),
+    ("oauthredirectendpoint", "redirect"),
+];
+
+/// What is each mailbox's own: central settings of these make no other mailbox's.
+const OWN: [&str; 8] = [
+    "address",
+    "from",
+    "display_name",
+    "in.user",
+    "in.password",
+    "out.user",
+    "out.password",
+    "refresh_token",
+];
+
+fn meaning(key: &str) -> Option<&'static str> {
+    let plain: String = key
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    KEYS.iter().find(|(known, _)| *known == plain).map(|(_, word)| *word)
+}
+
+/// A mailbox's name and the rest of a key: `mailbox.support.mail.store.host` is `support` and `store.host`.
+fn parted(key: &str) -> Option<(&str, &str)> {
+    let lower = key.to_ascii_lowercase();
+    if lower.starts_with("mail.") {
+        return Some(("", &key[5..]));
+    }
+    let at = lower.find(".mail.")?;
+    let mut prefix = &key[..at];
+    for word in ["mailboxes.", "mailbox.", "accounts.", "account."] {
+        if lower.starts_with(word) && prefix.len() > word.len() {
+            prefix = &key[word.len()..at];
+            break;
+        }
+    }
+    Some((prefix, &key[at + 6..]))
+}
+
+/// The settings of one mailbox, by meaning.
+#[derive(Default)]
+pub(super) struct Group {
+    pub name: String,
+    line: usize,
+    values: BTreeMap<&'static str, Setting>,
+}
+
+/// A group with the central settings behind it.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    own: &'a Group,
+    central: &'a Group,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn get(self, word: &str) -> Option<&'a Setting> {
+        let central = || self.central.values.get(word).filter(|_| !OWN.contains(&word));
+        let found = self.own.values.get(word).or_else(central);
+        found.filter(|setting| !setting.value.trim().is_empty())
+    }
+
+    pub(super) fn text(self, word: &str) -> Option<&'a str> {
+        self.get(word).map(|setting| setting.value.trim())
+    }
+
+    fn flag(self, word: &str) -> Option<bool> {
+        let text = self.text(word)?.to_ascii_lowercase();
+        Some(["true", "yes", "on", "1"].contains(&text.as_str()))
+    }
+}
+
+pub(super) fn read(text: &str) -> Result<Document, Vec<Fault>> {
+    let (settings, faults) = properties::read(text);
+    let mut document = Document::new(Format::Settings);
+    document.faulty = faults.len();
+    document.faults = faults;
+    let groups = gathered(&mut document, settings);
+    let central = &groups[0];
+    let mut applications: Vec<Application> = Vec::new();
+    let mut names = BTreeSet::new();
+    let alone = groups.len() == 1;
+    for (at, own) in groups.iter().enumerate() {
+        let view = View { own, central };
+        let has_sides = own.values.keys().any(|word| word.starts_with("in.") || word.starts_with("out."));
+        let is_mailbox = at > 0 || (has_sides && (alone || ["address", "in.user"].iter().any(|word| own.values.contains_key(word))));
+        if !is_mailbox {
+            continue;
+        }
+        mailbox(&mut document, &mut applications, &mut names, view);
+    }
+    if document.file.mailboxes.is_empty() && central.values.contains_key("client_id") {
+        let view = View { own: central, central };
+        let found = provider_of::find(&mut document, &mut applications, view, &[]);
+        if found.is_none() {
+            document.faulty += 1;
+        }
+    }
+    for application in applications {
+        let entry = application.entry;
+        document.file.providers.push(entry);
+    }
+    Ok(document)
+}
+
+/// The settings by mailbox, the central ones first; what isn't known is left out.
+fn gathered(document: &mut Document, settings: Vec<Setting>) -> Vec<Group> {
+    let mut groups = vec![Group::default()];
+    for setting in settings {
+        let Some((prefix, rest)) = parted(&setting.key) else {
+            document.leave_out(setting.line, &setting.key, "This isn't a setting of mail");
+            continue;
+        };
+        let block = setting.block.strip_prefix("mailbox.").unwrap_or(&setting.block);
+        let name = if prefix.is_empty() { block } else { prefix };
+        let Some(word) = meaning(rest) else {
+            document.leave_out(setting.line, &setting.key, "There is nothing like it here");
+            continue;
+        };
+        if word == "redirect" {
+            let why = "People come back to this console's own address now. It stands on the provider's page: register it there";
+            document.leave_out(setting.line, &setting.key, why);
+            continue;
+        }
+        let at = groups.iter().position(|group| group.name == name).unwrap_or_else(|| {
+            groups.push(Group {
+                name: name.to_owned(),
+                line: setting.line,
+                values: BTreeMap::new(),
+            });
+            groups.len() - 1
+        });
+        if let Some(earlier) = groups[at].values.insert(word, setting.clone()) {
+            let why = format!("It is set again in line {}, and the last one counts", setting.line);
+            document.leave_out(earlier.line, &earlier.key, why);
+        }
+    }
+    groups
+}
+
+/// Puts fields into an entry, each with the place its value stands at.
+pub(super) struct Fields<'a> {
+    pub document: &'a mut Document,
+    pub entry: Entry,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(document: &'a mut Document, line: usize, key: &str) -> Self {
+        let line = document.mark(line, key);
+        Self {
+            document,
+            entry: Entry {
+                line,
+                fields: BTreeMap::new(),
+                faulty: false,
+            },
+        }
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: impl Into<String>, from: Option<&Setting>) {
+        self.value(key, Value::Text(value.into()), from);
+    }
+
+    pub(super) fn value(&mut self, key: &str, value: Value, from: Option<&Setting>) {
+        let line = from.map_or(self.entry.line, |setting| self.document.mark(setting.line, &setting.key));
+        self.entry.fields.insert(key.to_owned(), Field { line, value });
+    }
+
+    pub(super) fn copy(&mut self, key: &str, from: Option<&Setting>) {
+        if let Some(setting) = from {
+            self.text(key, setting.value.trim(), Some(setting));
+        }
+    }
+}
+
+fn address_of(view: View<'_>) -> Option<(String, Option<&Setting>)> {
+    let said = ["address", "in.user", "out.user", "oauth_user", "from"]
+        .into_iter()
+        .filter_map(|word| view.get(word))
+        .find_map(|setting| check_address(setting.value.trim()).map(|address| (address, Some(setting))));
+    said.or_else(|| check_address(&view.own.name).map(|address| (address, None)))
+}
+
+fn mailbox(document: &mut Document, applications: &mut Vec<Application>, names: &mut BTreeSet<String>, view: View<'_>) {
+    let line = view
+        .own
+        .values
+        .values()
+        .map(|setting| setting.line)
+        .min()
+        .unwrap_or(view.own.line)
+        .max(1);
+    let Some((address, address_from)) = address_of(view) else {
+        document.faulty += 1;
+        let help = "Add mail.store.user with the address of the mailbox";
+        document.fault(line, &view.own.name, "This mailbox has no address", Some(help));
+        return;
+    };
+    let wanted = Name::parse(&view.own.name).ok().or_else(|| Name::suggest(&address));
+    let name = wanted.map_or_else(String::new, |name| provider_of::free(name.as_str(), names));
+    let sides = [Side::incoming(view), Side::outgoing(view)];
+    let oauth = sides.iter().flatten().any(|side| side.oauth);
+    let application = if oauth {
+        let protocols: Vec<&str> = sides.iter().flatten().map(|side| side.protocol).collect();
+        match provider_of::find(document, applications, view, &protocols) {
+            Some(at) => Some(&applications[at]),
+            None => {
+                document.faulty += 1;
+                return;
+            }
+        }
+    } else {
+        None
+    };
+    let kind = application.map(|application| application.kind);
+    if let Some(application) = application {
+        token(document, application, view, &name, &address);
+    }
+    let mut fields = Fields::new(document, line, &view.own.name);
+    fields.text("name", name.clone(), None);
+    fields.text("address", address.clone(), address_from);
+    fields.copy("display_name", view.get("display_name"));
+    for side in sides.into_iter().flatten() {
+        side.write(&mut fields, view, kind, &name, &address);
+    }
+    fields.copy("outgoing.from", view.get("from").filter(|from| from.value.trim() != address));
+    if !fields.entry.has_table("outgoing") {
+        fields.entry.fields.remove("outgoing.from");
+    }
+    let entry = fields.entry;
+    document.file.mailboxes.push(entry);
+}
+
+fn token(document: &mut Document, application: &Application, view: View<'_>, name: &str, address: &str) {
+    let scopes = provider_of::scopes_for(application, view);
+    let from = view.get("scopes");
+    let mut fields = Fields::new(document, view.own.line.max(1), &view.own.name);
+    fields.text("name", name, None);
+    fields.text("provider", application.name.clone(), None);
+    let user = ["oauth_user", "in.user", "out.user"].into_iter().filter_map(|word| view.get(word));
+    let user = user.into_iter().find(|user| check_address(user.value.trim()).is_some());
+    fields.text("user", user.map_or(address, |user| user.value.trim()), user);
+    if scopes != application.scopes {
+        fields.value("scopes", Value::List(scopes), from);
+    }
+    fields.copy("grant", view.get("grant"));
+    fields.copy("prompt", view.get("prompt"));
+    fields.copy("refresh_token", view.get("refresh_token"));
+    let entry = fields.entry;
+    document.file.tokens.push(entry);
+}
+
+/// One side as the settings have it.
+pub(super) struct Side {
+    table: &'static str,
+    short: &'static str,
+    protocol: &'static str,
+    security: Option<&'static str>,
+    oauth: bool,
+}
+
+impl Side {
+    fn incoming(view: View<'_>) -> Option<Self> {
+        let said = view.text("in.protocol").map(str::to_ascii_lowercase);
+        let (protocol, tls) = match said.as_deref() {
+            Some("pop3" | "pop") => ("pop3", false),
+            Some("pop3s" | "pops") => ("pop3", true),
+            Some("graph" | "msgraph" | "microsoft graph") => ("graph", false),
+            Some("imaps") => ("imap", true),
+            None => (
+                if matches!(view.text("in.port"), Some("995" | "110")) {
+                    "pop3"
+                } else {
+                    "imap"
+                },
+                false,
+            ),
+            Some(_) => ("imap", false),
+        };
+        Self::of(view, "incoming", "in", protocol, tls)
+    }
+
+    fn outgoing(view: View<'_>) -> Option<Self> {
+        let said = view.text("out.protocol").map(str::to_ascii_lowercase);
+        let (protocol, tls) = match said.as_deref() {
+            Some("graph" | "msgraph" | "microsoft graph") => ("graph", false),
+            Some("smtps") => ("smtp", true),
+            _ => ("smtp", false),
+        };
+        Self::of(view, "outgoing", "out", protocol, tls)
+    }
+
+    fn of(view: View<'_>, table: &'static str, short: &'static str, protocol: &'static str, tls: bool) -> Option<Self> {
+        let word = |end: &str| format!("{short}.{end}");
+        let is_there = ["protocol", "host", "user", "oauth"]
+            .iter()
+            .any(|end| view.get(&word(end)).is_some());
+        if !is_there {
+            return None;
+        }
+        let security = match view.text(&word("port")) {
+            _ if tls || view.flag(&word("tls")) == Some(true) => Some("tls"),
+            _ if view.flag(&word("starttls")) == Some(true) => Some("starttls"),
+            Some("993" | "995" | "465") => Some("tls"),
+            Some("143" | "110" | "587" | "25") => Some("starttls"),
+            _ => None,
+        };
+        let oauth = view
+            .flag(&word("oauth"))
+            .unwrap_or_else(|| view.get(&word("password")).is_none() && view.get("client_id").is_some());
+        Some(Self {
+            table,
+            short,
+            protocol,
+            security,
+            oauth,
+        })
+    }
+
+    fn write(&self, fields: &mut Fields<'_>, view: View<'_>, kind: Option<TemplateKind>, token: &str, address: &str) {
+        let key = |end: &str| format!("{}.{end}", self.table);
+        let from = |end: &str| view.get(&format!("{}.{end}", self.short));
+        fields.text(&key("protocol"), self.protocol, from("protocol"));
+        if self.protocol != "graph" {
+            match from("host") {
+                Some(host) => {
+                    fields.copy(&key("host"), Some(host));
+                    fields.copy(&key("port"), from("port"));
+                    if let Some(security) = self.security {
+                        fields.text(&key("security"), security, None);
+                    }
+                }
+                None => self.usual_server(fields, kind),
+            }
+        }
+        if self.oauth {
+            fields.text(&key("auth"), "oauth2", from("oauth"));
+            fields.text(&key("token"), token, None);
+        } else if from("password").is_some() || self.table == "incoming" || from("user").is_some() {
+            fields.text(&key("auth"), "password", from("oauth"));
+            fields.copy(&key("password"), from("password"));
+        } else {
+            fields.text(&key("auth"), "none", from("oauth"));
+        }
+        fields.copy(&key("username"), from("user").filter(|user| user.value.trim() != address));
+        if self.table == "incoming" && self.protocol != "pop3" {
+            fields.copy(&key("folder"), from("folder"));
+        }
+    }
+
+    fn usual_server(&self, fields: &mut Fields<'_>, kind: Option<TemplateKind>) {
+        let servers: Option<MailServers> = kind.and_then(|kind| mail_servers(kind, crate::model::provider::Cloud::Global, None, None));
+        let Some(servers) = servers else { return };
+        let endpoint = match self.protocol {
+            "pop3" => servers.pop,
+            "imap" => servers.imap,
+            _ => servers.smtp,
+        };
+        let key = |end: &str| format!("{}.{end}", self.table);
+        fields.text(&key("host"), endpoint.host, None);
+        fields.text(&key("port"), endpoint.port.to_string(), None);
+        fields.text(&key("security"), endpoint.security.as_str(), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, read};
+
+    fn told(document: &Document) -> Vec<String> {
+        let mut all = Vec::new();
+        let file = &document.file;
+        for (kind, entries) in [("provider", &file.providers), ("token", &file.tokens), ("mailbox", &file.mailboxes)] {
+            for entry in entries {
+                let fields: Vec<String> = entry
+                    .fields
+                    .keys()
+                    .map(|key| match (entry.text(key), entry.list(key)) {
+                        (Some(text), _) => format!("{key}={text}"),
+                        (_, Some(list)) => format!("{key}={}", list.join(" ")),
+                        _ => key.clone(),
+                    })
+                    .collect();
+                all.push(format!("{kind} {}", fields.join("; ")));
+            }
+        }
+        all
+    }
+
+    const CENTRAL: &str = "mail.store.protocol=imap\nmail.store.host=outlook.office365.com\nmail.store.port=993\nmail.store.oauth.enabled=true\n\
+        mail.transport.host=smtp.office365.com\nmail.transport.port=587\nmail.transport.oauth.enabled=true\n\
+        mail.oauth.authorize.endpoint=https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/authorize\n\
+        mail.oauth.token.endpoint=https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token\n\
+        mail.oauth.client.id=11112222-bbbb-3333-cccc-4444dddd5555\nmail.oauth.client.secret=canary\n\
+        mail.oauth.scopes=offline_access,https://outlook.office.com/IMAP.AccessAsUser.All,https://outlook.office.com/SMTP.Send,https://graph.microsoft.com/Mail.Send\n\
+        mail.oauth.redirect.uri=https://old.example/callback\nmail.debug=true\n";
+
+    #[test]
+    fn central_settings_become_a_provider_with_a_token_and_a_mailbox() {
+        let document = read(&format!("{CENTRAL}mail.store.user=support@contoso.com\n")).unwrap();
+        assert_eq!(
+            told(&document),
+            [
+                "provider client_id=11112222-bbbb-3333-cccc-4444dddd5555; client_secret=canary; name=contoso; \
+                 scopes=https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access; \
+                 template=microsoft; tenant=contoso.onmicrosoft.com",
+                "token name=support; provider=contoso; user=support@contoso.com",
+                "mailbox address=support@contoso.com; incoming.auth=oauth2; incoming.host=outlook.office365.com; incoming.port=993; \
+                 incoming.protocol=imap; incoming.security=tls; incoming.token=support; name=support; outgoing.auth=oauth2; \
+                 outgoing.host=smtp.office365.com; outgoing.port=587; outgoing.protocol=smtp; outgoing.security=starttls; outgoing.token=support",
+            ]
+        );
+        let left: Vec<&str> = document.left_out.iter().map(|fault| fault.place.key.as_str()).collect();
+        assert_eq!(left, ["mail.oauth.redirect.uri", "mail.debug", "mail.oauth.scopes"]);
+    }
+
+    #[test]
+    fn each_mailbox_has_its_own_settings_before_the_central_ones() {
+        let text = format!(
+            "{CENTRAL}mailbox.support.mail.store.user=support@contoso.com\nmailbox.hr.mail.store.user=hr@contoso.com\n\
+             mailbox.hr.mail.store.protocol=pop3\nmailbox.hr.mail.store.port=995\n[info@contoso.com]\nmail.store.oauth.enabled=true\n\
+             [broken]\nmail.store.oauth.enabled=true\n"
+        );
+        let document = read(&text).unwrap();
+        let names: Vec<_> = document.file.mailboxes.iter().filter_map(|entry| entry.text("name")).collect();
+        assert_eq!(names, ["support", "hr", "info"]);
+        assert_eq!(
+            (document.file.providers.len(), document.file.tokens.len(), document.faulty),
+            (1, 3, 1)
+        );
+        let hr = told(&document)
+            .into_iter()
+            .find(|line| line.starts_with("mailbox address=hr@"))
+            .unwrap();
+        assert!(
+            hr.contains("incoming.port=995; incoming.protocol=pop3; incoming.security=tls"),
+            "{hr}"
+        );
+        assert_eq!(document.faults[0].message, "This mailbox has no address");
+    }
+
+    #[test]
+    fn google_and_strangers_are_told_apart_by_their_endpoints() {
+        let at = |host: &str| {
+            let text = format!(
+                "mail.store.user=a@b.example\nmail.store.host=imap.b.example\nmail.store.oauth.enabled=true\nmail.oauth.client.id=x\n\
+                 mail.oauth.token.endpoint=https://{host}/token\nmail.oauth.authorize.endpoint=https://{host}/authorize\n"
+            );
+            told(&read(&text).unwrap()).remove(0)
+        };
+        assert!(at("oauth2.googleapis.com").contains("name=google; template=google"));
+        let other = at("login.example.net");
+        assert!(
+            other.contains("template=custom; token_url=https://login.example.net/token"),
+            "{other}"
+        );
+    }
+}

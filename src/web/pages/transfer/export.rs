@@ -1,0 +1,111 @@
+//! `/transfer/export`: what there is, as a file.
+
+use super::{TRANSFER, file};
+use crate::actions::config::{ExportError, Part, export_part};
+use crate::actions::transfer::mailboxes_csv;
+use crate::actions::users::{self, UserError};
+use crate::model::user::Permission;
+use crate::secret::Password;
+use crate::web::WebState;
+use crate::web::error::{PageError, ask, who_can};
+use crate::web::form::{CsrfForm, FieldErrors};
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Layout, Page, Section};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+
+/// What to export.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ExportForm {
+    what: String,
+    secrets: Option<String>,
+    password: String,
+}
+
+#[derive(Template)]
+#[template(path = "transfer/export.html")]
+struct ExportPage {
+    layout: Layout,
+    errors: FieldErrors,
+    what: String,
+    secrets: bool,
+    email: String,
+    /// Who may export secrets, for people who may not.
+    refusal: String,
+}
+
+async fn page(web: &WebState, user: &CurrentUser, form: &ExportForm, errors: FieldErrors) -> Result<Response, PageError> {
+    let layout = user.layout(Section::Transfer, "Export").await.crumb("Import and export", TRANSFER);
+    let wrong = !errors.is_empty();
+    let refusal = if user.may(Permission::CryptoManage) {
+        String::new()
+    } else {
+        let names = web.app.store.names_with(&[crate::model::user::Role::Admin], 3).await?;
+        format!("{} {}", who_can(Permission::CryptoManage), ask(&names))
+    };
+    let page = ExportPage {
+        layout: if wrong { layout.error() } else { layout },
+        errors,
+        what: if form.what.is_empty() {
+            "everything".to_owned()
+        } else {
+            form.what.clone()
+        },
+        secrets: form.secrets.is_some(),
+        email: user.user().email.clone(),
+        refusal,
+    };
+    if wrong { page.refused() } else { page.show() }
+}
+
+/// `GET /transfer/export`.
+pub async fn new(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
+    page(&web, &user, &ExportForm::default(), FieldErrors::default()).await
+}
+
+/// `POST /transfer/export`. A form, because the audit notes who took what away.
+pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut form): CsrfForm<ExportForm>) -> Result<Response, PageError> {
+    let password = Password::new(std::mem::take(&mut form.password));
+    let secrets = form.secrets.is_some();
+    let mut errors = FieldErrors::default();
+    if secrets {
+        user.require(Permission::CryptoManage).await?;
+        if form.what == "mailboxes" {
+            errors.add("secrets", "A table never holds secrets. Choose everything, or leave this out");
+            return page(&web, &user, &form, errors).await;
+        }
+        match users::confirm(&web.app, &web.passwords, &user.actor(), user.user(), password, "config.export").await {
+            Ok(()) => {}
+            Err(UserError::Field(_, _)) => {
+                errors.add("password", "Your password is wrong");
+                return page(&web, &user, &form, errors).await;
+            }
+            Err(other) => return Err(other.into()),
+        }
+    }
+    let date = jiff::Timestamp::from_second(web.app.clock.now().0)
+        .unwrap_or_default()
+        .strftime("%Y-%m-%d")
+        .to_string();
+    if form.what == "mailboxes" {
+        let text = mailboxes_csv(&web.app, &user.actor()).await?;
+        return Ok(file(&format!("mailgrant-mailboxes-{date}.csv"), "text/csv; charset=utf-8", text));
+    }
+    let (part, name) = match form.what.as_str() {
+        "settings" => (Part::Settings, "settings"),
+        _ => (Part::Everything, "everything"),
+    };
+    let made = export_part(&web.app, &user.actor(), part, secrets).await;
+    let text = made.map_err(|error| match error {
+        ExportError::Store(error) => error.into(),
+        other => PageError::internal(other),
+    })?;
+    Ok(file(
+        &format!("mailgrant-{name}-{date}.toml"),
+        "application/toml; charset=utf-8",
+        text.to_string(),
+    ))
+}

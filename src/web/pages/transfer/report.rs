@@ -1,0 +1,286 @@
+//! `/transfer/import/{id}`: the preview, while it waits; how far it is, while it is applied; then what became of it.
+
+use super::{TRANSFER, may_import};
+use crate::actions::config::What;
+use crate::actions::transfer::{self, Existing, KEPT, MANY, Progress, Report, Row, Survey, TransferError};
+use crate::clock::Timestamp;
+use crate::model::user::Permission;
+use crate::store::imports::ImportRow;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+/// How many entries of a kind a page lists.
+const SHOWN: usize = 200;
+
+/// What an address may say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Choice {
+    existing: String,
+    digest: String,
+}
+
+impl Choice {
+    fn existing(&self) -> Existing {
+        Existing::parse(&self.existing).unwrap_or(Existing::Skip)
+    }
+}
+
+fn address(id: &str) -> String {
+    format!("/transfer/import/{id}")
+}
+
+fn over() -> PageError {
+    PageError::Missing("This import is over, or it was never here. A preview waits for 24 hours, for whoever made it.".to_owned())
+}
+
+async fn find(web: &WebState, user: &CurrentUser, id: &str) -> Result<ImportRow, PageError> {
+    let row = web.app.store.import(&user.user().id, id).await?;
+    row.filter(|row| web.app.clock.now() < row.expires_at).ok_or_else(over)
+}
+
+#[derive(Template)]
+#[template(path = "transfer/preview.html")]
+struct PreviewPage {
+    layout: Layout,
+    id: String,
+    existing: &'static str,
+    until: Timestamp,
+    survey: Survey,
+    shown: Vec<Row>,
+    more: usize,
+    faults_more: usize,
+    left_out_more: usize,
+}
+
+impl PreviewPage {
+    fn counts(&self) -> [usize; 4] {
+        let count = |what| self.survey.count(what);
+        [
+            count(What::Created),
+            count(What::Updated),
+            count(What::Unchanged),
+            self.survey.faulty,
+        ]
+    }
+
+    /// How many entries would be written.
+    fn size(&self) -> usize {
+        let written = |row: &&Row| row.what != What::Unchanged && !row.skipped;
+        self.survey.rows.iter().filter(written).count()
+    }
+}
+
+impl Row {
+    fn word(&self) -> &'static str {
+        match (self.what, self.skipped) {
+            (_, true) => "Left as it is",
+            (What::Created, _) => "New",
+            (What::Updated, _) => "Changed",
+            (What::Unchanged, _) => "The same",
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self.what {
+            What::Updated => 0,
+            What::Created => 1,
+            What::Unchanged => 2,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "transfer/running.html")]
+struct RunningPage {
+    layout: Layout,
+    id: String,
+    progress: Progress,
+}
+
+#[derive(Template)]
+#[template(path = "transfer/report.html")]
+struct ReportPage {
+    layout: Layout,
+    id: String,
+    report: Report,
+    mailboxes: Vec<String>,
+    tokens: Vec<String>,
+    others: Vec<(String, String)>,
+    more: usize,
+    undone: Option<Timestamp>,
+    until: Timestamp,
+    can_undo: bool,
+}
+
+/// `GET /transfer/import/{id}`.
+pub async fn show(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Result<Response, PageError> {
+    may_import(&user).await?;
+    let row = find(&web, &user, &id).await?;
+    let layout = |title: &'static str| async { user.layout(Section::Transfer, title).await.crumb("Import and export", TRANSFER) };
+    if let Some(applied_at) = row.applied_at {
+        return report(layout("What was imported").await, row, applied_at);
+    }
+    let mut failed = None;
+    if let Some(progress) = web.imports.look(&id) {
+        if progress.failed.is_none() {
+            let layout = layout("Importing").await;
+            return RunningPage { layout, id, progress }.show();
+        }
+        failed = progress.failed;
+    }
+    let document = transfer::waiting(&web.app, &row).map_err(told)?;
+    let existing = choice.existing();
+    let survey = Box::pin(transfer::survey(&web.app, &user.actor(), &document, existing))
+        .await
+        .map_err(told)?;
+    let mut layout = layout("Preview of the import").await;
+    if let Some(text) = failed {
+        layout.flash = Some(Flash::bad(&format!("{text}. Nothing was changed.")));
+    }
+    let mut shown = survey.rows.clone();
+    shown.sort_by_key(Row::rank);
+    shown.truncate(SHOWN);
+    PreviewPage {
+        layout,
+        id,
+        existing: existing.as_str(),
+        until: row.expires_at,
+        more: survey.rows.len() - shown.len(),
+        faults_more: survey.faults.len().saturating_sub(SHOWN),
+        left_out_more: survey.left_out.len().saturating_sub(SHOWN),
+        shown,
+        survey,
+    }
+    .show()
+}
+
+fn report(layout: Layout, row: ImportRow, applied_at: Timestamp) -> Result<Response, PageError> {
+    let report: Report = serde_json::from_str(&row.report).unwrap_or_default();
+    let of = |kind: &str| {
+        let all = report.created.iter().chain(&report.updated).filter(|(k, _)| k == kind);
+        all.map(|(_, name)| name.clone()).take(SHOWN).collect::<Vec<_>>()
+    };
+    let (mailboxes, tokens) = (of("mailbox"), of("token"));
+    let others: Vec<_> = of("provider").into_iter().map(|name| ("provider".to_owned(), name)).collect();
+    let all = report.created.len() + report.updated.len();
+    ReportPage {
+        layout,
+        id: row.id,
+        more: all - mailboxes.len() - tokens.len() - others.len(),
+        mailboxes,
+        tokens,
+        others,
+        undone: row.undone_at,
+        until: applied_at.plus(KEPT),
+        can_undo: row.undone_at.is_none() && all > 0,
+        report,
+    }
+    .show()
+}
+
+fn told(error: TransferError) -> PageError {
+    match error {
+        TransferError::Store(error) => error.into(),
+        TransferError::Gone => over(),
+        other => PageError::Conflict(format!("{other}. Nothing was changed.")),
+    }
+}
+
+/// Back to the import, with why nothing was done; what the page itself can't say is an error.
+async fn back(user: &CurrentUser, id: &str, existing: Existing, error: TransferError) -> Result<Response, PageError> {
+    match error {
+        TransferError::Store(error) => Err(error.into()),
+        TransferError::Gone => Err(over()),
+        other => {
+            let to = match other {
+                TransferError::Moved => format!("{}?existing={existing}", address(id)),
+                _ => address(id),
+            };
+            user.redirect_with(&to, Flash::bad(&format!("{other}. Nothing was changed."))).await
+        }
+    }
+}
+
+/// `POST /transfer/import/{id}/apply`.
+pub async fn apply(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    CsrfForm(choice): CsrfForm<Choice>,
+) -> Result<Response, PageError> {
+    may_import(&user).await?;
+    let row = find(&web, &user, &id).await?;
+    let existing = choice.existing();
+    let document = match transfer::waiting(&web.app, &row) {
+        Ok(document) => document,
+        Err(error) => return back(&user, &id, existing, error).await,
+    };
+    if document.has_secrets() {
+        user.require(Permission::SecretSet).await?;
+    }
+    let many = document.len() > MANY;
+    if !web.imports.begin(&id, document.len()) {
+        return user
+            .redirect_with(&address(&id), Flash::info("This import is under way already."))
+            .await;
+    }
+    let (imports, app, actor) = (web.imports.clone(), web.app.clone(), user.actor());
+    let task = web.app.tasks.spawn(async move {
+        let progress = |done| imports.note(&row.id, done);
+        let applied = Box::pin(transfer::apply(&app, &actor, &row, existing, &choice.digest, &progress)).await;
+        // Where nobody waits for the end, the page asks for the reason.
+        let failed = applied.as_ref().err().filter(|_| many).map(|error| {
+            tracing::warn!(error = %error, "An import was not applied: {error}");
+            error.to_string()
+        });
+        imports.end(&row.id, failed);
+        applied
+    });
+    if many {
+        return user.redirect_with(&address(&id), Flash::info("The import is under way.")).await;
+    }
+    match task.await.map_err(PageError::internal)? {
+        Ok(report) => {
+            let n = report.created.len() + report.updated.len();
+            let text = match n {
+                0 => "Nothing had to be changed.".to_owned(),
+                1 => "1 entry was imported.".to_owned(),
+                n => format!("{n} entries were imported."),
+            };
+            user.redirect(&address(&id), &text).await
+        }
+        Err(error) => back(&user, &id, existing, error).await,
+    }
+}
+
+/// `POST /transfer/import/{id}/drop`.
+pub async fn drop_it(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    may_import(&user).await?;
+    let row = find(&web, &user, &id).await?;
+    web.app.store.delete_import(&user.user().id, &row.id).await?;
+    user.redirect(TRANSFER, "The preview was thrown away. Nothing was imported.").await
+}
+
+/// `POST /transfer/import/{id}/undo`.
+pub async fn undo(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    may_import(&user).await?;
+    user.require(Permission::SecretSet).await?;
+    let row = find(&web, &user, &id).await?;
+    match Box::pin(transfer::undo(&web.app, &user.actor(), &row)).await {
+        Ok(()) => user.redirect(&address(&id), "The import was undone.").await,
+        Err(error) => back(&user, &id, Existing::Skip, error).await,
+    }
+}
