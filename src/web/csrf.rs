@@ -29,6 +29,12 @@ pub const FIELD: &str = "csrf_token";
 pub const HEADER: &str = "x-csrf-token";
 /// How many bytes may a form have?
 const BODY_LIMIT: usize = 64 * 1024;
+/// And the form that brings settings along, from somebody who is signed in? The text of it may be escaped.
+const LARGE_LIMIT: usize = 2 * crate::model::import::LONGEST;
+/// The path of that form.
+const LARGE: &str = "/transfer/import";
+/// How many of those may arrive at the same time?
+const ARRIVING_LARGE: usize = 4;
 /// How many fields may a form have?
 const FIELD_LIMIT: usize = 200;
 /// How long may a body take to arrive?
@@ -44,6 +50,7 @@ const ARRIVING_PER_ADDRESS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Arriving {
     all: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     shares: Shares,
 }
 
@@ -51,6 +58,7 @@ impl Default for Arriving {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(ARRIVING)),
+            large: Arc::new(Semaphore::new(ARRIVING_LARGE)),
             shares: Shares::default(),
         }
     }
@@ -289,8 +297,16 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     let (parts, body) = request.into_parts();
     let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
     let arriving = web.arriving.take(address).map_err(IntoResponse::into_response)?;
-    let bytes = read(&parts.headers, body).await.map_err(IntoResponse::into_response)?;
-    drop(arriving);
+    let is_large = parts.uri.path() == LARGE && visit.signed_in.is_some();
+    let large = if is_large {
+        let place = Arc::clone(&web.arriving.large).try_acquire_owned();
+        Some(place.map_err(|_| PageError::Busy(5).into_response())?)
+    } else {
+        None
+    };
+    let limit = if is_large { LARGE_LIMIT } else { BODY_LIMIT };
+    let bytes = read(&parts.headers, body, limit).await.map_err(IntoResponse::into_response)?;
+    drop((arriving, large));
     let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).unwrap_or_default();
     if fields.len() > FIELD_LIMIT {
         return Err(PageError::TooLarge.into_response());
@@ -320,18 +336,18 @@ fn nul() -> PageError {
     PageError::Bad("It holds a NUL character. Nothing was changed.".into())
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, PageError> {
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, PageError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
     if text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(PageError::Unsupported);
     }
     if text(header::CONTENT_LENGTH)
         .and_then(|length| length.parse::<usize>().ok())
-        .is_some_and(|length| length > BODY_LIMIT)
+        .is_some_and(|length| length > limit)
     {
         return Err(PageError::TooLarge);
     }
-    let bytes = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, BODY_LIMIT)).await;
+    let bytes = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await;
     let bytes = match bytes {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => return Err(PageError::TooLarge),
@@ -380,7 +396,7 @@ mod tests {
         });
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
-        let read = read(&headers, Body::from_stream(dripping)).await;
+        let read = read(&headers, Body::from_stream(dripping), BODY_LIMIT).await;
         assert!(matches!(read, Err(PageError::Bad(_))), "{read:?}");
         assert_eq!(begun.elapsed().as_secs(), 30);
     }

@@ -102,7 +102,7 @@ impl PageError {
             Self::Method => Story::new("This page can't be asked that way", "Open it by its link instead.", overview),
             Self::TooLarge => Story::new(
                 "That's too much at once",
-                "A form can have 64 kB and 200 fields. Nothing was changed.",
+                "A form can have 64 kB and 200 fields, an import 1 MB. Nothing was changed.",
                 overview,
             ),
             Self::Unsupported => Story::new("This form was sent in a way we don't read", "Nothing was changed.", overview),

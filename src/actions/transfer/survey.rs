@@ -305,13 +305,7 @@ fn digest(rows: &[Row], plan: &Plan, existing: Existing, faulty: usize) -> Strin
         let _ = writeln!(text, "{:?}", old.as_ref().map(|old| old.version));
     }
     for (old, new, _) in &plan.tokens {
-        let _ = writeln!(
-            text,
-            "{:?} {} {:?}",
-            old.as_ref().map(|old| old.version),
-            new.provider_id,
-            new.scopes
-        );
+        let _ = writeln!(text, "{:?} {} {:?}", old.as_ref().map(|old| old.version), new.provider, new.scopes);
     }
     for (old, _) in &plan.mailboxes {
         let _ = writeln!(text, "{:?}", old.as_ref().map(|old| old.version));

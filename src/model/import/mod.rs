@@ -266,3 +266,68 @@ fn toml(text: &str) -> Result<Document, Vec<Fault>> {
 pub fn numbers(entry: &Entry) -> BTreeSet<usize> {
     entry.fields.values().map(|field| field.line).chain([entry.line]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Random, SeededRandom};
+
+    const SEEDS: [&str; 3] = [
+        "[[provider]]\nname = \"a\"\nclient_secret = \"canary\"\n[[token]]\nname = \"t\"\nscopes = [\"x\"]\n[[mailbox]]\naddress = \"a@b.example\"\n[mailbox.incoming]\nport = 1\n",
+        "address;incoming.host;incoming.password;tags\r\n\"a@b.example\";h;\"ca\"\"nary\";'=x\r\nb@c.example;;;\r\n",
+        "mail.store.user=a@b.example\nmail.oauth.client.id=\\u0061\nmail.oauth.token.endpoint=https://login.microsoftonline.com/t/token\n\
+         mail.oauth.scopes=a,\\\n b\n[x]\nmailbox.y.mail.store.host:h\n",
+    ];
+
+    /// What breaks readers: quotes, escapes, brackets, line ends, what isn't ASCII, very many of one thing.
+    const NASTY: [&str; 18] = [
+        "\"", "'", "\\", "\\u", "\\uD83D", "[", "[[", "]", "=", ":", "\0", "\r", "\n", "\u{feff}", "😀", "{", "\"\"\"", ",",
+    ];
+
+    #[test]
+    fn nothing_that_comes_in_stops_the_reader() {
+        let random: &dyn Random = &SeededRandom::new(7);
+        let mut bytes = [0; 4];
+        let mut pick = |most: usize| {
+            random.fill(&mut bytes);
+            u32::from_le_bytes(bytes) as usize % most.max(1)
+        };
+        for round in 0..3000 {
+            let mut text: Vec<char> = SEEDS[round % SEEDS.len()].chars().collect();
+            for _ in 0..=pick(4) {
+                let at = pick(text.len() + 1).min(text.len());
+                match pick(3) {
+                    0 => text.truncate(at),
+                    1 => drop(text.splice(at..at, NASTY[pick(NASTY.len())].chars())),
+                    _ => drop(text.splice(at..at, NASTY[pick(NASTY.len())].repeat(50).chars())),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            if let Err(faults) = read(&text) {
+                assert!(!faults.is_empty(), "{text:?}");
+                assert!(faults.iter().all(|fault| !format!("{fault:?}").contains("canary")), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn deep_and_long_things_are_refused_in_words() {
+        let deep = format!("[[mailbox]]\nname = {}", "[".repeat(100_000));
+        let rows = format!("address\n{}", "a@b.example\n".repeat(MOST + 1));
+        for (text, told) in [
+            (deep, "not TOML"),
+            ("x".repeat(LONGEST + 1), "longer than 1 MiB"),
+            (rows, "10000 are the most"),
+        ] {
+            let told_all = match read(&text) {
+                Err(faults) => faults,
+                Ok(document) => document.faults,
+            };
+            assert!(
+                told_all.iter().any(|fault| fault.message.contains(told)),
+                "{told}: {:?}",
+                told_all.first()
+            );
+        }
+    }
+}
