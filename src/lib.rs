@@ -17,7 +17,7 @@
 //!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
-//!   entries, and the shape of the configuration file.
+//!   entries, the shape of the configuration file, and the readers of what people bring along ([`model::import`]).
 //! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
@@ -29,7 +29,7 @@
 //! - [`auth`]: who may come in: passwords, throttling.
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
 //!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the
-//!   refresh protocol), the configuration file, first-run setup, settings, the doctor.
+//!   refresh protocol), the configuration file, import and export ([`actions::transfer`]), first-run setup, settings, the doctor.
 //! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
 //!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or

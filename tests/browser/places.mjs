@@ -228,6 +228,11 @@ function places(seen) {
     named('link-withdrawn', seen.withdrawn),
     named('link-done', seen.linkDone),
     named('link-refused', seen.linkRefused),
+    at('/transfer'),
+    at('/transfer/import'),
+    named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, 'hello\nworld', /^Import$/) }),
+    named('transfer-preview', '/transfer/import', { open: (page) => bring(page, BROUGHT, 'Preview of the import') }),
+    at('/transfer/export'),
     at('/me'),
     at('/nowhere', { status: 404 }),
     at('/mailboxes/nobody-knows-this', { status: 404 }),
@@ -244,6 +249,15 @@ async function refusedMailbox(page) {
   await fill(page, 'Email address', 'support at contoso');
   await fill(page, 'Default Bcc (optional)', 'archive');
   await press(page, 'Save');
+}
+
+/** One that is new, one that is here and differs, one with an error, and a column nobody knows. */
+const BROUGHT = 'name,address,display_name,incoming.host,incoming.auth,room\nbrought,brought@contoso.test,,imap.contoso.test,password,12\nold,,Other words,,,\nwrong,wrong@contoso.test,,imap.contoso.test,magic,';
+
+async function bring(page, text, heading) {
+  await fill(page, 'Text to import', text);
+  await press(page, 'Show what would change');
+  await arrive(page, heading);
 }
 
 async function refusedProvider(page) {

@@ -152,6 +152,7 @@ impl<'a> Life<'a> {
         self.device().await;
         self.mailboxes().await;
         self.links(search).await;
+        self.imports(search).await;
         self.commands(search).await;
         self.mistakes().await;
         self.walk(search).await;
@@ -415,6 +416,38 @@ impl<'a> Life<'a> {
         search.add("link's nonce", &parameter(&leave, "nonce").unwrap());
         let page = come_back(&mut stranger, &self.console.base, &self.provider.sign_in(&leave, SUPPORT)).await;
         assert_eq!(page.text("h1"), "Done", "{}", page.words());
+    }
+
+    /// Settings brought along in every format: seen, one applied and undone, the others left to wait.
+    async fn imports(&mut self, search: &mut Search) {
+        search.add("brought along", "canary-import-");
+        let endpoint = "https://login.microsoftonline.com/fabrikam.test/oauth2/v2.0/token";
+        let client = "11112222-bbbb-3333-cccc-4444dddd5555";
+        for text in [
+            format!(
+                "[[provider]]\nname = \"brought\"\ntemplate = \"microsoft\"\ntenant = \"fabrikam.test\"\nclient_id = \"{client}\"\n\
+                 client_secret = \"canary-import-toml\"\n[[token]]\nname = \"brought\"\nprovider = \"brought\"\nuser = \"a@fabrikam.test\"\n\
+                 refresh_token = \"canary-import-refresh\"\n"
+            ),
+            "name,address,incoming.host,incoming.password\nrow,row@contoso.test,imap.example.com,canary-import-csv\n".to_owned(),
+            format!(
+                "mail.store.user=b@fabrikam.test\nmail.store.host=imap.example.com\nmail.store.oauth.enabled=true\nmail.oauth.client.id={client}\n\
+                 mail.oauth.client.secret=canary-import-settings\nmail.oauth.token.endpoint={endpoint}\nmail.transport.password=canary-import-left\n"
+            ),
+        ] {
+            let page = self.admin.submit("/transfer/import", &[("text", &text)]).await;
+            assert!(page.text("title").starts_with("Preview of the import"), "{}", page.words());
+            let action = page.attribute("form[action$=apply]", "action").unwrap();
+            let fields = page.form(&action);
+            if text.starts_with("[[") {
+                let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let page = self.admin.post_raw(&action, &fields).await;
+                let page = self.admin.follow(page).await;
+                assert!(page.words().contains("2 entries were imported."), "{}", page.words());
+                let page = self.admin.submit(action.replace("/apply", "/undo"), &[]).await;
+                assert!(page.words().contains("The import was undone."), "{}", page.words());
+            }
+        }
     }
 
     async fn commands(&mut self, search: &mut Search) {

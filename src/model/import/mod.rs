@@ -2,9 +2,11 @@
 //! products. Only shapes are known here; what the values mean is checked by the actions, with the same rules as the forms.
 
 pub mod csv;
+mod keys;
 mod properties;
 mod provider_of;
 mod settings;
+mod side;
 mod table;
 
 use super::config_file::{self, ConfigFile, Entry, Problem};

@@ -2,110 +2,15 @@
 //! block and have no prefix; those of a mailbox stand in a block `[support]` or have a prefix, `mailbox.support.mail.store.host`, and
 //! go before the central ones.
 
+use super::keys::{OWN, meaning, parted};
 use super::properties::{self, Setting};
 use super::provider_of::{self, Application};
+use super::side::Side;
 use super::{Document, Fault, Format};
 use crate::model::Name;
 use crate::model::config_file::{Entry, Field, Value};
 use crate::model::mailbox::check_address;
-use crate::model::template::{MailServers, TemplateKind, mail_servers};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a setting means: its key without `mail.` and marks, as it compares, and our word for it.
-const KEYS: &[(&str, &str)] = &[
-    ("address", "address"),
-    ("email", "address"),
-    ("emailaddress", "address"),
-    ("user", "address"),
-    ("from", "from"),
-    ("displayname", "display_name"),
-    ("name", "display_name"),
-    ("storeprotocol", "in.protocol"),
-    ("storehost", "in.host"),
-    ("storeport", "in.port"),
-    ("storeuser", "in.user"),
-    ("storeusername", "in.user"),
-    ("storepassword", "in.password"),
-    ("storefolder", "in.folder"),
-    ("storeoauthenabled", "in.oauth"),
-    ("storessl", "in.tls"),
-    ("storesslenable", "in.tls"),
-    ("storesslenabled", "in.tls"),
-    ("storestarttls", "in.starttls"),
-    ("storestarttlsenable", "in.starttls"),
-    ("storestarttlsenabled", "in.starttls"),
-    ("transportprotocol", "out.protocol"),
-    ("transporthost", "out.host"),
-    ("transportport", "out.port"),
-    ("transportuser", "out.user"),
-    ("transportusername", "out.user"),
-    ("transportpassword", "out.password"),
-    ("transportfrom", "from"),
-    ("transportoauthenabled", "out.oauth"),
-    ("transportssl", "out.tls"),
-    ("transportsslenable", "out.tls"),
-    ("transportsslenabled", "out.tls"),
-    ("transportstarttls", "out.starttls"),
-    ("transportstarttlsenable", "out.starttls"),
-    ("transportstarttlsenabled", "out.starttls"),
-    ("oauthauthorizeendpoint", "authorize"),
-    ("oauthauthorizationendpoint", "authorize"),
-    ("oauthauthorizeurl", "authorize"),
-    ("oauthtokenendpoint", "token"),
-    ("oauthtokenurl", "token"),
-    ("oauthclientid", "client_id"),
-    ("oauthclientsecret", "client_secret"),
-    ("oauthscope", "scopes"),
-    ("oauthscopes", "scopes"),
-    ("oauthuser", "oauth_user"),
-    ("oauthusername", "oauth_user"),
-    ("oauthprompt", "prompt"),
-    ("oauthgrant", "grant"),
-    ("oauthgranttype", "grant"),
-    ("oauthrefreshtoken", "refresh_token"),
-    ("oauthredirect", "redirect"),
-    ("oauthredirecturi", "redirect"),
-    ("oauthredirecturl", "redirect"),
-    ("oauthredirectendpoint", "redirect"),
-];
-
-/// What is each mailbox's own: central settings of these make no other mailbox's.
-const OWN: [&str; 8] = [
-    "address",
-    "from",
-    "display_name",
-    "in.user",
-    "in.password",
-    "out.user",
-    "out.password",
-    "refresh_token",
-];
-
-fn meaning(key: &str) -> Option<&'static str> {
-    let plain: String = key
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_lowercase();
-    KEYS.iter().find(|(known, _)| *known == plain).map(|(_, word)| *word)
-}
-
-/// A mailbox's name and the rest of a key: `mailbox.support.mail.store.host` is `support` and `store.host`.
-fn parted(key: &str) -> Option<(&str, &str)> {
-    let lower = key.to_ascii_lowercase();
-    if lower.starts_with("mail.") {
-        return Some(("", &key[5..]));
-    }
-    let at = lower.find(".mail.")?;
-    let mut prefix = &key[..at];
-    for word in ["mailboxes.", "mailbox.", "accounts.", "account."] {
-        if lower.starts_with(word) && prefix.len() > word.len() {
-            prefix = &key[word.len()..at];
-            break;
-        }
-    }
-    Some((prefix, &key[at + 6..]))
-}
 
 /// The settings of one mailbox, by meaning.
 #[derive(Default)]
@@ -133,7 +38,7 @@ impl<'a> View<'a> {
         self.get(word).map(|setting| setting.value.trim())
     }
 
-    fn flag(self, word: &str) -> Option<bool> {
+    pub(super) fn flag(self, word: &str) -> Option<bool> {
         let text = self.text(word)?.to_ascii_lowercase();
         Some(["true", "yes", "on", "1"].contains(&text.as_str()))
     }
@@ -317,119 +222,6 @@ fn token(document: &mut Document, application: &Application, view: View<'_>, nam
     fields.copy("refresh_token", view.get("refresh_token"));
     let entry = fields.entry;
     document.file.tokens.push(entry);
-}
-
-/// One side as the settings have it.
-pub(super) struct Side {
-    table: &'static str,
-    short: &'static str,
-    protocol: &'static str,
-    security: Option<&'static str>,
-    oauth: bool,
-}
-
-impl Side {
-    fn incoming(view: View<'_>) -> Option<Self> {
-        let said = view.text("in.protocol").map(str::to_ascii_lowercase);
-        let (protocol, tls) = match said.as_deref() {
-            Some("pop3" | "pop") => ("pop3", false),
-            Some("pop3s" | "pops") => ("pop3", true),
-            Some("graph" | "msgraph" | "microsoft graph") => ("graph", false),
-            Some("imaps") => ("imap", true),
-            None => (
-                if matches!(view.text("in.port"), Some("995" | "110")) {
-                    "pop3"
-                } else {
-                    "imap"
-                },
-                false,
-            ),
-            Some(_) => ("imap", false),
-        };
-        Self::of(view, "incoming", "in", protocol, tls)
-    }
-
-    fn outgoing(view: View<'_>) -> Option<Self> {
-        let said = view.text("out.protocol").map(str::to_ascii_lowercase);
-        let (protocol, tls) = match said.as_deref() {
-            Some("graph" | "msgraph" | "microsoft graph") => ("graph", false),
-            Some("smtps") => ("smtp", true),
-            _ => ("smtp", false),
-        };
-        Self::of(view, "outgoing", "out", protocol, tls)
-    }
-
-    fn of(view: View<'_>, table: &'static str, short: &'static str, protocol: &'static str, tls: bool) -> Option<Self> {
-        let word = |end: &str| format!("{short}.{end}");
-        let is_there = ["protocol", "host", "user", "oauth"]
-            .iter()
-            .any(|end| view.get(&word(end)).is_some());
-        if !is_there {
-            return None;
-        }
-        let security = match view.text(&word("port")) {
-            _ if tls || view.flag(&word("tls")) == Some(true) => Some("tls"),
-            _ if view.flag(&word("starttls")) == Some(true) => Some("starttls"),
-            Some("993" | "995" | "465") => Some("tls"),
-            Some("143" | "110" | "587" | "25") => Some("starttls"),
-            _ => None,
-        };
-        let oauth = view
-            .flag(&word("oauth"))
-            .unwrap_or_else(|| view.get(&word("password")).is_none() && view.get("client_id").is_some());
-        Some(Self {
-            table,
-            short,
-            protocol,
-            security,
-            oauth,
-        })
-    }
-
-    fn write(&self, fields: &mut Fields<'_>, view: View<'_>, kind: Option<TemplateKind>, token: &str, address: &str) {
-        let key = |end: &str| format!("{}.{end}", self.table);
-        let from = |end: &str| view.get(&format!("{}.{end}", self.short));
-        fields.text(&key("protocol"), self.protocol, from("protocol"));
-        if self.protocol != "graph" {
-            match from("host") {
-                Some(host) => {
-                    fields.copy(&key("host"), Some(host));
-                    fields.copy(&key("port"), from("port"));
-                    if let Some(security) = self.security {
-                        fields.text(&key("security"), security, None);
-                    }
-                }
-                None => self.usual_server(fields, kind),
-            }
-        }
-        if self.oauth {
-            fields.text(&key("auth"), "oauth2", from("oauth"));
-            fields.text(&key("token"), token, None);
-        } else if from("password").is_some() || self.table == "incoming" || from("user").is_some() {
-            fields.text(&key("auth"), "password", from("oauth"));
-            fields.copy(&key("password"), from("password"));
-        } else {
-            fields.text(&key("auth"), "none", from("oauth"));
-        }
-        fields.copy(&key("username"), from("user").filter(|user| user.value.trim() != address));
-        if self.table == "incoming" && self.protocol != "pop3" {
-            fields.copy(&key("folder"), from("folder"));
-        }
-    }
-
-    fn usual_server(&self, fields: &mut Fields<'_>, kind: Option<TemplateKind>) {
-        let servers: Option<MailServers> = kind.and_then(|kind| mail_servers(kind, crate::model::provider::Cloud::Global, None, None));
-        let Some(servers) = servers else { return };
-        let endpoint = match self.protocol {
-            "pop3" => servers.pop,
-            "imap" => servers.imap,
-            _ => servers.smtp,
-        };
-        let key = |end: &str| format!("{}.{end}", self.table);
-        fields.text(&key("host"), endpoint.host, None);
-        fields.text(&key("port"), endpoint.port.to_string(), None);
-        fields.text(&key("security"), endpoint.security.as_str(), None);
-    }
 }
 
 #[cfg(test)]
