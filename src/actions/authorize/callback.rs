@@ -209,7 +209,7 @@ async fn look(flow: &Flow, params: &CallbackParams) -> Result<Yield, Outcome> {
     let Ok((secrets, _)) = kept(&flow.app, &flow.provider, &flow.attempt) else {
         return Err(Outcome::TooOld);
     };
-    let client = flow.client()?;
+    let client = flow.client().map_err(|outcome| *outcome)?;
     let verifier = secrets.verifier.as_ref();
     let exchanged = authorization::exchange(&flow.app.http, &client, code, verifier, &flow.attempt.redirect_uri).await;
     match exchanged {

@@ -60,10 +60,12 @@ impl Flow {
     }
 
     /// The provider's app, able to prove itself.
-    pub fn client(&self) -> Result<Client<'_>, Outcome> {
-        place::client(&self.app, &self.provider).map_err(|error| Outcome::ExchangeFailed {
-            diagnosis: diagnose(&Clue::own(own::DAMAGED)),
-            said: error.to_string(),
+    pub fn client(&self) -> Result<Client<'_>, Box<Outcome>> {
+        place::client(&self.app, &self.provider).map_err(|error| {
+            Box::new(Outcome::ExchangeFailed {
+                diagnosis: diagnose(&Clue::own(own::DAMAGED)),
+                said: error.to_string(),
+            })
         })
     }
 

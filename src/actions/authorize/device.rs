@@ -282,7 +282,7 @@ async fn take_turns(app: &App, only: Option<&str>) -> Result<Vec<Device>, StoreE
 
 async fn ask(app: &App, device: Device, tests: bool) {
     let attempt = device.attempt_id.clone();
-    if let Err(error) = question(app, device, tests).await {
+    if let Err(error) = Box::pin(question(app, device, tests)).await {
         tracing::error!(error = %error, attempt, "A device sign-in could not be asked about: {error}");
     }
 }
@@ -336,7 +336,7 @@ async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
     };
     let client = match flow.client() {
         Ok(client) => client,
-        Err(outcome) => return Asked::Over(outcome),
+        Err(outcome) => return Asked::Over(*outcome),
     };
     match device::poll(&app.http, &client, &secret).await {
         Polled::SignedIn(tokens) => Asked::Answered(yielded(flow, &client, *tokens).await),
