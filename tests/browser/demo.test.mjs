@@ -134,6 +134,23 @@ test('the page of faults in every look, with and without script', async () => {
   }
 });
 
+test('what a token can do, in every look, with and without script', async () => {
+  for (const script of [true, false]) {
+    await visit(browser, demo, { script }, async (browsing) => {
+      const { page } = browsing;
+      await person(page).signIn();
+      for (const [token, said] of [['support', 'Should open it'], ['orders', 'Should open it'], ['help', 'This token is opaque']]) {
+        await page.goto(`${demo.origin}/tokens/${token}`);
+        // The first access token of a sample comes with its first use.
+        if (!(await page.getByText(said).count())) await press(page, 'Renew now');
+        await page.getByText(said).first().waitFor();
+        await judge(browsing);
+        await shot(page, `demo-token-${token}`);
+      }
+    });
+  }
+});
+
 test('a mailbox that waits for its sign-in gets it at the sandbox', async () => {
   await visit(browser, demo, {}, async (browsing) => {
     const { page } = browsing;
