@@ -210,7 +210,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         device: attempt
             .as_ref()
             .filter(|a| open && a.at_device())
-            .map(|a| Device::new(&web.app, &user, &provider, a)),
+            .map(|a| Device::new(&web.app, user, &provider, a)),
         ended: attempt.as_ref().and_then(|a| Ended::new(a, &token, &provider, grant.as_ref(), now)),
         attempt: attempt.filter(|a| open && a.link_id.is_none() && !a.at_device()),
         prompts: prompts(&provider),
