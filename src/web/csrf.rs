@@ -5,6 +5,7 @@
 use super::error::PageError;
 use super::guard::{SignedIn, Visit};
 use super::shares::{Share, Shares};
+use super::upload::Upload;
 use super::{ClientAddress, RequestId, WebState, draft, session};
 use crate::model::UserId;
 use crate::vault::sha256;
@@ -36,7 +37,7 @@ const LARGE: &str = "/transfer/import";
 /// How many of those may arrive at the same time?
 const ARRIVING_LARGE: usize = 4;
 /// How many fields may a form have?
-const FIELD_LIMIT: usize = 200;
+pub(super) const FIELD_LIMIT: usize = 200;
 /// How long may a body take to arrive?
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -305,9 +306,12 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
         None
     };
     let limit = if is_large { LARGE_LIMIT } else { BODY_LIMIT };
-    let bytes = read(&parts.headers, body, limit).await.map_err(IntoResponse::into_response)?;
+    let sent = read(&parts.headers, body, limit).await.map_err(IntoResponse::into_response)?;
     drop((arriving, large));
-    let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).unwrap_or_default();
+    let (fields, bytes, upload) = match sent {
+        Sent::Form(bytes) => (serde_urlencoded::from_bytes(&bytes).unwrap_or_default(), bytes, None),
+        Sent::Upload(upload) => (upload.fields(), Bytes::new(), Some(upload)),
+    };
     if fields.len() > FIELD_LIMIT {
         return Err(PageError::TooLarge.into_response());
     }
@@ -318,6 +322,9 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     let in_field = fields.iter().find(|(name, _)| name == FIELD).map(|(_, value)| value.as_str());
     let sent = in_header.or(in_field).unwrap_or_default().to_owned();
     let mut request = Request::from_parts(parts, Body::from(bytes));
+    if let Some(upload) = upload {
+        request.extensions_mut().insert(upload);
+    }
     if same(&sent, &visit.csrf) {
         request.extensions_mut().insert(Checked);
         return Ok(request);
@@ -336,7 +343,16 @@ fn nul() -> PageError {
     PageError::Bad("It holds a NUL character. Nothing was changed.".into())
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, PageError> {
+/// A form as it came.
+#[derive(Debug)]
+enum Sent {
+    /// Urlencoded, for [`super::form::CsrfForm`].
+    Form(Bytes),
+    /// With files.
+    Upload(Upload),
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Sent, PageError> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
     if text(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(PageError::Unsupported);
@@ -353,15 +369,16 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Pa
         Ok(Err(_)) => return Err(PageError::TooLarge),
         Err(_) => return Err(PageError::Bad("The form took too long to arrive. Nothing was changed.".into())),
     };
-    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    let is_form = kind
-        .split(';')
-        .next()
-        .is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded");
-    if is_form || (bytes.is_empty() && kind.is_empty()) {
-        Ok(bytes)
-    } else {
-        Err(PageError::Unsupported)
+    // As it was written: the boundary in it knows upper and lower case.
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => Ok(Sent::Form(bytes)),
+        "" if bytes.is_empty() => Ok(Sent::Form(bytes)),
+        "multipart/form-data" => Upload::read(kind, bytes).await.map(Sent::Upload),
+        _ => Err(PageError::Unsupported),
     }
 }
 

@@ -38,6 +38,7 @@ pub mod server;
 pub mod session;
 pub mod shares;
 pub mod time;
+pub mod upload;
 
 use crate::app::App;
 use crate::auth::password::Passwords;
