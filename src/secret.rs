@@ -44,6 +44,10 @@ secret!(
     ClientSecret
 );
 secret!(
+    /// The private key of a certificate, PKCS#8 in PEM.
+    PrivateKey
+);
+secret!(
     /// A password: of a mailbox at its server, or of a person at this console.
     Password
 );

@@ -282,6 +282,8 @@ async fn providers(app: &App) -> StoreResult<Vec<Check>> {
     for provider in app.store.providers().await? {
         let name = format!("provider {}", provider.name);
         let wants_secret = matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic);
+        let noun = provider.proof_noun();
+        let without_certificate = provider.client_auth == ClientAuth::Certificate && provider.held().is_none();
         let days = provider.client_secret_expires.map(|date| date.days_from(now));
         checks.push(if provider.problem.is_some() {
             bad(
@@ -297,16 +299,28 @@ async fn providers(app: &App) -> StoreResult<Vec<Check>> {
                 "has no client secret",
                 "enter it on the provider's page, or with config apply",
             )
+        } else if without_certificate {
+            bad(
+                Verdict::Failed,
+                name,
+                "has no certificate",
+                format!("create or upload one on /providers/{}/certificate", provider.name),
+            )
         } else {
             match days {
-                Some(days) if days < 0 => bad(Verdict::Failed, name, "its client secret has ended", "replace the secret"),
+                Some(days) if days < 0 => bad(
+                    Verdict::Failed,
+                    name,
+                    format!("its {noun} has ended"),
+                    format!("replace the {noun}"),
+                ),
                 Some(days) if days <= SOON => bad(
                     Verdict::Warning,
                     name,
-                    format!("its client secret ends in {days} days"),
-                    "replace the secret",
+                    format!("its {noun} ends in {days} days"),
+                    format!("replace the {noun}"),
                 ),
-                Some(days) => ok(name, format!("client secret ends in {days} days")),
+                Some(days) => ok(name, format!("{noun} ends in {days} days")),
                 None => ok(name, "no end date known"),
             }
         });

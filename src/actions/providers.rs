@@ -1,18 +1,21 @@
-//! Creates, edits and deletes providers, and replaces their secrets. A secret is sealed for the destination it may be sent to; when
+//! Creates, edits and deletes providers, and replaces what they prove themselves with. A secret is sealed for the destination it may be sent to; when
 //! that changes it is wanted again, and grants of the old destination need a new sign-in (SEC-8).
 
 pub mod check;
+pub mod credential;
 pub mod lint;
 pub mod trial;
 
 pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
+pub use credential::replace_secret;
 pub use lint::{Warning, lint};
 
 use super::{ActionError, FieldProblem, place};
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::provider::{Provider, StoredSecret};
+use crate::model::credential::{Credentials, Fallback, Held, StoredCertificate};
+use crate::model::provider::{ClientAuth, Provider, StoredSecret};
 use crate::model::template::TemplateKind;
 use crate::model::token::{Grant, GrantState, TokenEvent, TokenEventKind};
 use crate::model::{Date, ProviderId};
@@ -46,6 +49,7 @@ pub fn build(app: &App, actor: &Actor, edit: ProviderEdit, current: Option<&Prov
         client_auth: edit.client_auth,
         client_secret: None,
         client_secret_expires: edit.client_secret_expires,
+        credentials: Credentials::default(),
         consent_screen: edit.consent_screen,
         grant: edit.grant,
         scopes: edit.scopes,
@@ -61,13 +65,30 @@ pub fn build(app: &App, actor: &Actor, edit: ProviderEdit, current: Option<&Prov
         updated_at: now,
     };
     let stored = current.and_then(|current| current.client_secret.clone());
+    // What was sealed for another destination doesn't open any more (SEC-8).
+    let kept = current.filter(|current| current.destination() == provider.destination());
+    provider.credentials = kept.map(|current| current.credentials.clone()).unwrap_or_default();
+    provider.credentials.alg = edit.assertion_alg;
+    provider.client_secret.clone_from(&stored);
     provider.client_secret = match edit.secret {
         SecretEdit::Keep => stored,
         SecretEdit::Remove => None,
         // The same one again, as a configuration file brings it each time, is no change.
         SecretEdit::Set(secret) if is_stored(app, current, &provider, &secret) => stored,
-        SecretEdit::Set(secret) => Some(seal(app, actor, &provider, stored.as_ref(), &secret)),
+        SecretEdit::Set(secret) => Some(seal(app, actor, &provider, &secret)),
     };
+    if let Some(certificate) = edit.certificate {
+        let stored = provider.credentials.certificate.as_ref();
+        if stored.is_none_or(|stored| stored.facts.sha256 != certificate.facts.sha256) {
+            provider.credentials.certificate = Some(credential::seal_certificate(app, actor, &provider, &certificate));
+        }
+    }
+    if provider.client_auth == ClientAuth::Certificate {
+        let in_use = provider.credentials.certificate.as_ref();
+        provider.client_secret_expires = in_use.and_then(|certificate| certificate.facts.end_date());
+    } else {
+        provider.credentials.certificate = None;
+    }
     Ok(provider)
 }
 
@@ -81,8 +102,8 @@ fn is_stored(app: &App, current: Option<&Provider>, new: &Provider, secret: &Cli
     })
 }
 
-fn seal(app: &App, actor: &Actor, provider: &Provider, stored: Option<&StoredSecret>, secret: &ClientSecret) -> StoredSecret {
-    let version = stored.map_or(1, |stored| stored.version + 1);
+fn seal(app: &App, actor: &Actor, provider: &Provider, secret: &ClientSecret) -> StoredSecret {
+    let version = next_version(provider);
     let destination = provider.destination();
     let sealed = app
         .vault
@@ -94,6 +115,23 @@ fn seal(app: &App, actor: &Actor, provider: &Provider, stored: Option<&StoredSec
         set_by: actor.name.clone(),
         hint: app.vault.hint(secret.expose_secret()),
     }
+}
+
+/// A version that no sealed value of this provider has, or had for where its secrets go: a seal with an older one never opens again.
+fn next_version(provider: &Provider) -> i64 {
+    let credentials = &provider.credentials;
+    let fallback = credentials.fallback.as_ref().map(|fallback| match &fallback.held {
+        Held::Secret { secret, .. } => secret.version,
+        Held::Certificate { certificate, .. } => certificate.version,
+    });
+    let certificates = [&credentials.certificate, &credentials.next];
+    let versions = certificates
+        .into_iter()
+        .flatten()
+        .map(|stored| stored.version)
+        .chain(provider.client_secret.as_ref().map(|stored| stored.version))
+        .chain(fallback);
+    versions.max().unwrap_or(0).max(provider.version) + 1
 }
 
 /// Adds a provider.
@@ -118,7 +156,11 @@ fn name_taken(provider: &Provider) -> FieldProblem {
 /// Writes a new provider and its audit entry. [`StoreError::Taken`] when the name is.
 pub async fn insert(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider) -> Result<(), StoreError> {
     tx.insert_provider(provider).await?;
-    let secret = if provider.client_secret.is_some() { "; secret set" } else { "" };
+    let secret = match (&provider.client_secret, &provider.credentials.certificate) {
+        (Some(_), _) => "; secret set",
+        (None, Some(_)) => "; certificate set",
+        (None, None) => "",
+    };
     let detail = format!(
         "{}, client {}, secrets go to {}{secret}",
         provider.template,
@@ -152,8 +194,7 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Provider, mut new
         });
     }
     let connection = moved
-        || (&old.client_id, old.client_auth, &old.client_secret, &old.overrides)
-            != (&new.client_id, new.client_auth, &new.client_secret, &new.overrides);
+        || (&old.client_id, old.held(), old.client_auth, &old.overrides) != (&new.client_id, new.held(), new.client_auth, &new.overrides);
     if connection {
         new.problem = None;
         new.problem_since = None;
@@ -250,6 +291,26 @@ pub(super) fn changes(old: &Provider, new: &Provider) -> Vec<String> {
     compare("extra parameters", &pairs(old), &pairs(new));
     compare("issuer", &text(&before.issuer), &text(&after.issuer));
     compare("authorize address", &text(&before.authorize_url), &text(&after.authorize_url));
+    compare("assertions signed with", old.credentials.alg.as_str(), new.credentials.alg.as_str());
+    let thumbprint = |stored: &Option<StoredCertificate>| stored.as_ref().map(|c| c.facts.sha1.clone()).unwrap_or_default();
+    let credentials = (&old.credentials, &new.credentials);
+    compare(
+        "certificate",
+        &thumbprint(&credentials.0.certificate),
+        &thumbprint(&credentials.1.certificate),
+    );
+    compare(
+        "certificate that waits",
+        &thumbprint(&credentials.0.next),
+        &thumbprint(&credentials.1.next),
+    );
+    let kept = |fallback: &Option<Fallback>| {
+        let words = fallback
+            .as_ref()
+            .map(|kept| format!("the {} before, until {}", kept.held.noun(), kept.until));
+        words.unwrap_or_default()
+    };
+    compare("fallback", &kept(&credentials.0.fallback), &kept(&credentials.1.fallback));
     compare("token address", &text(&before.token_url), &text(&after.token_url));
     compare("revoke address", &text(&before.revocation_url), &text(&after.revocation_url));
     compare("user info address", &text(&before.userinfo_url), &text(&after.userinfo_url));
@@ -266,26 +327,6 @@ pub(super) fn changes(old: &Provider, new: &Provider) -> Vec<String> {
     changes
 }
 
-/// Puts a new secret in the place of the old one.
-pub async fn replace_secret(
-    app: &App,
-    actor: &Actor,
-    current: &Provider,
-    secret: &ClientSecret,
-    expires: Option<Date>,
-) -> Result<Saved, ActionError> {
-    let mut new = current.clone();
-    if !is_stored(app, Some(current), current, secret) {
-        new.client_secret = Some(seal(app, actor, current, current.client_secret.as_ref(), secret));
-    }
-    new.client_secret_expires = expires;
-    new.updated_at = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    let saved = save(app, &mut tx, actor, current, new).await?;
-    tx.commit().await?;
-    Ok(saved)
-}
-
 /// Checks a new secret and its end date as the form *Replace secret* has them.
 pub fn check_secret(
     app: &App,
@@ -295,6 +336,9 @@ pub fn check_secret(
 ) -> Result<(ClientSecret, Option<Date>), Vec<FieldProblem>> {
     let mut input = ProviderInput::of(provider);
     input.client_secret = Some(secret.clone());
+    if provider.client_auth == ClientAuth::Certificate {
+        input.client_auth = ClientAuth::SecretPost.to_string();
+    }
     expires.clone_into(&mut input.client_secret_expires);
     let only = |problem: &FieldProblem| ["client_secret", "client_secret_expires"].contains(&problem.field);
     let cleaned = ClientSecret::new(check::clean(secret.expose_secret()));

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod config_file;
 pub mod consent;
+pub mod credential;
 pub mod import;
 pub mod lint;
 pub mod mailbox;
@@ -138,7 +139,8 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 /// A sealed value as the database has it, `v1.<data-key-id>.<alg>.<nonce>.<ciphertext>`: only [`crate::vault::Vault`] opens it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Sealed(pub String);
 
 impl fmt::Debug for Sealed {
@@ -166,6 +168,19 @@ impl Date {
     /// Days from the UTC day of `now` until this date; negative when it is past.
     pub fn days_from(self, now: crate::clock::Timestamp) -> i64 {
         i64::from(self.0.to_julian_day()) - (now.0.div_euclid(86_400) + 2_440_588)
+    }
+}
+
+impl Serialize for Date {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a date"))
     }
 }
 

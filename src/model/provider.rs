@@ -1,5 +1,6 @@
 //! A provider: one app registration at an authorization server.
 
+use super::credential::Credentials;
 use super::template::{self, TemplateKind};
 use super::token::{GrantType, Prompt};
 use super::{Date, Name, ProviderId, Sealed, words};
@@ -30,6 +31,13 @@ words!(
         Rs256 = "RS256",
     }
 );
+
+#[expect(clippy::derivable_impls, reason = "the macro has no attribute for it")]
+impl Default for AssertionAlg {
+    fn default() -> Self {
+        Self::Ps256
+    }
+}
 
 words!(
     /// Microsoft's separate clouds; each has hosts of its own.
@@ -107,7 +115,7 @@ impl Endpoints {
 }
 
 /// A client secret at rest and what may be said about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredSecret {
     /// The sealed value.
     pub sealed: Sealed,
@@ -140,8 +148,10 @@ pub struct Provider {
     pub client_auth: ClientAuth,
     /// The client secret, sealed.
     pub client_secret: Option<StoredSecret>,
-    /// The day the provider ends the secret.
+    /// The day the secret or the certificate in use ends.
     pub client_secret_expires: Option<Date>,
+    /// The certificate in use, and what it or the secret is about to take over from or to give way to.
+    pub credentials: Credentials,
     /// Google's consent screen status.
     pub consent_screen: Option<ConsentScreen>,
     /// What new tokens start with.

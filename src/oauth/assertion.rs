@@ -1,13 +1,15 @@
 //! The assertion an app proves itself with in place of a secret (RFC 7521, RFC 7523; OpenID Connect Core, 9: `private_key_jwt`): a JWT
 //! signed with the key of a certificate that the provider knows. Each one is made for one request.
 
+use super::certificate::pkcs8;
 use super::error::{Incomplete, OAuthError};
 use crate::clock::Clock;
 use crate::model::provider::AssertionAlg;
 use crate::random::Random;
+use crate::secret::PrivateKey;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -40,9 +42,9 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Signs with this key (PKCS#8) for this certificate (DER). `None`: it is no RSA key of 2048 bits or more.
-    pub fn new(pkcs8: &[u8], certificate: &[u8], alg: AssertionAlg, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Option<Self> {
-        let key = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+    /// Signs with this key for this certificate (DER). `None`: it is no RSA key of 2048 bits or more.
+    pub fn new(key: &PrivateKey, certificate: &[u8], alg: AssertionAlg, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Option<Self> {
+        let key = RsaKeyPair::from_pkcs8(&pkcs8(key)?).ok()?;
         let fingerprint = |algorithm| URL_SAFE_NO_PAD.encode(digest::digest(algorithm, certificate));
         Some(Self {
             key: Arc::new(key),
@@ -59,11 +61,6 @@ impl Signer {
     pub fn naming(mut self, key_id: String) -> Self {
         self.key_id = Some(key_id);
         self
-    }
-
-    /// The public key as the certificate must have it (RFC 8017, A.1.1, DER).
-    pub fn public_key(&self) -> &[u8] {
-        self.key.public_key().as_ref()
     }
 
     /// An assertion that this app speaks to this address.

@@ -14,10 +14,10 @@ pub(super) fn prove(client: &Client<'_>, form: &mut Vec<(&'static str, String)>)
     if id.is_empty() {
         return Err(OAuthError::Incomplete(Incomplete::ClientId));
     }
-    if !matches!(client.credential, Credential::SecretBasic(_)) {
+    if !matches!(client.proof(), Credential::SecretBasic(_)) {
         form.push(("client_id", id.to_owned()));
     }
-    match &client.credential {
+    match client.proof() {
         Credential::Public => {}
         Credential::SecretPost(secret) => form.push(("client_secret", secret.expose_secret().to_owned())),
         Credential::SecretBasic(secret) => return basic(id, secret).map(Some),

@@ -5,6 +5,8 @@ use super::assertion::Signer;
 use super::client_auth::basic_text;
 use crate::model::provider::ClientAuth;
 use crate::secret::ClientSecret;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an app proves itself with.
 #[derive(Debug, Clone)]
@@ -48,5 +50,31 @@ impl Credential {
             }
             Self::Public | Self::Certificate(_) | Self::Missing => Vec::new(),
         }
+    }
+}
+
+/// The credential that was in use before, for when the provider refuses its successor. Clones share whether it was needed.
+#[derive(Debug, Clone)]
+pub struct Fallback {
+    pub(super) credential: Credential,
+    used: Arc<AtomicBool>,
+}
+
+impl Fallback {
+    /// Stands by.
+    pub fn new(credential: Credential) -> Self {
+        Self {
+            credential,
+            used: Arc::default(),
+        }
+    }
+
+    /// Whether it has taken over.
+    pub fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_used(&self, used: bool) {
+        self.used.store(used, Ordering::Relaxed);
     }
 }

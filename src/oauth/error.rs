@@ -233,6 +233,11 @@ impl OAuthError {
         }
     }
 
+    /// Whether the provider refused what the app proves itself with, and so did nothing else.
+    pub fn is_of_the_client(&self) -> bool {
+        matches!(self, Self::Refused(refused) if ["invalid_client", "invalid_client_secret"].contains(&refused.error.as_str()))
+    }
+
     /// Whether it is tried again without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         self.class() == Class::Transient

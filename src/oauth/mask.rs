@@ -26,7 +26,11 @@ pub(super) struct Mask(Masks);
 impl Mask {
     /// Masks these, in whatever form they come back, and what the client proves itself with.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s str>, client: &Client<'_>) -> Self {
-        let own = client.credential.texts(&client.provider.client_id);
+        let fallback = client.fallback.as_ref().map(|fallback| &fallback.credential);
+        let own: Vec<String> = std::iter::once(&client.credential)
+            .chain(fallback)
+            .flat_map(|credential| credential.texts(&client.provider.client_id))
+            .collect();
         let mut masks = Masks::default();
         for secret in secrets.into_iter().filter(|s| s.len() >= 4) {
             masks.add(secret);

@@ -8,6 +8,7 @@ pub mod admin_consent;
 pub mod assertion;
 pub mod authorization;
 pub mod callback;
+pub mod certificate;
 pub mod claims;
 mod client_auth;
 pub mod credential;
@@ -26,8 +27,9 @@ pub use admin_consent::ConsentParams;
 pub use assertion::Signer;
 pub use authorization::{AuthorizationRequest, FlowSecrets, SignIn};
 pub use callback::{CallbackError, CallbackParams, Declined};
+pub use certificate::KeyedCertificate;
 pub use claims::Claims;
-pub use credential::Credential;
+pub use credential::{Credential, Fallback};
 pub use device::{DeviceCode, Polled};
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
@@ -42,6 +44,8 @@ use crate::model::template::TemplateKind;
 use crate::secret::ClientSecret;
 use error::Incomplete;
 use mask::Mask;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Whom we speak as: an app registration with what it proves itself with.
 #[derive(Debug, Clone)]
@@ -52,6 +56,8 @@ pub struct Client<'a> {
     pub endpoints: Endpoints,
     /// What it proves itself with.
     pub credential: Credential,
+    /// What it proves itself with if the provider refuses that.
+    pub fallback: Option<Fallback>,
 }
 
 impl<'a> Client<'a> {
@@ -66,6 +72,20 @@ impl<'a> Client<'a> {
             provider,
             endpoints: provider.endpoints(),
             credential,
+            fallback: None,
+        }
+    }
+
+    /// Whether the provider refused the credential in use and took the one before it.
+    pub fn fell_back(&self) -> bool {
+        self.fallback.as_ref().is_some_and(Fallback::is_used)
+    }
+
+    /// The credential to send.
+    fn proof(&self) -> &Credential {
+        match &self.fallback {
+            Some(fallback) if fallback.is_used() => &fallback.credential,
+            _ => &self.credential,
         }
     }
 
@@ -87,9 +107,38 @@ impl<'a> Client<'a> {
     }
 }
 
+/// How quickly must a refusal have come for the other credential to be tried? Whoever asks holds a claim that runs out.
+const FALL_BACK_WITHIN: Duration = Duration::from_secs(8);
+
 /// Asks the token endpoint (RFC 6749, 3.2): adds the client's proof to the form, sends it once, and reads the answer. `secret` are
 /// the values in the form that must never be seen again in a text of the provider.
+///
+/// A client that is refused has changed nothing at the provider, so where a second credential still counts the same is asked with that.
 pub async fn token_request(
+    http: &Http,
+    client: &Client<'_>,
+    form: Vec<(&'static str, String)>,
+    secret: &[&str],
+) -> Result<TokenResponse, OAuthError> {
+    let began = Instant::now();
+    let answer = token_request_once(http, client, form.clone(), secret).await;
+    let Some(fallback) = client.fallback.as_ref().filter(|fallback| !fallback.is_used()) else {
+        return answer;
+    };
+    if !matches!(&answer, Err(error) if error.is_of_the_client()) || began.elapsed() > FALL_BACK_WITHIN {
+        return answer;
+    }
+    fallback.set_used(true);
+    let again = token_request_once(http, client, form, secret).await;
+    if matches!(&again, Err(error) if error.is_of_the_client()) {
+        // Refused as well: what the one in use got is what has to be mended.
+        fallback.set_used(false);
+        return answer;
+    }
+    again
+}
+
+async fn token_request_once(
     http: &Http,
     client: &Client<'_>,
     mut form: Vec<(&'static str, String)>,

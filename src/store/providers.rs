@@ -2,7 +2,8 @@
 
 use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
 use crate::clock::Timestamp;
-use crate::model::provider::{ClientAuth, Cloud, ConsentScreen, Provider, StoredSecret};
+use crate::model::credential::{Credentials, Fallback};
+use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, ConsentScreen, Provider, StoredSecret};
 use crate::model::template::TemplateKind;
 use crate::model::token::{GrantType, Prompt};
 use crate::model::{Date, Name, ProviderId, Sealed};
@@ -13,7 +14,8 @@ macro_rules! select {
         concat!(
             "SELECT id, name, template, tenant, cloud, client_id, client_auth, client_secret, client_secret_version, client_secret_hint, ",
             "client_secret_set_at, client_secret_set_by, client_secret_expires, consent_screen, grant_type, scopes, prompt, login_hint, pkce, ",
-            "endpoints, extra_authorize_params, problem, problem_since, version, created_at, updated_at FROM providers ",
+            "endpoints, extra_authorize_params, problem, problem_since, version, created_at, updated_at, assertion_alg, certificate, ",
+            "next_certificate, fallback FROM providers ",
             $rest
         )
     };
@@ -95,8 +97,10 @@ impl Tx {
         let query = sqlx::query(
             "INSERT INTO providers (id, name, version, created_at, template, tenant, cloud, client_id, client_auth, client_secret, client_secret_version,
              client_secret_hint, client_secret_set_at, client_secret_set_by, client_secret_expires, consent_screen, grant_type, scopes, prompt,
-             login_hint, pkce, endpoints, extra_authorize_params, problem, problem_since, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
+             login_hint, pkce, endpoints, extra_authorize_params, problem, problem_since, updated_at, assertion_alg, certificate, next_certificate,
+             fallback)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+             $28, $29, $30)",
         );
         let query = query
             .bind(provider.id.as_str())
@@ -114,7 +118,8 @@ impl Tx {
             "UPDATE providers SET name = $2, version = $3 + 1, created_at = $4, template = $5, tenant = $6, cloud = $7, client_id = $8, client_auth = $9,
              client_secret = $10, client_secret_version = $11, client_secret_hint = $12, client_secret_set_at = $13, client_secret_set_by = $14,
              client_secret_expires = $15, consent_screen = $16, grant_type = $17, scopes = $18, prompt = $19, login_hint = $20, pkce = $21,
-             endpoints = $22, extra_authorize_params = $23, problem = $24, problem_since = $25, updated_at = $26
+             endpoints = $22, extra_authorize_params = $23, problem = $24, problem_since = $25, updated_at = $26, assertion_alg = $27,
+             certificate = $28, next_certificate = $29, fallback = $30
              WHERE id = $1 AND version = $3",
         );
         let query = query
@@ -149,6 +154,22 @@ impl Tx {
             }
         };
         Ok(done.map_err(StoreError::from_write)?.rows_affected() > 0)
+    }
+
+    /// Notes when the fallback was last needed, if it is still the one that was; says whether it is.
+    pub async fn note_fallback(&mut self, id: &ProviderId, was: &Fallback, used_at: Timestamp) -> StoreResult<bool> {
+        let new = Fallback {
+            used_at: Some(used_at),
+            ..was.clone()
+        };
+        let done = sqlx::query("UPDATE providers SET fallback = $2 WHERE id = $1 AND fallback = $3")
+            .bind(id.as_str())
+            .bind(to_json(&new))
+            .bind(to_json(was))
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Deletes a provider; [`StoreError::InUse`] while tokens hang on it.
@@ -189,6 +210,10 @@ fn bind<'q>(query: Query<'q>, provider: &'q Provider) -> Query<'q> {
         .bind(provider.problem.as_deref())
         .bind(provider.problem_since.map(|at| at.0))
         .bind(provider.updated_at.0)
+        .bind(provider.credentials.alg.as_str())
+        .bind(provider.credentials.certificate.as_ref().map(to_json))
+        .bind(provider.credentials.next.as_ref().map(to_json))
+        .bind(provider.credentials.fallback.as_ref().map(to_json))
 }
 
 fn provider(row: &AnyRow) -> StoreResult<Provider> {
@@ -212,6 +237,12 @@ fn provider(row: &AnyRow) -> StoreResult<Provider> {
         client_auth: row.word("client_auth", ClientAuth::parse)?,
         client_secret,
         client_secret_expires: row.maybe_text("client_secret_expires")?.as_deref().and_then(Date::parse),
+        credentials: Credentials {
+            alg: row.word("assertion_alg", AssertionAlg::parse)?,
+            certificate: maybe_json(row, "certificate")?,
+            next: maybe_json(row, "next_certificate")?,
+            fallback: maybe_json(row, "fallback")?,
+        },
         consent_screen: row.maybe_text("consent_screen")?.as_deref().and_then(ConsentScreen::parse),
         grant: row.word("grant_type", GrantType::parse)?,
         scopes: row.json("scopes")?,
@@ -226,4 +257,11 @@ fn provider(row: &AnyRow) -> StoreResult<Provider> {
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })
+}
+
+fn maybe_json<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &'static str) -> StoreResult<Option<T>> {
+    match row.maybe_text(column)? {
+        Some(_) => row.json(column).map(Some),
+        None => Ok(None),
+    }
 }

@@ -4,6 +4,7 @@ mod disk;
 mod failures;
 mod handing;
 mod kills;
+mod overlap;
 mod resources;
 mod sharing;
 mod simulator;
@@ -227,6 +228,7 @@ fn provider(app: &App, kind: TemplateKind, url: &str) -> Provider {
         client_auth: ClientAuth::SecretPost,
         client_secret: None,
         client_secret_expires: None,
+        credentials: Default::default(),
         consent_screen: None,
         grant: GrantType::AuthorizationCode,
         scopes: vec![],

@@ -4,6 +4,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, Response};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -86,6 +88,7 @@ struct State {
     taken_back: Vec<String>,
     gate: Option<Arc<Semaphore>>,
     phases: Option<UnboundedSender<Phase>>,
+    takes: Option<HashSet<String>>,
 }
 
 impl State {
@@ -158,6 +161,7 @@ impl Simulator {
             taken_back: Vec::new(),
             gate: None,
             phases: None,
+            takes: None,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -224,6 +228,11 @@ impl Simulator {
         receiver
     }
 
+    /// The app proves itself with one of these or is refused: a secret, or the thumbprint of a certificate (`x5t#S256`).
+    pub fn takes(&self, proofs: &[&str]) {
+        self.state().takes = Some(proofs.iter().map(|proof| (*proof).to_owned()).collect());
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
         self.state().asked.clone()
     }
@@ -263,6 +272,16 @@ fn lost() -> Response<Body> {
         .header("content-length", "500")
         .body(Body::from_stream(broken))
         .unwrap()
+}
+
+/// What the app proved itself with.
+pub fn proof(form: &HashMap<String, String>) -> String {
+    let Some(assertion) = form.get("client_assertion") else {
+        return form.get("client_secret").cloned().unwrap_or_default();
+    };
+    let header = URL_SAFE_NO_PAD.decode(assertion.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    header["x5t#S256"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What has arrived is done, though the other side hangs up.
@@ -315,6 +334,20 @@ async fn work(state: Arc<Mutex<State>>, headers: HeaderMap, body: Bytes) -> Resp
         Some(Fault::But(members)) => but = members.clone(),
         Some(Fault::Slow(time)) => tokio::time::sleep(*time).await,
         Some(Fault::LostAfter) | None => {}
+    }
+    let sent = match headers.get("authorization") {
+        Some(basic) => {
+            let basic = STANDARD.decode(basic.to_str().unwrap().trim_start_matches("Basic ")).unwrap();
+            String::from_utf8(basic).unwrap().rsplit_once(':').unwrap().1.to_owned()
+        }
+        None => proof(&form),
+    };
+    let refused = state.lock().unwrap().takes.as_ref().is_some_and(|takes| !takes.contains(&sent));
+    if refused {
+        return json_answer(
+            401,
+            &json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}),
+        );
     }
     let redeemed = state
         .lock()

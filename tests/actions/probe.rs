@@ -514,6 +514,7 @@ async fn with_token(house: &House) -> (ProviderId, Name) {
         client_auth: template.client_auth,
         client_secret: None,
         client_secret_expires: None,
+        credentials: Default::default(),
         consent_screen: None,
         grant: GrantType::AuthorizationCode,
         scopes: vec![],

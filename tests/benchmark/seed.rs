@@ -131,6 +131,7 @@ fn provider(number: usize, now: Timestamp) -> Result<Provider> {
         client_auth: ClientAuth::SecretPost,
         client_secret: None,
         client_secret_expires: None,
+        credentials: Default::default(),
         consent_screen: None,
         grant: GrantType::AuthorizationCode,
         scopes: scopes(google),

@@ -6,6 +6,7 @@ use crate::probe::imap_server::{Imapd, PASSWORD};
 use crate::probe::server::{Gone, Peer, Server};
 use crate::probe::smtp_server::Smtpd;
 use crate::support::app::{Browser, Page};
+use crate::support::certificates::FILE;
 use crate::support::provider::{CLIENT, Lie, Provider, SECRET, parameter};
 use crate::web::providers::send;
 use axum::http::{Method, StatusCode};
@@ -25,6 +26,7 @@ const PEOPLE: [(&str, &str, &str); 3] = [
 ];
 /// Typed by mistake, by people who meant another field or another mailbox.
 const TYPED: &str = "canary-typed-by-mistake";
+const PASSPHRASE: &str = "canary passphrase of the PFX";
 
 pub struct Life<'a> {
     console: &'a Console,
@@ -147,6 +149,7 @@ impl<'a> Life<'a> {
     /// Everything else, in order.
     pub async fn live(mut self, search: &mut Search) {
         self.provider().await;
+        self.certificate(search).await;
         self.sign_ins(search).await;
         self.renewals().await;
         self.device().await;
@@ -211,6 +214,40 @@ impl<'a> Life<'a> {
             self.admin.submit("/providers/rig/check", &[]).await;
             self.admin.submit("/providers/rig/secret", &[("client_secret", TYPED)]).await;
             self.admin.submit("/providers/rig/secret", &[("client_secret", SECRET)]).await;
+        }
+    }
+
+    /// A certificate with its private key, put in beside the secret; before that with a wrong passphrase, by a wrong person, and cut off.
+    async fn certificate(&mut self, search: &mut Search) {
+        let key = FILE.split_once("PRIVATE KEY-----\n").unwrap().1;
+        for line in key.lines().skip(1).step_by(7).take(3) {
+            search.add("private key", line);
+        }
+        search.add("passphrase", PASSPHRASE);
+        let (_, email, password) = PEOPLE[1];
+        let mut other = self.console.sign_in("operator", email, password).await;
+        let path = "/providers/rig/certificate";
+        for (file, closed) in [("", true), (FILE, false), (FILE, true)] {
+            for browser in [&mut other, &mut self.admin] {
+                browser.get("/me").await;
+                let token = browser.csrf.clone().unwrap_or_default();
+                let end = if closed { "--X--\r\n" } else { "" };
+                let body = format!(
+                    "--X\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\n{token}\r\n\
+                     --X\r\nContent-Disposition: form-data; name=\"passphrase\"\r\n\r\n{PASSPHRASE}\r\n\
+                     --X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"app.pem\"\r\n\r\n{file}\r\n{end}"
+                );
+                let kind = [("content-type", "multipart/form-data; boundary=X")];
+                browser.send(Method::POST, path, &kind, body.into()).await;
+            }
+        }
+        let page = self.admin.get(path).await;
+        assert!(page.has("#next-sha1"), "{}", page.words());
+        self.provider.lies(&[Lie::Echoes]);
+        self.admin.submit("/providers/rig/certificate/use", &[]).await;
+        self.provider.lies(&[]);
+        for file in ["next.pem", "next.cer", "next.json"] {
+            assert_eq!(self.admin.get(format!("{path}/{file}")).await.status, StatusCode::OK);
         }
     }
 

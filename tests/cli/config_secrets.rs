@@ -195,3 +195,54 @@ fn a_refresh_token_is_taken_once_and_never_over_a_sign_in_that_counts() {
     assert!(said.contains("token support unchanged"), "{said}");
     assert!(machine.stored() == before, "the one in the file may be older than the stored one");
 }
+
+#[test]
+fn a_certificate_comes_from_a_file_stays_when_left_out_and_goes_out_with_secrets_only() {
+    let machine = Machine::new();
+    machine.file("client.pem", crate::support::certificates::FILE);
+    machine.file("public.pem", include_str!("../data/certificates/cert.pem"));
+    let provider = "[[provider]]\nname = \"litware\"\ntemplate = \"microsoft\"\ntenant = \"litware.onmicrosoft.com\"\n\
+                    client_id = \"11112222-bbbb-3333-cccc-4444dddd5555\"\nclient_auth = \"certificate\"\n";
+    for (more, said) in [
+        (
+            "",
+            "6: certificate_file is missing: name a PEM file with certificate and private key",
+        ),
+        (
+            "certificate_file = \"public.pem\"",
+            "7: Certificate has no private key. Upload the PFX, or the PEM with both parts",
+        ),
+        (
+            "certificate_file = \"none.pem\"",
+            "7: certificate_file: none.pem can't be read: No such file or directory (os error 2)",
+        ),
+        (
+            "certificate_file = \"client.pem\"\nassertion_alg = \"ES256\"",
+            "8: Assertions are signed with PS256 or RS256",
+        ),
+    ] {
+        let ran = machine.apply(&format!("{provider}{more}\n"));
+        assert_eq!(ran.refused(2), [format!("error: standard input:{said}")]);
+    }
+    let text = format!("{provider}certificate_file = \"client.pem\"\nassertion_alg = \"RS256\"\n");
+    machine.apply(&text).ok();
+    for again in [&text, provider] {
+        let ran = machine.apply(again);
+        assert_eq!((ran.status, ran.out.as_str()), (0, "provider litware unchanged\n"), "{ran:?}");
+    }
+    let without = machine.export(&[]);
+    assert!(
+        !without.contains("PRIVATE") && without.contains("assertion_alg = \"RS256\""),
+        "{without}"
+    );
+    let with = machine.export(&["--with-secrets"]);
+    assert!(with.contains("BEGIN PRIVATE KEY"), "{with}");
+    let ran = machine.apply(&with);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "provider litware unchanged\n"), "{ran:?}");
+    // Its assertions would go to another server: it is wanted again (SEC-8).
+    let ran = machine.apply(&provider.replace("litware.on", "other.on"));
+    assert_eq!(
+        ran.refused(2),
+        ["error: standard input:6: give certificate_file again: with this change its assertions go to another server"]
+    );
+}

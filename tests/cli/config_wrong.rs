@@ -248,11 +248,6 @@ fn what_a_later_version_will_take_is_named_with_its_line() {
     let machine = Machine::with(CONTOSO);
     for (text, what) in [
         (
-            "[[provider]]\nname = \"p\"\nclient_auth = \"certificate\"\n",
-            "client_auth = \"certificate\"",
-        ),
-        ("[[provider]]\nname = \"p\"\ncertificate_file = \"c.pem\"\n", "certificate_file"),
-        (
             "[[provider]]\nname = \"p\"\nservice_account_file = \"k.json\"\n",
             "service_account_file",
         ),

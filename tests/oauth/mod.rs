@@ -1,5 +1,6 @@
 //! The OAuth client against servers that answer as no standard foresees.
 
+mod certificate;
 mod discovery;
 mod identity;
 mod secrets;
@@ -61,6 +62,7 @@ fn provider(base: &str) -> Provider {
         client_auth: ClientAuth::SecretPost,
         client_secret: None,
         client_secret_expires: None,
+        credentials: Default::default(),
         consent_screen: None,
         grant: GrantType::AuthorizationCode,
         scopes: vec![],

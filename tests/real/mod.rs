@@ -1,6 +1,7 @@
 //! Against the real servers of the rig, where it runs (MAILGRANT_TEST_RIG).
 
 mod authorize;
+mod certificate;
 mod command_line;
 mod device;
 mod mail;

@@ -27,6 +27,7 @@ pub(super) fn provider() -> Provider {
             hint: "abcd".into(),
         }),
         client_secret_expires: Date::parse("2027-05-01"),
+        credentials: Default::default(),
         consent_screen: Some(ConsentScreen::Testing),
         grant: GrantType::AuthorizationCode,
         scopes: vec!["a".into(), "b".into()],

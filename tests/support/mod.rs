@@ -1,6 +1,7 @@
 //! What tests share.
 
 pub mod app;
+pub mod certificates;
 pub mod command;
 pub mod databases;
 pub mod logs;

@@ -74,6 +74,7 @@ impl TestApp {
             client_auth: template.client_auth,
             client_secret: None,
             client_secret_expires: None,
+            credentials: Default::default(),
             consent_screen: None,
             grant: GrantType::AuthorizationCode,
             scopes: vec![],

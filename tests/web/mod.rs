@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod authorize;
+mod certificate;
 mod consent;
 mod csrf;
 mod draft;

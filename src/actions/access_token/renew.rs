@@ -4,6 +4,7 @@
 use super::outcome::{self, Brought, Failure, Renewal, Written};
 use super::{AccessError, Handed, How, Wanted, hand, last_error, lease, may_renew_at_all, recovery};
 use crate::actions::place;
+use crate::actions::providers::credential;
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::Sealed;
@@ -86,13 +87,18 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
             Err(failure) if wanted.resource().is_some() => return Err(outcome::failed_other(app, token, &grant, failure).await),
             Err(failure) => return Err(outcome::failed(app, token, &provider, &grant, failure).await),
         };
+        let fell_back = prepared.client.fell_back();
         let renewal = Renewal {
             token: token.clone(),
             provider,
             grant: new.clone(),
             was: grant.generation,
         };
-        match recovery::store(app, renewal).await? {
+        let written = recovery::store(app, renewal).await?;
+        if fell_back {
+            credential::note_fallback(app, &token.provider_id).await;
+        }
+        match written {
             Written::Stored if new.state == GrantState::Active => return hand(app, token, &new, How::Refreshed, &wanted),
             Written::Stored => return Err(last_error(&new)),
             // Somebody signed in, logged out or was quicker: the row says what there is now.

@@ -1,6 +1,6 @@
 //! What is stored, as the file that `config apply` takes.
 
-use crate::actions::{mailboxes, place};
+use crate::actions::{mailboxes, place, providers};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Server, Side};
@@ -106,7 +106,16 @@ pub(in crate::actions) fn provider_table(app: &App, provider: &Provider, secrets
             .map_err(|error| ExportError::Vault(format!("client secret of provider {}", provider.name), error))?;
         out.text("client_secret", secret.map(|secret| secret.expose_secret().to_owned()));
     }
-    out.text("client_secret_expires", provider.client_secret_expires.map(|date| date.to_string()));
+    let expires = providers::check::secret_expires(provider);
+    out.text("client_secret_expires", expires.map(|date| date.to_string()));
+    if let Some(stored) = provider.credentials.certificate.as_ref() {
+        if secrets {
+            let certificate = place::open_certificate(app, provider, stored)
+                .map_err(|error| ExportError::Vault(format!("certificate of provider {}", provider.name), error))?;
+            out.text("certificate", certificate.pem().expose_secret().to_owned());
+        }
+        out.text("assertion_alg", provider.credentials.alg.to_string());
+    }
     out.text("consent_screen", provider.consent_screen.map(|screen| screen.to_string()));
     out.text("grant", provider.grant.to_string());
     out.list("scopes", &provider.scopes);

@@ -10,9 +10,10 @@ use crate::model::Name;
 use crate::model::audit::Actor;
 use crate::model::config_file::{ConfigFile, Entry, Problem, SecretSource};
 use crate::model::mailbox::{Mailbox, Pause};
+use crate::model::provider::ClientAuth;
 use crate::model::provider::Provider;
 use crate::model::token::Token;
-use crate::secret::{ClientSecret, Password, RefreshToken};
+use crate::secret::{ClientSecret, Password, PrivateKey, RefreshToken};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -194,6 +195,7 @@ async fn plan_provider(
     take("client_id", &mut input.client_id);
     take("client_auth", &mut input.client_auth);
     take("client_secret_expires", &mut input.client_secret_expires);
+    take("assertion_alg", &mut input.assertion_alg);
     take("consent_screen", &mut input.consent_screen);
     take("grant", &mut input.grant);
     if let Some(scopes) = entry.list("scopes") {
@@ -234,13 +236,15 @@ async fn plan_provider(
             ..Default::default()
         };
     }
-    let secrets = match secret(entry, "client_secret", sources) {
-        Ok(secret) => {
-            input.client_secret = secret.map(|text| ClientSecret::new(text.as_str()));
-            Vec::new()
-        }
-        Err(problems) => problems,
-    };
+    let mut secrets = Vec::new();
+    match secret(entry, "client_secret", sources) {
+        Ok(secret) => input.client_secret = secret.map(|text| ClientSecret::new(text.as_str())),
+        Err(problems) => secrets.extend(problems),
+    }
+    match secret(entry, "certificate", sources) {
+        Ok(pem) => input.certificate = pem.map(|text| PrivateKey::new(text.as_str())),
+        Err(problems) => secrets.extend(problems),
+    }
     if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
         return Ok(Err(both(entry, secrets, vec![problem])));
     }
@@ -250,6 +254,14 @@ async fn plan_provider(
         Err(problems) => return Ok(Err(both(entry, secrets, problems))),
     };
     match providers::build(app, actor, edit, current.as_ref()) {
+        Ok(provider) if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() => {
+            let line = entry.line_of("client_auth");
+            let text = match current.is_some_and(|current| current.credentials.certificate.is_some()) {
+                true => "give certificate_file again: with this change its assertions go to another server",
+                false => "certificate_file is missing: name a PEM file with certificate and private key",
+            };
+            Ok(Err(vec![Problem::new(line, text)]))
+        }
         Ok(provider) => Ok(Ok((current, provider))),
         Err(ActionError::Fields(problems)) => Ok(Err(at_lines(entry, problems))),
         Err(error) => Err(error.into()),

@@ -60,6 +60,9 @@ pub async fn settings_of(app: &App, mailbox: &Mailbox, direction: Direction) -> 
             }
             let secret = provider.client_secret.as_ref().map(|secret| secret.set_at.to_rfc3339());
             add("Provider's client secret set", secret.unwrap_or_default());
+            if let Some(certificate) = &provider.credentials.certificate {
+                add("Provider's certificate", certificate.facts.sha1.clone());
+            }
         }
     }
     Ok(Settings(lines))

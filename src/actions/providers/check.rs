@@ -4,13 +4,14 @@ use crate::actions::{FieldProblem, Problems};
 use crate::app::App;
 use crate::gate::Gate;
 use crate::model::lint::{self, TenantUse};
-use crate::model::provider::{ClientAuth, Cloud, ConsentScreen, Endpoints, Provider};
+use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, ConsentScreen, Endpoints, Provider};
 use crate::model::scopes;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{GrantType, Prompt};
 use crate::model::{Date, Name};
+use crate::oauth::KeyedCertificate;
 use crate::oauth::http::check_url;
-use crate::secret::ClientSecret;
+use crate::secret::{ClientSecret, PrivateKey};
 use std::net::{IpAddr, Ipv4Addr};
 use url::{Host, Url};
 
@@ -34,12 +35,16 @@ pub struct ProviderInput {
     pub cloud: String,
     /// Client id.
     pub client_id: String,
-    /// `secret_post`, `secret_basic` or `none`.
+    /// `secret_post`, `secret_basic`, `certificate` or `none`.
     pub client_auth: String,
     /// A new client secret; none: the stored one stays.
     pub client_secret: Option<ClientSecret>,
     /// The day the secret ends.
     pub client_secret_expires: String,
+    /// A new certificate with its private key, in PEM; none: the stored one stays.
+    pub certificate: Option<PrivateKey>,
+    /// `PS256` or `RS256`.
+    pub assertion_alg: String,
     /// `internal`, `production` or `testing`.
     pub consent_screen: String,
     /// Grant of new tokens.
@@ -69,7 +74,9 @@ impl ProviderInput {
             client_id: provider.client_id.clone(),
             client_auth: provider.client_auth.to_string(),
             client_secret: None,
-            client_secret_expires: provider.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
+            client_secret_expires: secret_expires(provider).map(|date| date.to_string()).unwrap_or_default(),
+            certificate: None,
+            assertion_alg: provider.credentials.alg.to_string(),
             consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
             grant: provider.grant.to_string(),
             scopes: Some(provider.scopes.join("\n")),
@@ -80,6 +87,13 @@ impl ProviderInput {
             extra_authorize_params: Some(provider.extra_authorize_params.clone()),
         }
     }
+}
+
+/// The day the client secret ends, where there is one.
+pub fn secret_expires(provider: &Provider) -> Option<Date> {
+    provider
+        .client_secret_expires
+        .filter(|_| provider.client_auth != ClientAuth::Certificate)
 }
 
 /// What becomes of the client secret.
@@ -112,6 +126,10 @@ pub struct ProviderEdit {
     pub secret: SecretEdit,
     /// The day the secret ends.
     pub client_secret_expires: Option<Date>,
+    /// A new certificate; none: the stored one stays.
+    pub certificate: Option<KeyedCertificate>,
+    /// How assertions are signed.
+    pub assertion_alg: AssertionAlg,
     /// Google's consent screen.
     pub consent_screen: Option<ConsentScreen>,
     /// Grant of new tokens.
@@ -200,13 +218,25 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         "client_id",
         lint::client_id(shape, &client_id).or_else(|| too_long("Client ID", &client_id)),
     );
-    let client_auth = word(&mut problems, "client_auth", &input.client_auth, template.client_auth, |text| {
-        ClientAuth::parse(text).filter(|auth| *auth != ClientAuth::Certificate)
-    });
+    let client_auth = word(
+        &mut problems,
+        "client_auth",
+        &input.client_auth,
+        template.client_auth,
+        ClientAuth::parse,
+    );
     let overrides = differing(given, &defaults, &home);
     let destination_changes = current.is_some_and(|current| moves(input, current));
     let secret = check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes);
     let expires = check_expiry(&mut problems, app, input, current, client_auth);
+    let certificate = check_certificate(&mut problems, app, input, current, client_auth);
+    let alg = word(
+        &mut problems,
+        "assertion_alg",
+        &input.assertion_alg,
+        AssertionAlg::default(),
+        AssertionAlg::parse,
+    );
 
     let consent_screen = match clean(&input.consent_screen).as_str() {
         "" => None,
@@ -258,6 +288,8 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
                 client_auth,
                 secret,
                 client_secret_expires: expires,
+                certificate,
+                assertion_alg: alg,
                 consent_screen,
                 grant,
                 scopes,
@@ -344,7 +376,8 @@ fn word<T: Copy + std::fmt::Display>(
         text => parse(text).unwrap_or_else(|| {
             let label = match field {
                 "cloud" => "Cloud must be global, usgov, dod or china",
-                _ => "How the client proves itself must be secret_post, secret_basic or none",
+                "assertion_alg" => "Assertions are signed with PS256 or RS256",
+                _ => "How the client proves itself must be secret_post, secret_basic, certificate or none",
             };
             problems.add(field, label);
             default
@@ -465,7 +498,7 @@ fn check_secret(
     client_id: &str,
     destination_changes: bool,
 ) -> SecretEdit {
-    if client_auth == ClientAuth::None {
+    if matches!(client_auth, ClientAuth::None | ClientAuth::Certificate) {
         return SecretEdit::Remove;
     }
     let given = input
@@ -496,6 +529,37 @@ fn check_secret(
     }
 }
 
+fn check_certificate(
+    problems: &mut Problems,
+    app: &App,
+    input: &ProviderInput,
+    current: Option<&Provider>,
+    client_auth: ClientAuth,
+) -> Option<KeyedCertificate> {
+    match (&input.certificate, client_auth) {
+        (Some(pem), ClientAuth::Certificate) => problems.take(
+            "certificate",
+            KeyedCertificate::read_pem(pem.expose_secret().as_bytes(), app.clock.now()),
+        ),
+        (Some(_), _) => {
+            problems.add(
+                "certificate",
+                "A certificate is of use with client authentication certificate only. Leave it out",
+            );
+            None
+        }
+        // Without a moment in which neither works.
+        (None, ClientAuth::Certificate) if current.is_some_and(|current| current.client_secret.is_some()) => {
+            problems.add(
+                "client_auth",
+                "Put the certificate in first: choose Use a certificate on the provider's page. The secret works until then",
+            );
+            None
+        }
+        (None, _) => None,
+    }
+}
+
 fn check_expiry(
     problems: &mut Problems,
     app: &App,
@@ -504,7 +568,7 @@ fn check_expiry(
     client_auth: ClientAuth,
 ) -> Option<Date> {
     let text = clean(&input.client_secret_expires);
-    if text.is_empty() || client_auth == ClientAuth::None {
+    if text.is_empty() || matches!(client_auth, ClientAuth::None | ClientAuth::Certificate) {
         return None;
     }
     let date = Date::parse(&text);

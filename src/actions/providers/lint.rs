@@ -30,26 +30,51 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
     let endpoints = provider.endpoints();
     let at_home = template::at_home(kind, endpoints.token_url.as_deref());
     let has_secret = provider.client_auth != ClientAuth::None;
+    let noun = provider.proof_noun();
 
     if let Some(date) = provider.client_secret_expires.filter(|_| has_secret) {
         match date.days_from(app.clock.now()) {
             days if days <= 0 => warn(
                 "client_secret_expires",
-                format!("The client secret ended on {date}. Replace it, or nothing can be renewed."),
+                format!("The {noun} ended on {date}. Replace it, or nothing can be renewed."),
             ),
             days if days <= SECRET_ENDS_SOON => {
                 let unit = if days == 1 { "day" } else { "days" };
-                warn(
-                    "client_secret_expires",
-                    format!("The client secret ends in {days} {unit}, on {date}."),
-                );
+                warn("client_secret_expires", format!("The {noun} ends in {days} {unit}, on {date}."));
             }
             _ => {}
         }
+    } else if provider.client_auth == ClientAuth::Certificate {
+        warn(
+            "certificate",
+            "No certificate is there yet, so the app can't prove itself. Create one here, or upload one.".to_owned(),
+        );
     } else if has_secret && kind == TemplateKind::Microsoft && at_home {
         warn(
             "client_secret_expires",
             "Microsoft ends every client secret. Enter the date beside it in Entra, and the console reminds you.".to_owned(),
+        );
+    }
+    if let Some(fallback) = &provider.credentials.fallback
+        && fallback.used_at >= provider.held_since()
+        && fallback.used_at.is_some()
+    {
+        warn(
+            "fallback",
+            format!(
+                "The provider refuses the {noun} in use. The {} before it still works, and counts here until {}. Replace the {noun} before that.",
+                fallback.held.noun(),
+                fallback.until
+            ),
+        );
+    }
+    if let Some(next) = &provider.credentials.next {
+        warn(
+            "next",
+            format!(
+                "A certificate waits to be used, with the thumbprint {}. Give its public half to the provider, then put it in use.",
+                next.facts.sha1
+            ),
         );
     }
     if endpoints.token_url.as_deref().is_some_and(|url| url.starts_with("http://")) {

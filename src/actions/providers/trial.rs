@@ -83,11 +83,13 @@ pub async fn last(app: &App, provider: &ProviderId) -> Result<Option<Check>, Act
 
 /// Checks a provider with the secret that is stored, and keeps what came of it.
 pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Check, ActionError> {
-    let client = place::client(app, provider)?;
+    let mut client = place::client(app, provider)?;
+    // What is in use is what is asked about.
+    client.fallback = None;
     let mut steps = vec![server(app, provider).await];
     if steps[0].outcome == Outcome::Failed {
         steps.push(CheckStep {
-            title: SECRET_STEP.to_owned(),
+            title: proof_step(provider),
             outcome: Outcome::Skipped,
             detail: "Not tried".to_owned(),
             diagnosis: None,
@@ -121,7 +123,13 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
     Ok(check)
 }
 
-const SECRET_STEP: &str = "The app is known and its secret is accepted";
+fn proof_step(provider: &Provider) -> String {
+    match provider.client_auth {
+        ClientAuth::None => "The app is known".to_owned(),
+        ClientAuth::Certificate => "The app is known and its certificate is accepted".to_owned(),
+        ClientAuth::SecretPost | ClientAuth::SecretBasic => "The app is known and its secret is accepted".to_owned(),
+    }
+}
 
 /// Whether the sign-in server is there, and for Microsoft the tenant in this cloud.
 async fn server(app: &App, provider: &Provider) -> CheckStep {
@@ -176,8 +184,6 @@ async fn server(app: &App, provider: &Provider) -> CheckStep {
 }
 
 fn secret_step(provider: &Provider, trial: Trial) -> CheckStep {
-    let public = provider.client_auth == ClientAuth::None;
-    let title = if public { "The app is known" } else { SECRET_STEP };
     let (outcome, detail, diagnosis, said) = match trial {
         Trial::Accepted(detail) => (Outcome::Passed, detail, None, String::new()),
         Trial::Unclear(said) => (
@@ -191,7 +197,7 @@ fn secret_step(provider: &Provider, trial: Trial) -> CheckStep {
         }
     };
     CheckStep {
-        title: title.to_owned(),
+        title: proof_step(provider),
         outcome,
         detail,
         diagnosis,
@@ -223,7 +229,10 @@ pub async fn try_client(app: &App, client: &Client<'_>) -> Trial {
             ("scope", format!("{graph}/.default")),
         ];
         return match token_request(&app.http, client, form, &[]).await {
-            Ok(_) => Trial::Accepted("The app proved itself with its secret".to_owned()),
+            Ok(_) => Trial::Accepted(format!(
+                "The app proved itself with its {}",
+                provider.proof_noun().trim_start_matches("client ")
+            )),
             Err(error) => match judge(Some(error)) {
                 Trial::Accepted(_) | Trial::Unclear(_) | Trial::Unreachable(..) => trial,
                 refused => refused,

@@ -267,11 +267,12 @@ fn uses(mailboxes: i64) -> String {
 
 fn secret_ends(provider: &Provider, date: Date, now: Timestamp) -> Cause {
     let days = date.days_from(now);
+    let noun = provider.proof_noun();
     let title = match days {
-        ..0 => format!("The client secret of {} has expired", provider.name),
-        0 => format!("The client secret of {} expires today", provider.name),
-        1 => format!("The client secret of {} expires tomorrow", provider.name),
-        days => format!("The client secret of {} expires in {days} days", provider.name),
+        ..0 => format!("The {noun} of {} has expired", provider.name),
+        0 => format!("The {noun} of {} expires today", provider.name),
+        1 => format!("The {noun} of {} expires tomorrow", provider.name),
+        days => format!("The {noun} of {} expires in {days} days", provider.name),
     };
     Cause {
         kind: if days < 0 { "bad" } else { "warn" },
@@ -279,7 +280,11 @@ fn secret_ends(provider: &Provider, date: Date, now: Timestamp) -> Cause {
         text: "Create a new one at the provider, then enter it here. The old one works until it expires.".to_owned(),
         since: None,
         href: format!("/providers/{}", provider.name),
-        button: "Replace secret",
+        button: if noun == "certificate" {
+            "Replace certificate"
+        } else {
+            "Replace secret"
+        },
     }
 }
 
@@ -291,7 +296,10 @@ fn track(provider: &Provider, mailboxes: i64, now: Timestamp) -> Option<Track> {
     }
     let place = days.clamp(0, TRACK_DAYS) * 1000 / TRACK_DAYS;
     Some(Track {
-        title: format!("Client secret of {}", provider.name),
+        title: match provider.proof_noun() {
+            "certificate" => format!("Certificate of {}", provider.name),
+            _ => format!("Client secret of {}", provider.name),
+        },
         text: format!("{}, {} mailboxes", provider.template.label(), grouped(mailboxes)),
         when: match days {
             ..0 => "expired".to_owned(),

@@ -1,5 +1,6 @@
 //! `/providers`: list, page of one, its check, its secret, and deleting it. The form is in [`edit`].
 
+pub mod certificate;
 pub mod conflict;
 pub mod edit;
 pub mod form;
@@ -11,7 +12,8 @@ use crate::actions::consent;
 use crate::actions::providers::{self, Warning, trial};
 use crate::app::App;
 use crate::model::Name;
-use crate::model::provider::Provider;
+use crate::model::credential::{Fallback, StoredCertificate};
+use crate::model::provider::{ClientAuth, Provider};
 use crate::model::template::TemplateKind;
 use crate::model::token::TokenState;
 use crate::model::user::Permission;
@@ -48,6 +50,13 @@ pub fn routes() -> Routes {
         .post("/providers/{name}/check", change, check)
         .get("/providers/{name}/secret", secret, secret::edit)
         .post("/providers/{name}/secret", secret, secret::update)
+        .get("/providers/{name}/certificate", secret, certificate::show)
+        .post("/providers/{name}/certificate", secret, certificate::upload)
+        .post("/providers/{name}/certificate/make", secret, certificate::make)
+        .post("/providers/{name}/certificate/use", secret, certificate::adopt)
+        .post("/providers/{name}/certificate/discard", secret, certificate::discard)
+        .get("/providers/{name}/certificate/{file}", view, certificate::download)
+        .post("/providers/{name}/fallback/drop", secret, certificate::drop_fallback)
         .get("/providers/{name}/delete", change, confirm)
         .post("/providers/{name}/delete", change, delete)
 }
@@ -104,6 +113,14 @@ struct ShowPage {
     /// Mark and words of the admin consent, where the provider knows one.
     consent: Option<(&'static str, String)>,
     secret_set: String,
+    path: String,
+    /// Whether the app proves itself with a certificate.
+    by_certificate: bool,
+    certificate: Option<StoredCertificate>,
+    /// Whether it could.
+    certificates: bool,
+    fallback: Option<Fallback>,
+    fallback_counts: bool,
     cloud: &'static str,
     microsoft: bool,
     tokens: Vec<(TokenRow, &'static str, &'static str)>,
@@ -147,6 +164,12 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
             .as_ref()
             .map(|secret| edit::secret_words(secret, Some(&provider), &layout))
             .unwrap_or_default(),
+        path: routes::provider(&name),
+        by_certificate: provider.client_auth == ClientAuth::Certificate,
+        certificate: provider.credentials.certificate.clone(),
+        certificates: matches!(provider.template, TemplateKind::Microsoft | TemplateKind::Custom),
+        fallback_counts: provider.credentials.fallback.as_ref().is_some_and(|kept| kept.counts(now)),
+        fallback: provider.credentials.fallback.clone(),
         cloud: edit::cloud_label(provider.cloud),
         microsoft: provider.template == TemplateKind::Microsoft,
         more_tokens: count - i64::try_from(tokens.len()).unwrap_or(0),
@@ -182,7 +205,7 @@ pub async fn check(State(web): State<WebState>, user: CurrentUser, Path(name): P
         Ok(check) if check.failed() => Flash::bad("The check found a problem."),
         Ok(_) => Flash::ok("Checked."),
         // The rest of the page says what that means.
-        Err(ActionError::Vault(_)) => Flash::bad("The stored client secret can't be opened. Replace it."),
+        Err(ActionError::Vault(_)) => Flash::bad("The stored client secret or certificate can't be opened. Replace it."),
         Err(error) => return Err(error.into()),
     };
     user.redirect_with(&path, flash).await

@@ -115,6 +115,7 @@ pub(super) async fn of_provider(
         pair("cloud", "Cloud", |f| f.cloud().to_string()),
         pair("client_id", "Client ID", |f| f.client_id.clone()),
         pair("client_auth", "How the client proves itself", |f| f.client_auth.clone()),
+        pair("assertion_alg", "Assertions are signed with", |f| f.assertion_alg.clone()),
         pair("client_secret_expires", "Secret expires on", |f| f.client_secret_expires.clone()),
         pair("consent_screen", "Consent screen", |f| f.consent_screen.clone()),
         ("scopes", "Permissions", scopes(&theirs), scopes(form)),

@@ -1,10 +1,10 @@
 //! `/providers/new` and `/providers/{name}/edit`: handlers and the page.
 
-use super::form::{CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, PROMPTS, ProviderForm, Tick, suggested_name};
+use super::form::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS, ProviderForm, Tick, suggested_name};
 use super::{conflict, find};
 use crate::actions::providers::trial;
 use crate::actions::{ActionError, providers};
-use crate::model::provider::{Cloud, Provider};
+use crate::model::provider::{ClientAuth, Cloud, Provider};
 use crate::model::template::{self, HelpStep, TemplateKind, ZOHO_DATA_CENTRES};
 use crate::model::user::Permission;
 use crate::oauth::Discovery;
@@ -65,7 +65,9 @@ struct FormPage {
     expires_hint: String,
     known: [(&'static str, &'static str); 3],
     centres: Vec<(&'static str, &'static str)>,
-    auths: [(&'static str, &'static str); 3],
+    auths: [(&'static str, &'static str); 4],
+    microsoft_auths: [(&'static str, &'static str); 2],
+    algs: [(&'static str, &'static str); 2],
     clouds: [(&'static str, &'static str); 4],
     screens: Vec<(&'static str, &'static str, String)>,
     prompts: [(&'static str, &'static str); 5],
@@ -80,7 +82,8 @@ struct FormPage {
 }
 
 /// Fields that stand in the folded part.
-const FOLDED: [&str; 9] = [
+const FOLDED: [&str; 10] = [
+    "assertion_alg",
     "prompt",
     "pkce",
     "authority",
@@ -149,6 +152,8 @@ impl FormPage {
             known: [("yahoo", "Yahoo"), ("zoho", "Zoho"), ("fastmail", "Fastmail")],
             centres: ZOHO_DATA_CENTRES.iter().map(|(label, base, _)| (*base, *label)).collect(),
             auths: CLIENT_AUTH,
+            microsoft_auths: MICROSOFT_AUTH,
+            algs: ASSERTION_ALGS,
             clouds: CLOUDS,
             screens: CONSENT_SCREENS
                 .iter()
@@ -296,6 +301,10 @@ async fn read(web: &WebState, user: &CurrentUser, mut form: ProviderForm, curren
 /// After saving: the check if one is wanted, then the provider's page.
 async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, check: bool) -> Result<Response, PageError> {
     let path = routes::provider(provider.name.as_str());
+    if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() {
+        let words = format!("Provider {} saved. Now create its certificate, or upload one.", provider.name);
+        return user.redirect_with(&format!("{path}/certificate"), Flash::ok(&words)).await;
+    }
     if !check {
         return user
             .redirect(&path, &format!("Provider {} saved. Not checked.", provider.name))

@@ -1,8 +1,9 @@
 //! `/providers/new` and `/providers/{name}/edit`: the form as text, and what it means.
 
 use crate::actions::providers::ProviderInput;
+use crate::actions::providers::check::secret_expires;
 use crate::model::lint::is_guid;
-use crate::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
+use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, Endpoints, Provider};
 use crate::model::template::{self, Purpose, TemplateKind, ZOHO_DATA_CENTRES};
 use crate::secret::ClientSecret;
 use crate::web::form::FieldErrors;
@@ -30,6 +31,8 @@ pub struct ProviderForm {
     pub client_id: String,
     /// How the client proves itself.
     pub client_auth: String,
+    /// How the assertions of a certificate are signed.
+    pub assertion_alg: String,
     /// A new secret; never filled in again.
     pub client_secret: String,
     /// The file Google hands out, pasted; never filled in again.
@@ -96,10 +99,23 @@ pub const PROMPTS: [(&str, &str); 5] = [
 ];
 
 /// The ways to prove the client, for the choice.
-pub const CLIENT_AUTH: [(&str, &str); 3] = [
+pub const CLIENT_AUTH: [(&str, &str); 4] = [
     ("secret_basic", "secret_basic: in a header, what every provider has to take"),
     ("secret_post", "secret_post: in the request itself, as Microsoft and Google do"),
+    (
+        "certificate",
+        "certificate: a signed assertion (private_key_jwt); the key stays here",
+    ),
     ("none", "none: a public client without a secret"),
+];
+
+/// The same for Microsoft, which takes two of them.
+pub const MICROSOFT_AUTH: [(&str, &str); 2] = [("secret_post", "Client secret"), ("certificate", "Certificate")];
+
+/// How assertions are signed, for the choice.
+pub const ASSERTION_ALGS: [(&str, &str); 2] = [
+    ("PS256", "PS256, certificate named by its SHA-256 thumbprint (x5t#S256)"),
+    ("RS256", "RS256, certificate named by its SHA-1 thumbprint (x5t), for older servers"),
 ];
 
 /// Microsoft's clouds.
@@ -136,6 +152,7 @@ impl ProviderForm {
             cloud: Cloud::Global.to_string(),
             client_id: std::mem::take(&mut self.client_id),
             client_auth: template.client_auth.to_string(),
+            assertion_alg: AssertionAlg::default().to_string(),
             client_secret_expires: std::mem::take(&mut self.client_secret_expires),
             purposes: vec!["imap".into(), "smtp".into(), "api".into()],
             scopes: if kind == TemplateKind::Custom {
@@ -170,7 +187,8 @@ impl ProviderForm {
             cloud: provider.cloud.to_string(),
             client_id: provider.client_id.clone(),
             client_auth: provider.client_auth.to_string(),
-            client_secret_expires: provider.client_secret_expires.map(|date| date.to_string()).unwrap_or_default(),
+            assertion_alg: provider.credentials.alg.to_string(),
+            client_secret_expires: secret_expires(provider).map(|date| date.to_string()).unwrap_or_default(),
             consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
             purposes,
             scopes,
@@ -211,7 +229,10 @@ impl ProviderForm {
 
     /// Whether the client proves itself with a secret.
     pub fn has_secret(&self) -> bool {
-        ClientAuth::parse(&self.client_auth) != Some(ClientAuth::None)
+        !matches!(
+            ClientAuth::parse(&self.client_auth),
+            Some(ClientAuth::None | ClientAuth::Certificate)
+        )
     }
 
     /// The ticks of its template.
@@ -257,6 +278,8 @@ impl ProviderForm {
             client_auth: self.client_auth.clone(),
             client_secret: some(&self.client_secret).map(ClientSecret::new),
             client_secret_expires: self.client_secret_expires.clone(),
+            certificate: None,
+            assertion_alg: self.assertion_alg.clone(),
             consent_screen: only(&[TemplateKind::Google], &self.consent_screen),
             grant: String::new(),
             scopes: Some(self.all_scopes()),
@@ -447,7 +470,9 @@ mod tests {
     #[test]
     fn every_choice_is_a_word_the_model_knows() {
         assert!(PROMPTS.iter().all(|(word, _)| Prompt::parse(word).is_some()) && PROMPTS.len() == Prompt::ALL.len());
-        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() + 1 == ClientAuth::ALL.len());
+        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() == ClientAuth::ALL.len());
+        let algs = ASSERTION_ALGS.iter().filter_map(|(word, _)| AssertionAlg::parse(word)).count();
+        assert_eq!(algs, AssertionAlg::ALL.len());
         assert!(CLOUDS.iter().all(|(word, _)| Cloud::parse(word).is_some()) && CLOUDS.len() == Cloud::ALL.len());
         let screens = CONSENT_SCREENS.iter().filter_map(|(word, ..)| ConsentScreen::parse(word)).count();
         assert_eq!(screens, ConsentScreen::ALL.len());

@@ -1,16 +1,16 @@
 //! `/providers/{name}/secret`: a new client secret, tried before the old one goes.
 
+use super::certificate::explained;
 use super::{edit, find};
-use crate::actions::ActionError;
+use crate::actions::providers::credential::{self, New, Replaced, Terms};
 use crate::actions::providers::{self, trial};
-use crate::model::provider::{ClientAuth, Provider};
+use crate::model::Date;
+use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::oauth::Client;
 use crate::secret::ClientSecret;
-use crate::store::StoreError;
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::{CsrfForm, FieldErrors, refill};
+use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::routes;
@@ -18,7 +18,6 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Deserialize;
-use trial::Trial;
 
 /// What was typed. No `Debug`: it holds a secret.
 #[derive(Default, Deserialize)]
@@ -27,6 +26,7 @@ pub struct SecretForm {
     client_secret: String,
     client_secret_expires: String,
     untried: String,
+    keep_until: String,
 }
 
 #[derive(Template)]
@@ -39,8 +39,10 @@ struct SecretPage {
     set: String,
     expires: String,
     untried: bool,
-    refusal: Option<(Diagnosis, String)>,
-    unclear: Option<String>,
+    /// What is in use, in words; empty: nothing is.
+    in_use: &'static str,
+    keep_until: String,
+    refusal: Refusal,
 }
 
 impl SecretPage {
@@ -57,8 +59,9 @@ impl SecretPage {
                 .unwrap_or_default(),
             expires: form.client_secret_expires.clone(),
             untried: !form.untried.is_empty(),
-            refusal: None,
-            unclear: None,
+            in_use: provider.held().map_or("", |held| held.noun()),
+            keep_until: form.keep_until.clone(),
+            refusal: Refusal::None,
             layout,
             errors,
             provider,
@@ -67,17 +70,9 @@ impl SecretPage {
     }
 }
 
-async fn with_secret(web: &WebState, name: &str) -> Result<Provider, PageError> {
-    let provider = find(&web.app, name).await?;
-    if !matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic) {
-        return Err(PageError::Missing("This provider is a public client and has no secret.".to_owned()));
-    }
-    Ok(provider)
-}
-
 /// `GET /providers/{name}/secret`.
 pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let provider = with_secret(&web, &name).await?;
+    let provider = find(&web.app, &name).await?;
     let form = match user.take_draft(&format!("/providers/{name}/secret")).await {
         Some(fields) => refill(&fields).await.unwrap_or_default(),
         None => SecretForm::default(),
@@ -85,53 +80,78 @@ pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     SecretPage::new(&user, provider, &form, FieldErrors::default()).await.show()
 }
 
-/// `POST /providers/{name}/secret`: the new one is tried, and takes the old one's place only when it works or the provider can't tell.
+/// `POST /providers/{name}/secret`: the new one is tried, and takes the old one's place only when it works, or can't be tried and the
+/// box is ticked.
 pub async fn update(
     State(web): State<WebState>,
     user: CurrentUser,
     Path(name): Path<String>,
     CsrfForm(form): CsrfForm<SecretForm>,
 ) -> Result<Response, PageError> {
-    let provider = with_secret(&web, &name).await?;
+    let provider = find(&web.app, &name).await?;
     let typed = ClientSecret::new(form.client_secret.as_str());
     let (secret, expires) = match providers::check_secret(&web.app, &provider, &typed, &form.client_secret_expires) {
         Ok(checked) => checked,
         Err(problems) => return SecretPage::new(&user, provider, &form, problems.into()).await.refused(),
     };
     let mut errors = FieldErrors::default();
-    let words = match trial::try_client(&web.app, &Client::new(&provider, Some(secret.clone()))).await {
-        Trial::Accepted(_) => format!("Client secret of {} replaced. The provider accepts it.", provider.name),
-        Trial::Refused(diagnosis, said) => {
-            errors.add("client_secret", "Client secret was refused by the provider. The old one stays");
-            let mut page = SecretPage::new(&user, provider, &form, errors).await;
-            page.refusal = Some((diagnosis, said));
-            return page.refused();
-        }
-        Trial::Unclear(_) | Trial::Unreachable(..) if !form.untried.is_empty() => {
-            format!("Client secret of {} replaced. It could not be tried.", provider.name)
-        }
-        Trial::Unclear(said) | Trial::Unreachable(_, said) => {
-            errors.add(
-                "client_secret",
-                "Client secret couldn't be tried, so the old one stays. Tick the box below to save it all the same",
-            );
-            let mut page = SecretPage::new(&user, provider, &form, errors).await;
-            page.unclear = Some(said);
-            return page.refused();
-        }
+    let keep_until = keep_until(&web, &form.keep_until, &mut errors);
+    if !errors.is_empty() {
+        return SecretPage::new(&user, provider, &form, errors).await.refused();
+    }
+    let terms = Terms {
+        keep_until,
+        even_untried: !form.untried.is_empty(),
     };
-    match providers::replace_secret(&web.app, &user.actor(), &provider, &secret, expires).await {
-        Ok(_) => {
+    let done = credential::replace(&web.app, &user.actor(), &provider, New::Secret(secret, expires), terms).await;
+    let (refusal, message) = match done.map_err(explained)? {
+        Replaced::Done { saved, proved } => {
             // So that the page doesn't show the check of the old one beside it.
-            let provider = find(&web.app, &name).await?;
-            if let Err(error) = trial::check(&web.app, &user.actor(), &provider).await {
+            if let Err(error) = trial::check(&web.app, &user.actor(), &saved.provider).await {
                 tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
             }
-            user.redirect(&routes::provider(&name), &words).await
+            let words = match proved {
+                true => format!("Client secret of {name} replaced. The provider accepts it."),
+                false => format!("Client secret of {name} replaced. It could not be tried."),
+            };
+            return user.redirect(&routes::provider(&name), &words).await;
         }
-        Err(ActionError::Store(StoreError::Stale)) => Err(PageError::Conflict(
-            "Somebody else changed this provider while the secret was tried. Nothing was changed. Open the page again.".to_owned(),
-        )),
-        Err(error) => Err(error.into()),
+        Replaced::Refused(diagnosis, said) => (
+            Refusal::Refused(diagnosis, said),
+            "Client secret was refused by the provider. The old one stays",
+        ),
+        Replaced::Unclear(said) => (
+            Refusal::Unclear(said),
+            "Client secret couldn't be tried, so the old one stays. Tick the box below to save it all the same",
+        ),
+    };
+    errors.add("client_secret", message);
+    let mut page = SecretPage::new(&user, provider, &form, errors).await;
+    page.refusal = refusal;
+    page.refused()
+}
+
+/// The last day on which the old one still counts, as it was typed; none: it goes at once.
+pub(super) fn keep_until(web: &WebState, text: &str, errors: &mut FieldErrors) -> Option<Date> {
+    let text = clean(text);
+    if text.is_empty() {
+        return None;
     }
+    let date = Date::parse(text).filter(|date| date.days_from(web.app.clock.now()) > 0);
+    if date.is_none() {
+        errors.add("keep_until", "Keep the old one until must be a date after today, like 2027-11-20");
+    }
+    date
+}
+
+/// Why a new credential was not put in use.
+#[derive(Default)]
+pub enum Refusal {
+    /// It wasn't tried.
+    #[default]
+    None,
+    /// The provider refuses it: what that means, and its words.
+    Refused(Diagnosis, String),
+    /// The answer doesn't tell.
+    Unclear(String),
 }

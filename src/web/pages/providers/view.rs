@@ -39,22 +39,34 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool,
     if let Some(problem) = &provider.problem {
         let diagnosis: Option<Diagnosis> = serde_json::from_str(problem).ok();
         let (title, text, secret) = match diagnosis {
-            Some(found) => (found.title, found.meaning, found.id.contains("secret")),
+            Some(found) => (
+                found.title,
+                found.meaning,
+                ["secret", "certificate", "700027"].iter().any(|word| found.id.contains(word)),
+            ),
             None => ("The provider refuses this app".to_owned(), String::new(), false),
         };
         let standing = Standing::new("bad", title, format!("{text} All tokens of this provider wait until it is mended."));
         return if secret { standing.replace() } else { standing };
     }
+    let noun = match provider.client_auth {
+        ClientAuth::Certificate => "Certificate",
+        _ => "Client secret",
+    };
+    if provider.client_auth == ClientAuth::Certificate && provider.held().is_none() {
+        let text = "The app can't prove itself without one. Create it here, or upload one.";
+        return Standing::new("todo", "No certificate yet", text).replace();
+    }
     let end = provider.client_secret_expires.filter(|_| provider.client_auth != ClientAuth::None);
     match end.map(|date| (date.days_from(now), date)) {
         Some((days, date)) if days <= 0 => {
             let text = format!("It ended on {date}. Nothing can be renewed until there is a new one.");
-            return Standing::new("bad", "Client secret has ended", text).replace();
+            return Standing::new("bad", format!("{noun} has ended"), text).replace();
         }
         Some((days, date)) if days <= SECRET_ENDS_SOON / 2 => {
             let unit = if days == 1 { "day" } else { "days" };
             let text = format!("It ends on {date}. Make a new one and put it in before that.");
-            return Standing::new("warn", format!("Client secret ends in {days} {unit}"), text).replace();
+            return Standing::new("warn", format!("{noun} ends in {days} {unit}"), text).replace();
         }
         _ => {}
     }

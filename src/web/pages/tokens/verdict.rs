@@ -381,6 +381,7 @@ mod tests {
             client_auth: crate::model::provider::ClientAuth::SecretPost,
             client_secret: None,
             client_secret_expires: None,
+            credentials: Default::default(),
             consent_screen: None,
             grant: GrantType::AuthorizationCode,
             scopes: vec![],

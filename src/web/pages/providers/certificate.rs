@@ -1,0 +1,284 @@
+//! `/providers/{name}/certificate`: makes or takes in a certificate, gives its public half away, and puts it in the place of what is in
+//! use once the provider knows it. The private key goes in, or is made here, and never comes out.
+
+use super::find;
+use super::secret::{Refusal, keep_until};
+use crate::actions::ActionError;
+use crate::actions::providers::credential::{self, New, Replaced, Terms};
+use crate::actions::providers::trial;
+use crate::model::credential::StoredCertificate;
+use crate::model::provider::{ClientAuth, Provider};
+use crate::model::template::TemplateKind;
+use crate::oauth::certificate::{self, CertificateError, KeyedCertificate};
+use crate::secret::Password;
+use crate::store::StoreError;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::form::{CsrfForm, FieldErrors};
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Layout, Page, Section};
+use crate::web::routes;
+use crate::web::upload::Upload;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+/// How long a certificate made here may last: days, and words.
+const LASTS: [(&str, &str); 3] = [("183", "6 months"), ("365", "1 year"), ("730", "2 years")];
+
+/// Which buttons and fields of the page were used.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct CertificateForm {
+    lasts: String,
+    keep_until: String,
+    untried: String,
+}
+
+#[derive(Template)]
+#[template(path = "providers/certificate.html")]
+struct CertificatePage {
+    layout: Layout,
+    errors: FieldErrors,
+    path: String,
+    microsoft: bool,
+    current: Option<StoredCertificate>,
+    next: Option<StoredCertificate>,
+    /// What is in use, in words; empty: nothing is.
+    in_use: &'static str,
+    lasts: [(&'static str, &'static str); 3],
+    chosen: String,
+    keep_until: String,
+    untried: bool,
+    refusal: Refusal,
+    provider: Provider,
+}
+
+impl CertificatePage {
+    async fn new(user: &CurrentUser, provider: Provider, form: &CertificateForm, errors: FieldErrors) -> Self {
+        let path = routes::provider(provider.name.as_str());
+        let layout = user.layout(Section::Providers, "Certificate").await;
+        let layout = layout.crumb("Providers", "/providers").crumb(provider.name.as_str(), &path);
+        Self {
+            layout: if errors.is_empty() { layout } else { layout.error() },
+            errors,
+            path,
+            microsoft: provider.template == TemplateKind::Microsoft,
+            current: provider.credentials.certificate.clone(),
+            next: provider.credentials.next.clone(),
+            in_use: provider.held().map_or("", |held| held.noun()),
+            lasts: LASTS,
+            chosen: if form.lasts.is_empty() {
+                "365".to_owned()
+            } else {
+                form.lasts.clone()
+            },
+            keep_until: form.keep_until.clone(),
+            untried: !form.untried.is_empty(),
+            refusal: Refusal::default(),
+            provider,
+        }
+    }
+}
+
+/// `GET /providers/{name}/certificate`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    // A file doesn't come back from a draft: it has to be chosen once more.
+    user.drop_draft(&format!("/providers/{name}/certificate")).await;
+    let provider = find(&web.app, &name).await?;
+    CertificatePage::new(&user, provider, &CertificateForm::default(), FieldErrors::default())
+        .await
+        .show()
+}
+
+/// `POST /providers/{name}/certificate`: an uploaded file.
+pub async fn upload(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    upload: Upload,
+) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let passphrase = Password::new(upload.text("passphrase"));
+    let now = web.app.clock.now();
+    let read = match upload.file("file").map(|file| zeroize::Zeroizing::new(file.to_vec())) {
+        None => Err(("file", "Choose a file: a PFX, or a PEM with certificate and private key".to_owned())),
+        Some(file) => blocking(move || KeyedCertificate::read(&file, &passphrase, now))
+            .await?
+            .map_err(|error| (field_of(&error), error.to_string())),
+    };
+    match read {
+        Ok(certificate) => taken(&web, &user, &provider, &certificate, "Certificate saved.").await,
+        Err((field, message)) => {
+            let mut errors = FieldErrors::default();
+            errors.add(field, message);
+            CertificatePage::new(&user, provider, &CertificateForm::default(), errors)
+                .await
+                .refused()
+        }
+    }
+}
+
+fn field_of(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Passphrase => "passphrase",
+        _ => "file",
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PageError> {
+    tokio::task::spawn_blocking(work).await.map_err(PageError::internal)
+}
+
+/// `POST /providers/{name}/certificate/make`: a key and a certificate made here.
+pub async fn make(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<CertificateForm>,
+) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let known = LASTS.iter().find(|(days, _)| *days == form.lasts);
+    let Some(days) = known.and_then(|(days, _)| days.parse::<i64>().ok()) else {
+        let mut errors = FieldErrors::default();
+        errors.add("lasts", "Choose how long the certificate lasts");
+        return CertificatePage::new(&user, provider, &form, errors).await.refused();
+    };
+    let (app, subject) = (web.app.clone(), provider.name.to_string());
+    let made = blocking(move || KeyedCertificate::make(&subject, days * 86_400, app.clock.now(), &*app.random))
+        .await?
+        .map_err(PageError::internal)?;
+    taken(
+        &web,
+        &user,
+        &provider,
+        &made,
+        "Key and certificate made. Download the public half and give it to the provider.",
+    )
+    .await
+}
+
+async fn taken(
+    web: &WebState,
+    user: &CurrentUser,
+    provider: &Provider,
+    certificate: &KeyedCertificate,
+    words: &str,
+) -> Result<Response, PageError> {
+    match credential::add(&web.app, &user.actor(), provider, certificate).await {
+        Ok(_) => user.redirect(&page(provider.name.as_str()), words).await,
+        Err(error) => Err(explained(error)),
+    }
+}
+
+fn page(name: &str) -> String {
+    format!("{}/certificate", routes::provider(name))
+}
+
+pub(super) fn explained(error: ActionError) -> PageError {
+    match error {
+        ActionError::Store(StoreError::Stale) => {
+            PageError::Conflict("Somebody else changed this provider meanwhile. Nothing was changed. Open the page again.".to_owned())
+        }
+        error => error.into(),
+    }
+}
+
+/// `POST /providers/{name}/certificate/use`: the one that waits is tried, and takes the place of what is in use.
+pub async fn adopt(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(form): CsrfForm<CertificateForm>,
+) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    if provider.credentials.next.is_none() {
+        return Err(PageError::Conflict(
+            "No certificate waits to be used. Open the page again.".to_owned(),
+        ));
+    }
+    let mut errors = FieldErrors::default();
+    let keep_until = keep_until(&web, &form.keep_until, &mut errors);
+    if !errors.is_empty() {
+        return CertificatePage::new(&user, provider, &form, errors).await.refused();
+    }
+    let terms = Terms {
+        keep_until,
+        even_untried: !form.untried.is_empty(),
+    };
+    let done = credential::replace(&web.app, &user.actor(), &provider, New::Waiting, terms).await;
+    let (refusal, message) = match done.map_err(explained)? {
+        Replaced::Done { saved, proved } => {
+            if let Err(error) = trial::check(&web.app, &user.actor(), &saved.provider).await {
+                tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
+            }
+            let words = match proved {
+                true => format!("Certificate of {name} is in use. The provider accepts it."),
+                false => format!("Certificate of {name} is in use. It could not be tried."),
+            };
+            return user.redirect(&routes::provider(&name), &words).await;
+        }
+        Replaced::Refused(diagnosis, said) => (
+            Refusal::Refused(diagnosis, said),
+            "Certificate was refused by the provider. It goes on waiting, and what is in use stays",
+        ),
+        Replaced::Unclear(said) => (
+            Refusal::Unclear(said),
+            "Certificate couldn't be tried, so what is in use stays. Tick the box below to use it all the same",
+        ),
+    };
+    errors.add("use", message);
+    let mut page = CertificatePage::new(&user, find(&web.app, &name).await?, &form, errors).await;
+    page.refusal = refusal;
+    page.refused()
+}
+
+/// `POST /providers/{name}/certificate/discard`: the one that waits is forgotten.
+pub async fn discard(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    credential::discard(&web.app, &user.actor(), &provider).await.map_err(explained)?;
+    user.redirect(&page(&name), "The certificate that waited and its key are forgotten.")
+        .await
+}
+
+/// `POST /providers/{name}/fallback/drop`: what was in use before is forgotten.
+pub async fn drop_fallback(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    credential::drop_fallback(&web.app, &user.actor(), &provider)
+        .await
+        .map_err(explained)?;
+    user.redirect(&routes::provider(&name), "What was in use before is forgotten.")
+        .await
+}
+
+/// `GET /providers/{name}/certificate/{file}`: the public half, and nothing else.
+pub async fn download(State(web): State<WebState>, Path((name, file)): Path<(String, String)>) -> Result<Response, PageError> {
+    let provider = find(&web.app, &name).await?;
+    let missing = || PageError::Missing("There is no such certificate. It may have been replaced.".to_owned());
+    let (which, kind) = file.split_once('.').ok_or_else(missing)?;
+    let stored = match which {
+        "current" if provider.client_auth == ClientAuth::Certificate => provider.credentials.certificate.as_ref(),
+        "next" => provider.credentials.next.as_ref(),
+        _ => None,
+    };
+    let der = stored.and_then(|stored| STANDARD.decode(&stored.public).ok()).ok_or_else(missing)?;
+    let (content_type, content) = match kind {
+        "cer" => ("application/pkix-cert", der),
+        "pem" => ("application/x-pem-file", certificate::pem(&der).into_bytes()),
+        "json" => {
+            let set = certificate::jwks(&der, provider.credentials.alg.as_str()).ok_or_else(missing)?;
+            ("application/jwk-set+json", set.into_bytes())
+        }
+        _ => return Err(missing()),
+    };
+    let disposition = format!("attachment; filename=\"{}.{kind}\"", provider.name);
+    let headers = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    Ok((headers, content).into_response())
+}
