@@ -170,3 +170,80 @@ test('a mailbox that waits for its sign-in gets it at the sandbox', async () => 
     assert.ok(await visitor.test('sales', 'incoming'), 'incoming passes after the sign-in');
   });
 });
+
+/** The link that was made, as whoever gets it opens it: with a browser that nobody here is signed in to. */
+const made = async (page) => new URL((await page.locator('#link').innerText()).trim()).pathname;
+
+test('an admin without an account consents through a link, in every look, with and without script', async () => {
+  for (const script of [true, false]) {
+    await visit(browser, demo, { script }, async (browsing) => {
+      const { page } = browsing;
+      await person(page).signIn();
+      await page.goto(`${demo.origin}/demo`);
+      demo.neighbours.push(await page.locator('code').first().innerText());
+      await page.goto(`${demo.origin}/providers/contoso/consent`);
+      await judge(browsing);
+      await fill(page, 'Note (optional)', 'We talked about it on Monday.');
+      await press(page, 'Copy consent link');
+      await arrive(page, 'Consent link');
+      await judge(browsing);
+      const path = await made(page);
+      await visit(browser, demo, { script }, async (stranger) => {
+        const { page } = stranger;
+        await page.goto(demo.origin + path);
+        await judge(stranger);
+        await press(page, 'Go to Microsoft');
+        await arrive(page, /^Consent as an admin/);
+        await judge(stranger);
+        await page.locator('#continue').click();
+        await page.getByRole('radio', { name: /admin@contoso\.test/ }).check();
+        await press(page, 'Accept');
+        await arrive(page, 'Thank you');
+        await judge(stranger);
+        await page.goto(demo.origin + path);
+        await arrive(page, 'This link was used');
+        await judge(stranger);
+      });
+      await page.getByRole('link', { name: 'Back to Admin consent' }).click();
+      await arrive(page, 'Admin consent');
+      await page.getByText('Used made').waitFor();
+      await judge(browsing);
+      await press(page, 'Open it myself');
+      await arrive(page, /^Consent as an admin/);
+      await judge(browsing);
+      await page.locator('#continue').click();
+      await page.getByRole('radio', { name: /admin@contoso\.test/ }).check();
+      await press(page, 'Cancel');
+      await arrive(page, 'Admin consent');
+      await page.getByText('They came back without consenting.').first().waitFor();
+    });
+  }
+});
+
+test('somebody without an account enters the client secret through a link, in every look, with and without script', async () => {
+  for (const script of [true, false]) {
+    await visit(browser, demo, { script }, async (browsing) => {
+      const { page } = browsing;
+      await person(page).signIn();
+      await page.goto(`${demo.origin}/providers/contoso/request`);
+      await judge(browsing);
+      await press(page, 'Add a secret link');
+      await page.locator('#link').waitFor();
+      await judge(browsing);
+      const path = await made(page);
+      await visit(browser, demo, { script }, async (stranger) => {
+        const { page } = stranger;
+        await page.goto(demo.origin + path);
+        await judge(stranger);
+        stranger.expect(422);
+        await press(page, 'Send it');
+        await page.getByText('There is a problem').waitFor();
+        await judge(stranger);
+        await page.getByLabel('Client secret', { exact: true }).fill('sandbox~microsoft.secret-0123456789ab');
+        await press(page, 'Send it');
+        await arrive(page, 'Thank you');
+        await judge(stranger);
+      });
+    });
+  }
+});

@@ -156,6 +156,7 @@ impl<'a> Life<'a> {
         self.mailboxes().await;
         self.links(search).await;
         self.imports(search).await;
+        self.provider_links(search).await;
         self.commands(search).await;
         self.mistakes().await;
         self.walk(search).await;
@@ -485,6 +486,63 @@ impl<'a> Life<'a> {
                 assert!(page.words().contains("The import was undone."), "{}", page.words());
             }
         }
+    }
+
+    /// An admin consents through a link, and somebody enters the client secret through another.
+    async fn provider_links(&mut self, search: &mut Search) {
+        self.provider.lies(&[]);
+        let mut shell = self.shell().await;
+        let endpoints: String = sqlx::query_scalar("SELECT endpoints FROM providers WHERE name = 'rig'")
+            .fetch_one(&mut shell)
+            .await
+            .unwrap();
+        let mut endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
+        endpoints["admin_consent_url"] = format!("{}/adminconsent", self.provider.url).into();
+        let update = sqlx::query("UPDATE providers SET endpoints = $1 WHERE name = 'rig'").bind(endpoints.to_string());
+        assert_eq!(update.execute(&mut shell).await.unwrap().rows_affected(), 1);
+        shell.close().await.unwrap();
+
+        self.admin.get("/providers/rig/consent").await;
+        let page = self.admin.post("/providers/rig/consent/links", &[]).await;
+        let path = self.made(search, "consent link", &page);
+        let mut stranger = self.console.browser("somebody with a link");
+        stranger.get(&path).await;
+        for answer in [
+            &[("error", "access_denied"), ("error_description", TYPED), ("admin_consent", "True")][..],
+            &[("admin_consent", "True"), ("tenant", "a-tenant")],
+        ] {
+            let page = stranger.post(&path, &[]).await;
+            let page = stranger.follow(page).await;
+            let leave = page.attribute("a#continue", "href").unwrap_or_else(|| panic!("{}", page.words()));
+            search.add("consent's state", &parameter(&leave, "state").unwrap());
+            let page = come_back(&mut stranger, &self.console.base, &self.provider.back(&leave, answer)).await;
+            assert!(!page.text("h1").is_empty(), "{}", page.words());
+        }
+        self.admin.get("/providers/rig/request").await;
+        let page = self.admin.post("/providers/rig/request", &[]).await;
+        let path = self.made(search, "secret link", &page);
+        let mut stranger = self.console.browser("somebody with a link");
+        stranger.get(&path).await;
+        for (lies, secret) in [(&[Lie::Echoes][..], TYPED), (&[], TYPED), (&[Lie::Echoes], SECRET), (&[], SECRET)] {
+            self.provider.lies(lies);
+            let page = stranger.post(&path, &[("client_secret", secret)]).await;
+            assert_eq!(
+                page.status == StatusCode::SEE_OTHER,
+                lies.is_empty() && secret == SECRET,
+                "{}",
+                page.words()
+            );
+        }
+    }
+
+    /// The path of a link that was made just now.
+    fn made(&self, search: &mut Search, what: &'static str, page: &Page) -> String {
+        let address = page.text("#link");
+        let path = address
+            .strip_prefix(self.console.base.as_str())
+            .unwrap_or_else(|| panic!("{}", page.words()));
+        search.add(what, path.rsplit('/').next().unwrap());
+        format!("/{path}")
     }
 
     async fn commands(&mut self, search: &mut Search) {

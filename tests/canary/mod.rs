@@ -11,7 +11,7 @@ use search::Search;
 use std::collections::BTreeSet;
 
 /// Where a secret is meant to come out: what it is, how the name of the place begins, and in which form.
-const MEANT: [(&str, &str); 13] = [
+const MEANT: [(&str, &str); 20] = [
     ("setup code", "serve.log "),
     ("master key", "data/master.key "),
     ("access token", "stdout of token get"),
@@ -23,6 +23,13 @@ const MEANT: [(&str, &str); 13] = [
     ("link", "POST /tokens/support/links as admin"),
     ("link", "POST /l/"),
     ("link", "GET /l/"),
+    ("consent link", "POST /providers/rig/consent/links as admin"),
+    ("consent link", "POST /c/"),
+    ("consent link", "GET /c/"),
+    ("consent's state", "GET /c/"),
+    ("secret link", "POST /providers/rig/request as admin"),
+    ("secret link", "POST /s/"),
+    ("secret link", "GET /s/"),
     ("client secret", "stdout of config export --with-secrets"),
     ("mailbox password", "stdout of config export --with-secrets"),
     ("refresh token", "stdout of config export --with-secrets"),

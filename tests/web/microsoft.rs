@@ -260,7 +260,15 @@ async fn an_admin_who_consents_for_others_is_not_taken_for_the_mailbox() {
     assert_eq!(page.text(".btn.primary"), "Choose the account");
     let again = page.form("/tokens/support/authorize");
     assert!(again.contains(&("prompt".to_owned(), "select_account".to_owned())), "{again:?}");
-    assert_eq!(grant(&t).await, None);
+    assert_eq!(grant(&t).await, None, "the admin's token is thrown away");
+    assert!(page.text(".verdict").contains("The consent counts; the sign-in doesn't"));
+    // Whoever comes to the token by another way is asked the same.
+    let preset = t
+        .operator()
+        .get("/tokens/support")
+        .await
+        .attribute("#prompt option[selected]", "value");
+    assert_eq!(preset.as_deref(), Some("select_account"));
     let page = comes_back_as(&mut admin, &provider, SUPPORT, &[("prompt", "select_account")]).await;
     assert_eq!(page.text(".flash"), format!("{SUPPORT} is signed in."), "{}", page.words());
 }

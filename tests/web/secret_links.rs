@@ -1,6 +1,7 @@
 //! Secret links: somebody without an account enters the client secret, once, of one app, and learns nothing else.
 
 use super::consent::{change, house_of, provider};
+use super::providers::send;
 use crate::sandbox::Play;
 use crate::support::app::{Browser, Page, TestApp};
 use axum::body::Body;
@@ -211,4 +212,30 @@ async fn two_who_send_at_once_are_not_both_right() {
         .into_iter()
         .filter(|page| page.location().is_some_and(|to| to.ends_with("/done")));
     assert_eq!(done.count(), 1, "{} {}", first.status, second.status);
+}
+
+#[tokio::test]
+async fn a_provider_can_be_saved_before_anybody_here_knows_its_secret() {
+    let (t, _play) = house().await;
+    change(&t, |provider| provider.client_secret = None).await;
+    let mut admin = t.admin();
+    let page = admin.get("/providers/contoso/edit").await;
+    let refused = send(&mut admin, &page, "/providers/contoso/edit", &[("tenant", TENANT)]).await;
+    assert_eq!(refused.text(".summary li"), "Enter the client secret");
+    let page = send(
+        &mut admin,
+        &page,
+        "/providers/contoso/edit",
+        &[("secret_later", "yes"), ("act", "check")],
+    )
+    .await;
+    assert_eq!(page.location().as_deref(), Some(PAGE), "{}", page.words());
+    assert_eq!(
+        admin.follow(page).await.text(".flash"),
+        "Provider contoso saved. Now ask for its client secret."
+    );
+    let path = make(&t).await;
+    assert_eq!(enter(&mut t.anonymous(), &path, FRESH, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stored(&t).await, FRESH);
+    assert!(!t.admin().get("/providers/contoso/edit").await.has("#secret_later"));
 }

@@ -39,6 +39,8 @@ pub struct ProviderInput {
     pub client_auth: String,
     /// A new client secret; none: the stored one stays.
     pub client_secret: Option<ClientSecret>,
+    /// Somebody else enters the secret later, through a link: it may be missing.
+    pub secret_later: bool,
     /// The day the secret ends.
     pub client_secret_expires: String,
     /// A new certificate with its private key, in PEM; none: the stored one stays.
@@ -74,6 +76,7 @@ impl ProviderInput {
             client_id: provider.client_id.clone(),
             client_auth: provider.client_auth.to_string(),
             client_secret: None,
+            secret_later: false,
             client_secret_expires: secret_expires(provider).map(|date| date.to_string()).unwrap_or_default(),
             certificate: None,
             assertion_alg: provider.credentials.alg.to_string(),
@@ -521,7 +524,7 @@ fn check_secret(
             );
             SecretEdit::Keep
         }
-        None if stored => SecretEdit::Keep,
+        None if stored || input.secret_later => SecretEdit::Keep,
         None => {
             problems.note("client_secret", lint::client_secret(shape, client_id, ""));
             SecretEdit::Keep

@@ -305,6 +305,14 @@ async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, check: b
         let words = format!("Provider {} saved. Now create its certificate, or upload one.", provider.name);
         return user.redirect_with(&format!("{path}/certificate"), Flash::ok(&words)).await;
     }
+    // Without its secret there is nothing to check yet; somebody has to be asked for it.
+    if provider.client_secret.is_none()
+        && matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic)
+        && user.may(Permission::SecretSet)
+    {
+        let words = format!("Provider {} saved. Now ask for its client secret.", provider.name);
+        return user.redirect(&format!("{path}/request"), &words).await;
+    }
     if !check {
         return user
             .redirect(&path, &format!("Provider {} saved. Not checked.", provider.name))

@@ -35,6 +35,8 @@ pub struct ProviderForm {
     pub assertion_alg: String,
     /// A new secret; never filled in again.
     pub client_secret: String,
+    /// Ticked: somebody else enters it later, through a link.
+    pub secret_later: String,
     /// The file Google hands out, pasted; never filled in again.
     pub client_json: String,
     /// The secret's end.
@@ -277,6 +279,7 @@ impl ProviderForm {
             client_id: self.client_id.clone(),
             client_auth: self.client_auth.clone(),
             client_secret: some(&self.client_secret).map(ClientSecret::new),
+            secret_later: !self.secret_later.is_empty(),
             client_secret_expires: self.client_secret_expires.clone(),
             certificate: None,
             assertion_alg: self.assertion_alg.clone(),
