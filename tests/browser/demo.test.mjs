@@ -206,7 +206,7 @@ test('an admin without an account consents through a link, in every look, with a
       });
       await page.getByRole('link', { name: 'Back to Admin consent' }).click();
       await arrive(page, 'Admin consent');
-      await page.getByText('Used made').waitFor();
+      await page.getByText('Used made').first().waitFor();
       await judge(browsing);
       await press(page, 'Open it myself');
       await arrive(page, /^Consent as an admin/);
