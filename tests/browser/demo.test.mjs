@@ -239,7 +239,7 @@ test('somebody without an account enters the client secret through a link, in ev
         await press(page, 'Send it');
         await page.getByText('There is a problem').waitFor();
         await judge(stranger);
-        await page.getByLabel('Client secret', { exact: true }).fill('sandbox~microsoft.secret-0123456789ab');
+        await page.locator('#client_secret').fill('sandbox~microsoft.secret-0123456789ab');
         await press(page, 'Send it');
         await arrive(page, 'Thank you');
         await judge(stranger);
