@@ -48,6 +48,10 @@ secret!(
     PrivateKey
 );
 secret!(
+    /// The key file of a service account, as its provider hands it out.
+    KeyFile
+);
+secret!(
     /// A password: of a mailbox at its server, or of a person at this console.
     Password
 );

@@ -10,6 +10,7 @@ pub use export::{ExportError, Part, export, export_part};
 pub(in crate::actions) use export::{mailbox_table, provider_table, push, token_table};
 
 use self::plan::{Plan, plan};
+use super::providers::service_account;
 use super::{ActionError, mailboxes, providers, tokens};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
@@ -99,13 +100,18 @@ pub(in crate::actions) async fn write(
 ) -> Result<Vec<Change>, StoreError> {
     let mut changes = Vec::new();
     for (old, new) in &plan.providers {
-        let what = match old {
+        let mut what = match old {
             None => {
                 providers::insert(app, tx, actor, new).await?;
                 What::Created
             }
             Some(old) => updated(!providers::save(app, tx, actor, old, new.clone()).await?.changes.is_empty()),
         };
+        for (_, key, file) in plan.service_accounts.iter().filter(|(of, ..)| *of == new.id) {
+            if service_account::set(app, tx, actor, new, key, file).await? && what == What::Unchanged {
+                what = What::Updated;
+            }
+        }
         changes.push(Change {
             kind: "provider",
             name: new.name.to_string(),
@@ -121,6 +127,14 @@ pub(in crate::actions) async fn write(
             }
             Some(old) => updated(!tokens::save(app, tx, actor, old, new.clone()).await?.1.is_empty()),
         };
+        let password = plan.passwords.iter().find(|(of, _)| *of == new.id);
+        if let Some((_, password)) = password
+            && let Some(provider) = find_provider(app, plan, new).await?
+            && tokens::set_password(app, tx, actor, new, &provider, password).await?
+            && what == What::Unchanged
+        {
+            what = What::Updated;
+        }
         if let Some(refresh_token) = refresh_token
             && let Some(provider) = find_provider(app, plan, new).await?
             && tokens::bring_along(app, tx, actor, new, &provider, refresh_token, false).await?

@@ -160,6 +160,28 @@ pub fn client<'a>(app: &App, provider: &'a Provider) -> Result<Client<'a>, Actio
     Ok(client)
 }
 
+/// The password of a token.
+pub fn token_password<'a>(token: &'a TokenId, version: i64, destination: &'a str) -> Place<'a> {
+    Place {
+        table: "token_passwords",
+        column: "sealed",
+        row: token.as_str(),
+        version,
+        destination,
+    }
+}
+
+/// The key file of a provider's service account.
+pub fn service_account<'a>(provider: &'a ProviderId, version: i64, destination: &'a str) -> Place<'a> {
+    Place {
+        table: "service_accounts",
+        column: "sealed",
+        row: provider.as_str(),
+        version,
+        destination,
+    }
+}
+
 /// Whether a grant was stored for where the provider is now; if not, it can't be opened and a new sign-in is needed (SEC-8).
 pub fn is_current(grant: &Grant, provider: &Provider) -> bool {
     grant.destination == provider.destination()

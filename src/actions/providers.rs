@@ -4,6 +4,7 @@
 pub mod check;
 pub mod credential;
 pub mod lint;
+pub mod service_account;
 pub mod trial;
 
 pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
@@ -136,13 +137,18 @@ fn next_version(provider: &Provider) -> i64 {
 
 /// Adds a provider.
 pub async fn create(app: &App, actor: &Actor, edit: ProviderEdit) -> Result<Provider, ActionError> {
+    let account = edit.service_account.clone();
     let provider = build(app, actor, edit, None)?;
     let mut tx = app.store.begin().await?;
     match insert(app, &mut tx, actor, &provider).await {
-        Ok(()) => tx.commit().await?,
+        Ok(()) => {}
         Err(StoreError::Taken) => return Err(ActionError::Fields(vec![name_taken(&provider)])),
         Err(error) => return Err(error.into()),
     }
+    if let Some((key, file)) = &account {
+        service_account::set(app, &mut tx, actor, &provider, key, file).await?;
+    }
+    tx.commit().await?;
     Ok(provider)
 }
 
@@ -172,9 +178,13 @@ pub async fn insert(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider) 
 
 /// Saves an edit of the provider that was read as `current`; [`StoreError::Stale`] if somebody saved it since.
 pub async fn update(app: &App, actor: &Actor, current: &Provider, edit: ProviderEdit) -> Result<Saved, ActionError> {
+    let account = edit.service_account.clone();
     let provider = build(app, actor, edit, Some(current))?;
     let mut tx = app.store.begin().await?;
     let saved = save(app, &mut tx, actor, current, provider).await?;
+    if let Some((key, file)) = &account {
+        service_account::set(app, &mut tx, actor, &saved.provider, key, file).await?;
+    }
     tx.commit().await?;
     Ok(saved)
 }
@@ -220,6 +230,11 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Provider, mut new
             };
             tx.add_token_event(app.new_id(), &token.id, &event).await?;
             if let Some(grant) = tx.grant(&token.id).await? {
+                if moved && !token.grant.needs_person() {
+                    // Got anew where the provider is now, once what it takes was entered for there.
+                    tx.delete_grant(&token.id).await?;
+                    continue;
+                }
                 follow(app, tx, &new, grant).await?;
             }
         }

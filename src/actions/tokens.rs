@@ -5,7 +5,7 @@ pub mod check;
 
 pub use check::{TokenEdit, TokenInput, check_token, lint};
 
-use super::access_token::{NewGrant, store_first_grant};
+use super::access_token::{AccessError, NewGrant, Pressed, press_renew, store_first_grant};
 use super::{ActionError, FieldProblem, place};
 use crate::actions::providers::trial::diagnosis_of;
 use crate::app::App;
@@ -14,9 +14,9 @@ use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::Pause;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::token::{Grant, GrantState, Token, TokenEvent, TokenEventKind};
+use crate::model::token::{Grant, GrantState, GrantType, StoredPassword, Token, TokenEvent, TokenEventKind};
 use crate::oauth::{Revocation, revoke};
-use crate::secret::{AccessToken, RefreshToken};
+use crate::secret::{AccessToken, Password, RefreshToken};
 use crate::store::{StoreError, Tx};
 
 /// The token that results from an edit.
@@ -52,6 +52,9 @@ pub async fn create(app: &App, actor: &Actor, edit: TokenEdit, provider: &Provid
         }
         Err(error) => return Err(error.into()),
     }
+    if let Some(password) = &edit.password {
+        set_password(app, &mut tx, actor, &token, provider, password).await?;
+    }
     if let Some(refresh_token) = &edit.refresh_token {
         import(app, &mut tx, actor, &token, provider, refresh_token).await?;
     }
@@ -77,6 +80,9 @@ pub async fn update(app: &App, actor: &Actor, current: &Token, edit: TokenEdit, 
     let token = build(app, &edit, Some(current));
     let mut tx = app.store.begin().await?;
     let (token, _) = save(app, &mut tx, actor, current, token).await?;
+    if let Some(password) = &edit.password {
+        set_password(app, &mut tx, actor, &token, provider, password).await?;
+    }
     if let Some(refresh_token) = &edit.refresh_token {
         bring_along(app, &mut tx, actor, &token, provider, refresh_token, edit.forget).await?;
     }
@@ -103,14 +109,27 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Token, mut new: T
         format!("Changed: {detail}."),
     )
     .await?;
+    if new.grant != GrantType::Password {
+        tx.drop_token_password(&new.id).await?;
+    }
+    // What nobody signed in for is got anew, as it is asked for now.
+    let got_alone = !old.grant.needs_person() && (old.grant != new.grant || old.scopes != new.scopes);
+    if got_alone {
+        tx.delete_grant(&new.id).await?;
+    }
     if let Some(grant) = tx.grant(&new.id).await?
-        && (old.provider_id != new.provider_id || !check::is_account(&grant, old.user.as_deref(), new.user.as_deref()))
+        && (old.provider_id != new.provider_id
+            || old.grant.needs_person() != new.grant.needs_person()
+            || !check::is_account(&grant, old.user.as_deref(), new.user.as_deref()))
     {
         tx.delete_grant(&new.id).await?;
         let text = format!("The sign-in of {} was forgotten with this change.", grant.identity.account());
-        event(app, tx, &new.id, TokenEventKind::Removed, &actor.name, text).await?;
+        if old.grant.needs_person() {
+            event(app, tx, &new.id, TokenEventKind::Removed, &actor.name, text).await?;
+        }
     }
-    let matters = (&old.provider_id, &old.user, &old.scopes, old.shared) != (&new.provider_id, &new.user, &new.scopes, new.shared);
+    let matters = (&old.provider_id, &old.user, &old.scopes, old.shared, old.grant)
+        != (&new.provider_id, &new.user, &new.scopes, new.shared, new.grant);
     if matters {
         tx.reset_mailboxes_of_token(&new.id, app.clock.now()).await?;
     }
@@ -143,6 +162,78 @@ pub(super) fn changes(old: &Token, new: &Token) -> Vec<String> {
     compare("prompt", &prompt(old), &prompt(new));
     compare("may open shared mailboxes", shared(old), shared(new));
     changes
+}
+
+/// *Get token*, pressed by a person: a token that nobody signs in for is asked for now, also where the provider refused it last.
+pub async fn get(app: &App, actor: &Actor, token: &Token) -> Result<Pressed, AccessError> {
+    let pressed = press_renew(app, token).await;
+    let (detail, outcome) = match &pressed {
+        Ok(Pressed::Renewed(_)) => (String::new(), "ok"),
+        Ok(Pressed::JustNow(_)) => return pressed,
+        Err(error) => (error.diagnosis().title, "failed"),
+    };
+    let entry = AuditEntry {
+        action: "token.get",
+        target: format!("token:{}", token.name),
+        detail,
+        outcome,
+    };
+    app.store.audit(app.clock.now(), actor, entry).await?;
+    pressed
+}
+
+/// Whether a password is stored that may go to where the provider is now.
+pub async fn has_password(app: &App, token: &Token, provider: &Provider) -> Result<bool, StoreError> {
+    let stored = app.store.token_password(&token.id).await?;
+    Ok(stored.is_some_and(|stored| stored.sealed.is_some() && stored.destination == provider.destination()))
+}
+
+/// Seals the password of a token for where its provider is; what was refused with an older one is tried again. Says whether it is news.
+pub async fn set_password(
+    app: &App,
+    tx: &mut Tx,
+    actor: &Actor,
+    token: &Token,
+    provider: &Provider,
+    password: &Password,
+) -> Result<bool, StoreError> {
+    let destination = provider.destination();
+    let old = tx.token_password(&token.id).await?;
+    let is_same = |old: &StoredPassword| {
+        let place = place::token_password(&token.id, old.version, &destination);
+        let text = old.sealed.as_ref().and_then(|sealed| app.vault.open(&place, sealed).ok());
+        old.destination == destination && text.is_some_and(|text| text.as_str() == password.expose_secret())
+    };
+    if old.as_ref().is_some_and(is_same) {
+        return Ok(false);
+    }
+    let version = old.map_or(1, |old| old.version + 1);
+    let sealed = app
+        .vault
+        .seal(&place::token_password(&token.id, version, &destination), password.expose_secret());
+    let new = StoredPassword {
+        sealed: Some(sealed),
+        version,
+        destination,
+        set_at: app.clock.now(),
+        set_by: actor.name.clone(),
+    };
+    tx.set_token_password(&token.id, &new).await?;
+    if let Some(mut grant) = tx.grant(&token.id).await?
+        && (grant.state != GrantState::Active || !place::is_current(&grant, provider))
+    {
+        if place::is_current(&grant, provider) {
+            (grant.state, grant.retry_at, grant.failures) = (GrantState::Failing, None, 0);
+            let generation = grant.generation;
+            tx.update_grant(&grant, generation, None).await?;
+        } else {
+            tx.delete_grant(&token.id).await?;
+        }
+    }
+    tx.reset_mailboxes_of_token(&token.id, app.clock.now()).await?;
+    event(app, tx, &token.id, TokenEventKind::Changed, &actor.name, "Password set.".to_owned()).await?;
+    audit(app, tx, actor, "token.password", token, "password set".to_owned(), "ok").await?;
+    Ok(true)
 }
 
 /// Stores a refresh token of another program, unless a sign-in is stored that still counts: that one may have been renewed since, and

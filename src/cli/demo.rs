@@ -266,6 +266,19 @@ pub fn samples(sandbox: &Sandbox) -> String {
         ports: sandbox.ports(House::Open),
         ..sample("post", "post@tailspin.test", "Tailspin Post", Some(OPEN_APP.0), Way::Starttls)
     };
+    // The app itself: one token for every mailbox that Exchange lets it open.
+    let app_orders = sample("orders-app", "orders@contoso.test", "Contoso Orders (app-only)", None, Way::Tls);
+    // A service account that acts for one account of its domain.
+    let service_billing = Sample {
+        provider: "fabrikam-service",
+        ..google(sample(
+            "billing-service",
+            "billing@fabrikam.test",
+            "Fabrikam Billing (service account)",
+            None,
+            Way::Tls,
+        ))
+    };
     let tokens = [&support, &sales, &orders, &help, &billing, &post].map(|sample| sample.token(sandbox));
     let mailboxes = [
         support.mailbox("support"),
@@ -276,6 +289,40 @@ pub fn samples(sandbox: &Sandbox) -> String {
         help.mailbox("help"),
         billing.mailbox("billing"),
         post.mailbox("post"),
+        app_orders.mailbox("contoso-app"),
+        // The same over Graph: the app gets a second access token for it.
+        String::from(
+            "[[mailbox]]\nname = \"orders-app-graph\"\naddress = \"orders@contoso.test\"\ndisplay_name = \"Contoso Orders (app-only, Graph)\"\n\
+             tags = [\"contoso-app\"]\n[mailbox.incoming]\nprotocol = \"graph\"\ntoken = \"contoso-app\"\n\
+             [mailbox.outgoing]\nprotocol = \"graph\"\ntoken = \"contoso-app\"\n",
+        ),
     ];
-    [providers.join("\n"), tokens.join("\n"), mailboxes.join("\n")].join("\n")
+    let alone = "[[token]]\nname = \"contoso-app\"\nprovider = \"contoso\"\ngrant = \"client_credentials\"\n";
+    let service = service(sandbox).map(|provider| {
+        let token =
+            "[[token]]\nname = \"billing-service\"\nprovider = \"fabrikam-service\"\ngrant = \"jwt_bearer\"\nuser = \"billing@fabrikam.test\"\n";
+        [provider, token.to_owned(), service_billing.mailbox("billing-service")].join("\n")
+    });
+    let parts = [
+        providers.join("\n"),
+        tokens.join("\n"),
+        alone.to_owned(),
+        mailboxes.join("\n"),
+        service.unwrap_or_default(),
+    ];
+    parts.join("\n")
+}
+
+/// A Google-like provider with nothing but a service account; none if no key could be made.
+fn service(sandbox: &Sandbox) -> Option<String> {
+    let file = sandbox
+        .add_service_account("mail-console@sandbox.iam.gserviceaccount.com", &GOOGLE)
+        .ok()?;
+    let url = sandbox.url();
+    Some(format!(
+        "[[provider]]\nname = \"fabrikam-service\"\ntemplate = \"google\"\nissuer = \"{url}/google\"\n\
+         authorize_url = \"{url}/google/o/oauth2/v2/auth\"\ntoken_url = \"{url}/google/token\"\nrevocation_url = \"{url}/google/revoke\"\n\
+         grant = \"jwt_bearer\"\nscopes = {GOOGLE:?}\nservice_account = {}\n",
+        toml::Value::String(file)
+    ))
 }

@@ -21,6 +21,8 @@ own!(
     PASSWORD_MISSING = "console-password-missing",
     /// The provider needs a client secret, and none is stored.
     SECRET_MISSING = "console-secret-missing",
+    /// A service account is to act, and its key isn't stored.
+    KEY_MISSING = "console-key-missing",
     /// A sealed value can't be opened.
     DAMAGED = "console-damaged",
     /// The server a secret goes to was changed after the secret was entered.

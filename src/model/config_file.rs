@@ -38,7 +38,7 @@ const PROVIDER: Keys = &[
     ("client_secret_expires", Kind::Text),
     ("certificate", Kind::Secret),
     ("assertion_alg", Kind::Text),
-    ("service_account_file", Kind::Text),
+    ("service_account", Kind::Secret),
     ("consent_screen", Kind::Text),
     ("grant", Kind::Text),
     ("scopes", Kind::List),
@@ -106,7 +106,7 @@ fn is_for_later(key: &str, text: &str) -> bool {
 }
 
 /// Keys that `interfaces.md` has and this version can't use yet.
-const LATER_KEYS: &[&str] = &["service_account_file"];
+const LATER_KEYS: &[&str] = &[];
 
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::provider::Cloud;
 use super::template::{TemplateKind, scopes_of};
+use super::token::GrantType;
 use serde::{Deserialize, Serialize};
 
 /// How many scopes one token may ask for.
@@ -57,8 +58,13 @@ fn shown(c: char) -> String {
 }
 
 /// Scopes that say who signs in and for how long; they belong to no resource.
-fn is_protocol(scope: &str) -> bool {
+pub fn is_protocol(scope: &str) -> bool {
     ["openid", "email", "profile", "offline_access"].contains(&scope)
+}
+
+/// Whether a token may ask for nothing at all: what the app itself may do is the provider's to know.
+pub fn is_left_open(grant: GrantType, kind: TemplateKind) -> bool {
+    grant == GrantType::ClientCredentials && kind == TemplateKind::Custom
 }
 
 /// The order that is sent. Microsoft makes the token for the resource of the first scope, and a bare name counts as Graph's, so
@@ -180,6 +186,17 @@ pub fn conflict(kind: TemplateKind, cloud: Cloud, scopes: &[String]) -> Option<S
         let outlook = scopes_of(kind, cloud, &["imap"]).into_iter().next().unwrap_or_default();
         let base = outlook.rsplit_once('/').map_or("", |(base, _)| base);
         return Some(format!("{bare} needs the server before it: {base}/{bare}"));
+    }
+    // Graph has permissions of these names too, and the token they get opens no mail server.
+    let outlooks = |scope: &&String| {
+        let name = scope.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        resource(scope) == Resource::Graph && mail_names.contains(&name.as_str())
+    };
+    if let Some(graphs) = scopes.iter().find(outlooks) {
+        let outlook = scopes_of(kind, cloud, &["imap"]).into_iter().next().unwrap_or_default();
+        let base = outlook.rsplit_once('/').map_or("", |(base, _)| base);
+        let name = graphs.rsplit('/').next().unwrap_or_default();
+        return Some(format!("{graphs} is Graph's and opens no mail server. Ask for {base}/{name}"));
     }
     let has = |wanted: Resource| scopes.iter().any(|s| resource(s) == wanted);
     if has(Resource::Outlook) && has(Resource::Graph) {

@@ -8,7 +8,7 @@ mod servers;
 
 pub use endpoints::{CONSUMERS_TENANT, at_home, endpoints};
 pub use help::{HelpStep, portal, steps};
-pub use purposes::{Purpose, lacks, needed_scopes, purposes, scopes_of, ticked};
+pub use purposes::{Purpose, app_only_scope, lacks, needed_by, needed_scopes, purposes, scopes_of, ticked};
 pub use servers::{MailServers, ZOHO_DATA_CENTRES, mail_servers};
 
 use super::provider::ClientAuth;

@@ -23,7 +23,7 @@ words!(
 
 impl GrantType {
     /// Those this version can use; files and pages take no other.
-    pub const BUILT: &'static [Self] = &[Self::AuthorizationCode, Self::DeviceCode];
+    pub const BUILT: &'static [Self] = Self::ALL;
 
     /// Whether this version can use it.
     pub fn is_built(self) -> bool {
@@ -236,6 +236,49 @@ pub struct Grant {
     pub last_error: Option<String>,
     /// When.
     pub last_error_at: Option<Timestamp>,
+}
+
+/// A password that a token is got with, at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// The sealed value; none: it was taken away.
+    pub sealed: Option<Sealed>,
+    /// Counts the values this place has held; part of what the seal is bound to.
+    pub version: i64,
+    /// The provider's destination it was entered for.
+    pub destination: String,
+    /// When it was set, and by whom.
+    pub set_at: Timestamp,
+    /// The person or command that set it.
+    pub set_by: String,
+}
+
+/// A service account as its key file names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// Its address: `iss` of assertions.
+    pub client_email: String,
+    /// Its number: what domain-wide delegation is given to.
+    pub client_id: String,
+    /// The key's id: `kid` of assertions.
+    pub key_id: String,
+}
+
+/// A service account with its key at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredServiceAccount {
+    /// The sealed key file.
+    pub sealed: Sealed,
+    /// Counts the values this place has held; part of what the seal is bound to.
+    pub version: i64,
+    /// The provider's destination it was entered for.
+    pub destination: String,
+    /// Who it is.
+    pub account: ServiceAccount,
+    /// When it was set, and by whom.
+    pub set_at: Timestamp,
+    /// The person or command that set it.
+    pub set_by: String,
 }
 
 /// A sign-in on its way; the callback accepts only if everything here matches (OAUTH-1).

@@ -11,6 +11,7 @@ pub mod callback;
 pub mod certificate;
 pub mod claims;
 mod client_auth;
+pub mod client_credentials;
 pub mod credential;
 pub mod device;
 pub mod discovery;
@@ -19,9 +20,11 @@ mod exchange;
 pub mod http;
 pub mod identity;
 mod mask;
+pub mod password;
 pub mod refresh;
 pub mod response;
 pub mod revoke;
+pub mod service_account;
 
 pub use admin_consent::ConsentParams;
 pub use assertion::Signer;
@@ -38,6 +41,7 @@ pub use http::{Http, Limits};
 pub use identity::{IdentityError, Match, SignedIn};
 pub use response::TokenResponse;
 pub use revoke::Revocation;
+pub use service_account::ServiceKey;
 
 use crate::model::provider::{Endpoints, Provider};
 use crate::model::template::TemplateKind;
@@ -144,8 +148,19 @@ async fn token_request_once(
     mut form: Vec<(&'static str, String)>,
     secret: &[&str],
 ) -> Result<TokenResponse, OAuthError> {
-    let url = client.token_url()?.to_owned();
     let proof = client_auth::prove(client, &mut form)?;
+    send(http, client, form, proof, secret).await
+}
+
+/// Sends a form to the token endpoint as it is, once, and reads the answer.
+async fn send(
+    http: &Http,
+    client: &Client<'_>,
+    form: Vec<(&'static str, String)>,
+    proof: Option<::http::HeaderValue>,
+    secret: &[&str],
+) -> Result<TokenResponse, OAuthError> {
+    let url = client.token_url()?.to_owned();
     let mask = Mask::new(secret.iter().copied(), client);
     let exchange = http.post_form(&url, &form, proof).await?;
     response::read(&exchange, &mask)

@@ -17,6 +17,18 @@ macro_rules! select_grant {
     };
 }
 
+macro_rules! insert_grant {
+    ($rest:literal) => {
+        concat!(
+            "INSERT INTO grants (token_id, generation, state, rt_current, rt_current_version, rt_current_proven, rt_previous, rt_previous_version,
+             rt_rotated_at, access_token, access_version, token_type, issued_at, expires_at, granted_scopes, identity, destination, authorized_at,
+             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// What a token yielded; none before the first sign-in and after *Log out and remove*.
     pub async fn grant(&self, token: &TokenId) -> StoreResult<Option<Grant>> {
@@ -106,12 +118,18 @@ impl Tx {
     /// Stores a whole new grant in place of any older one.
     pub async fn replace_grant(&mut self, grant: &Grant) -> StoreResult<()> {
         self.delete_grant(&grant.token_id).await?;
-        let query = sqlx::query(
-            "INSERT INTO grants (token_id, generation, state, rt_current, rt_current_version, rt_current_proven, rt_previous, rt_previous_version,
-             rt_rotated_at, access_token, access_version, token_type, issued_at, expires_at, granted_scopes, identity, destination, authorized_at,
-             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
-        );
+        let query = sqlx::query(insert_grant!(""));
+        let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
+        bind_grant(query, grant)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Stores a first grant, unless somebody was quicker.
+    pub async fn begin_grant(&mut self, grant: &Grant) -> StoreResult<()> {
+        let query = sqlx::query(insert_grant!(" ON CONFLICT (token_id) DO NOTHING"));
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
         bind_grant(query, grant)
             .execute(&mut ***self)

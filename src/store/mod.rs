@@ -11,6 +11,7 @@ pub mod imports;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;
+pub mod own_grants;
 pub mod proofs;
 pub mod provider_links;
 pub mod providers;

@@ -31,7 +31,7 @@ impl Store {
                         CASE WHEN g.token_id IS NULL THEN 0 ELSE 1 END AS had_grant, g.last_error AS last_error, g.last_error_at AS since,
                         (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes
                  FROM tokens t JOIN providers p ON p.id = t.provider_id LEFT JOIN grants g ON g.token_id = t.id
-                 WHERE g.token_id IS NULL OR g.state = 'revoked') AS waiting
+                 WHERE (g.token_id IS NULL AND t.grant_type IN ('authorization_code', 'device_code')) OR g.state = 'revoked') AS waiting
              WHERE had_grant = 1 OR mailboxes > 0 ORDER BY had_grant DESC, mailboxes DESC, name LIMIT $1",
         )
         .bind(limit)

@@ -4,7 +4,7 @@ use super::{Columns, Store, StoreResult, name};
 use crate::clock::Timestamp;
 use crate::model::provider::{Cloud, ConsentScreen};
 use crate::model::template::TemplateKind;
-use crate::model::token::TokenState;
+use crate::model::token::{GrantType, TokenState};
 use crate::model::{Name, TokenId};
 use sqlx::any::AnyRow;
 
@@ -36,6 +36,8 @@ pub struct TokenRow {
     pub cloud: Cloud,
     /// Google's consent screen.
     pub consent_screen: Option<ConsentScreen>,
+    /// How it is got.
+    pub grant: GrantType,
     /// State.
     pub state: TokenState,
     /// Scopes asked for.
@@ -58,6 +60,8 @@ macro_rules! state {
         "CASE WHEN g.state = 'failing' THEN 'failing'
               WHEN g.state = 'active' AND g.access_token IS NOT NULL AND g.expires_at > $1 THEN 'active'
               WHEN g.state = 'active' AND g.rt_current IS NOT NULL THEN 'expired'
+              WHEN g.state = 'active' AND t.grant_type IN ('client_credentials', 'password', 'jwt_bearer')
+              THEN CASE WHEN g.issued_at IS NULL THEN 'unauthorized' ELSE 'expired' END
               WHEN g.state = 'active' THEN 'revoked'
               WHEN EXISTS (SELECT 1 FROM authorizations a WHERE a.token_id = t.id AND a.outcome = '' AND a.expires_at > $1) THEN 'authorizing'
               WHEN g.state IS NULL THEN 'unauthorized' ELSE 'revoked' END"
@@ -77,7 +81,7 @@ macro_rules! filtered {
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT t.id AS id, t.name AS name, t.account AS account, p.name AS provider, p.template AS template, p.cloud AS cloud, ",
+            "SELECT t.id AS id, t.name AS name, t.account AS account, t.grant_type AS grant_type, p.name AS provider, p.template AS template, p.cloud AS cloud, ",
             "p.consent_screen AS consent_screen, t.scopes AS scopes, COALESCE(g.granted_scopes, '[]') AS granted_scopes, ",
             "g.authorized_at AS authorized_at, g.refreshed_at AS refreshed_at, g.retry_at AS retry_at, ",
             "(SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes, ",
@@ -151,6 +155,7 @@ fn row(row: &AnyRow) -> StoreResult<TokenRow> {
         template: row.word("template", TemplateKind::parse)?,
         cloud: row.word("cloud", Cloud::parse)?,
         consent_screen: row.maybe_text("consent_screen")?.as_deref().and_then(ConsentScreen::parse),
+        grant: row.word("grant_type", GrantType::parse)?,
         state: row.word("state", TokenState::parse)?,
         scopes: row.json("scopes")?,
         granted_scopes: row.json("granted_scopes")?,

@@ -244,32 +244,11 @@ fn clear_text_is_for_this_machine_and_only_where_that_is_allowed() {
 }
 
 #[test]
-fn what_a_later_version_will_take_is_named_with_its_line() {
+fn a_password_without_a_use_is_named_with_its_line() {
     let machine = Machine::with(CONTOSO);
-    for (text, what) in [
-        (
-            "[[provider]]\nname = \"p\"\nservice_account_file = \"k.json\"\n",
-            "service_account_file",
-        ),
-        (
-            "[[provider]]\nname = \"p\"\ngrant = \"client_credentials\"\n",
-            "grant = \"client_credentials\"",
-        ),
-        (
-            "[[token]]\nname = \"t\"\ngrant = \"client_credentials\"\n",
-            "grant = \"client_credentials\"",
-        ),
-        ("[[token]]\nname = \"t\"\ngrant = \"password\"\n", "grant = \"password\""),
-        ("[[token]]\nname = \"t\"\ngrant = \"jwt_bearer\"\n", "grant = \"jwt_bearer\""),
-    ] {
-        assert_eq!(
-            problem(&machine, text),
-            format!("3: {what} can't be used by this version of Mailgrant")
-        );
-    }
     assert_eq!(
-        problem(&machine, "[[token]]\nname = \"support\"\npassword_env = \"HOME\"\n"),
-        "3: password goes with grant = \"password\", which this version of Mailgrant can't use"
+        problem(&machine, "[[token]]\nname = \"support\"\npassword = \"x\"\n"),
+        "3: Only a token that is got with a password has one. Leave it out"
     );
 }
 

@@ -17,14 +17,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-struct Demo {
-    app: App,
-    sandbox: Sandbox,
+pub struct Demo {
+    pub app: App,
+    pub sandbox: Sandbox,
     _directory: TempDir,
 }
 
 impl Demo {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let sandbox = Play::start().await.sandbox;
         let directory = TempDir::new().unwrap();
         let ca = directory.path().join("ca.pem");
@@ -51,7 +51,7 @@ impl Demo {
             .unwrap();
     }
 
-    async fn test(&self, name: &str, direction: Direction) -> Report {
+    pub async fn test(&self, name: &str, direction: Direction) -> Report {
         let mailbox = self.app.store.mailbox(&Name::parse(name).unwrap()).await.unwrap().unwrap();
         let order = Order {
             mailbox,
@@ -64,7 +64,7 @@ impl Demo {
     }
 
     /// Where a test failed; empty: it passed.
-    async fn fails_at(&self, name: &str, direction: Direction) -> String {
+    pub async fn fails_at(&self, name: &str, direction: Direction) -> String {
         let report = self.test(name, direction).await;
         let failed = report.steps.iter().find(|step| step.outcome == Outcome::Failed);
         assert_eq!(failed.is_none(), report.diagnosis.is_none(), "{report:?}");

@@ -1,6 +1,7 @@
 //! The sandbox, asked by clients that share nothing with it; then Mailgrant against it.
 
 mod abilities;
+mod alone;
 mod certificate;
 mod console;
 mod demo;

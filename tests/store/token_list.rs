@@ -1,7 +1,7 @@
 use super::records::{grant, provider, token};
 use crate::support::databases::{NOW, databases};
 use mailgrant::actions::access_token::state;
-use mailgrant::model::token::{Authorization, Grant, GrantState, Prompt, Token, TokenState};
+use mailgrant::model::token::{Authorization, Grant, GrantState, GrantType, Prompt, Token, TokenState};
 use mailgrant::model::{Name, ProviderId, Sealed, TokenId};
 use mailgrant::store::token_list::TokenFilter;
 
@@ -57,12 +57,16 @@ async fn the_list_and_the_page_of_a_token_say_the_same_state() {
         tx.insert_provider(&provider()).await.unwrap();
         let mut expected = Vec::new();
         for (number, grant) in cases.iter().enumerate() {
-            for authorizing in [false, true] {
-                let id = TokenId(format!("t{number:02}{}", u8::from(authorizing)));
-                let name = Name::parse(id.as_str()).unwrap();
+            for (authorizing, way) in [
+                (false, GrantType::AuthorizationCode),
+                (true, GrantType::AuthorizationCode),
+                (false, GrantType::ClientCredentials),
+            ] {
+                let id = TokenId(format!("t{number:02}{}{way}", u8::from(authorizing)));
                 tx.insert_token(&Token {
                     id: id.clone(),
-                    name,
+                    name: Name::parse(&id.as_str().replace('_', "-")).unwrap(),
+                    grant: way,
                     ..token()
                 })
                 .await
@@ -77,10 +81,11 @@ async fn the_list_and_the_page_of_a_token_say_the_same_state() {
                 if authorizing {
                     tx.insert_authorization(&open_attempt(&id)).await.unwrap();
                 }
-                expected.push((id, state(grant.as_ref(), authorizing, NOW)));
+                expected.push((id, state(way, grant.as_ref(), authorizing, NOW)));
             }
         }
         tx.commit().await.unwrap();
+        expected.sort_by(|(a, _): &(TokenId, TokenState), (b, _)| a.as_str().cmp(b.as_str()));
         let all = store.tokens_after(&TokenFilter::default(), "", 200, NOW).await.unwrap();
         let told: Vec<_> = all.into_iter().map(|row| (row.id, row.state)).collect();
         assert_eq!(told, expected);

@@ -2,6 +2,8 @@
 
 use crate::actions::{place, tokens};
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::TokenId;
 use crate::model::provider::Provider;
 use crate::model::token::{Grant, GrantState, Identity, Token, TokenEventKind};
 use crate::oauth::TokenResponse;
@@ -28,21 +30,10 @@ pub enum NewGrant<'a> {
     },
 }
 
-/// Stores a first token set in place of any older one. A sign-in that brought no refresh token keeps none: the old one belongs to
-/// another grant. The caller adds audit and history in the same transaction; an import adds its own history line.
-pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: &Provider, new: NewGrant<'_>) -> StoreResult<Grant> {
-    let now = app.clock.now();
-    let destination = provider.destination();
-    // Never a generation again that was used before: an older sealed value must not open in the new row.
-    let generation = tx.grant(&token.id).await?.map_or(1, |old| old.generation + 1);
-    let seal_refresh = |text: &str| {
-        (
-            app.vault.seal(&place::refresh_token(&token.id, generation, &destination), text),
-            generation,
-        )
-    };
-    let mut grant = Grant {
-        token_id: token.id.clone(),
+/// A grant with nothing in it yet.
+pub(super) fn blank(token: &TokenId, generation: i64, destination: &str, now: Timestamp) -> Grant {
+    Grant {
+        token_id: token.clone(),
         state: GrantState::Active,
         generation,
         rt_current: None,
@@ -56,7 +47,7 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
         expires_at: None,
         granted_scopes: Vec::new(),
         identity: Identity::default(),
-        destination: destination.clone(),
+        destination: destination.to_owned(),
         authorized_at: Some(now),
         authorized_by: None,
         refreshed_at: None,
@@ -69,7 +60,23 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
         retry_at: None,
         last_error: None,
         last_error_at: None,
+    }
+}
+
+/// Stores a first token set in place of any older one. A sign-in that brought no refresh token keeps none: the old one belongs to
+/// another grant. The caller adds audit and history in the same transaction; an import adds its own history line.
+pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: &Provider, new: NewGrant<'_>) -> StoreResult<Grant> {
+    let now = app.clock.now();
+    let destination = provider.destination();
+    // Never a generation again that was used before: an older sealed value must not open in the new row.
+    let generation = tx.grant(&token.id).await?.map_or(1, |old| old.generation + 1);
+    let seal_refresh = |text: &str| {
+        (
+            app.vault.seal(&place::refresh_token(&token.id, generation, &destination), text),
+            generation,
+        )
     };
+    let mut grant = blank(&token.id, generation, &destination, now);
     match new {
         NewGrant::SignedIn { response, identity, by } => {
             let access = app.vault.seal(

@@ -6,6 +6,7 @@
 //! kept beside the database (`recovery`, with `ballast` so that it rarely comes to that). What was left open by a process that died is
 //! settled first thing ([`settle`]).
 
+mod anew;
 mod ballast;
 pub mod first;
 pub mod flight;
@@ -156,9 +157,7 @@ impl From<StoreError> for AccessError {
 /// token that lives shorter than asked is handed out all the same. While renewing fails for now, the stored token is served until it
 /// really runs out.
 pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -> Result<Handed, AccessError> {
-    let Some(grant) = app.store.grant(&token.id).await? else {
-        return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
-    };
+    let grant = anew::grant_of(app, token).await?;
     let now = app.clock.now();
     if long_enough(&grant, min_lifetime, now) {
         if may_renew_at_all(&grant) && lease::is_abandoned(app, &grant, now) {
@@ -191,11 +190,11 @@ pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -
 
 /// Renews now, whether or not it is due; waits for a renewal that is under way instead of starting another.
 pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError> {
-    match app.store.grant(&token.id).await? {
-        None => Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED)),
-        Some(grant) if !may_renew_at_all(&grant) => Err(last_error(&grant)),
-        Some(grant) => flight::renew(app, token, Wanted::Newer(grant.generation)).await,
+    let grant = anew::once_more(app, token, anew::grant_of(app, token).await?).await?;
+    if !may_renew_at_all(&grant) {
+        return Err(last_error(&grant));
     }
+    flight::renew(app, token, Wanted::Newer(grant.generation)).await
 }
 
 /// What came of *Renew now*.
@@ -239,9 +238,7 @@ pub async fn access_token_for(app: &App, token: &Token, provider: &Provider, nee
     if own == resource {
         return access_token(app, token, None).await;
     }
-    let Some(grant) = app.store.grant(&token.id).await? else {
-        return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
-    };
+    let grant = anew::grant_of(app, token).await?;
     let scopes = state::other_scopes(token, provider, &app.store.mailboxes_of_token(&token.id).await?, resource, needed);
     let wanted = Wanted::Other(resource, scopes.into());
     let now = app.clock.now();

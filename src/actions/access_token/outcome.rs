@@ -40,6 +40,8 @@ pub(super) struct Brought<'a> {
     pub sent: &'a [String],
     /// Whether the refresh token in the answer is another than the one that was used.
     pub rotated: bool,
+    /// Whether no refresh token was used at all: what came stands alone.
+    pub anew: bool,
     /// Whether the previous refresh token was used, not the current one.
     pub used_previous: bool,
     /// Who the answer says it is for, where that is news.
@@ -63,10 +65,13 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, brought: &Brought
             let place = place::refresh_token(&token.id, generation, &grant.destination);
             let sealed = app.vault.seal(&place, refresh_token.expose_secret());
             // The one that just worked is kept until its successor has worked too.
-            new.rt_previous = used.clone();
+            new.rt_previous = used.clone().filter(|_| !brought.anew);
             new.rt_current = Some((sealed, generation));
             new.rt_current_proven = false;
             new.rt_rotated_at = Some(now);
+        }
+        None if brought.anew => {
+            (new.rt_current, new.rt_previous, new.rt_current_proven) = (None, None, false);
         }
         None => {
             new.rt_current = used.clone();
@@ -246,6 +251,14 @@ impl Failure {
             asked: 0,
             outcome: if class == Class::AppBroken { APP } else { REFUSED },
         }
+    }
+
+    /// The same where nobody can sign in to mend it.
+    pub fn without_person(mut self) -> Self {
+        if self.class == Class::UserMustAct {
+            (self.class, self.outcome) = (Class::Transient, FAILED);
+        }
+        self
     }
 
     /// The grant that says so. Tokens stay as they are.

@@ -1,6 +1,7 @@
 //! The renewal itself: decide, claim durably, call once, store durably. Every way it can end leaves a refresh token that works, as far
 //! as the provider allows.
 
+use super::anew::{self, Own};
 use super::outcome::{self, Brought, Failure, Renewal, Written};
 use super::{AccessError, Handed, How, Wanted, hand, last_error, lease, may_renew_at_all, recovery};
 use crate::actions::place;
@@ -11,6 +12,7 @@ use crate::model::Sealed;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::token::{Grant, GrantState, Identity, Token};
+use crate::oauth::error::Incomplete;
 use crate::oauth::{Class, Client, Match, OAuthError, TokenResponse, identity, refresh};
 use crate::secret::RefreshToken;
 use std::time::Duration;
@@ -59,7 +61,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         let Some(provider) = app.store.provider_by_id(&token.provider_id).await? else {
             return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
         };
-        let prepared = match prepare(app, token, &grant, &provider) {
+        let prepared = match prepare(app, token, &grant, &provider).await {
             Ok(prepared) => prepared,
             // Nothing to write down yet: it works until it runs out.
             Err(failure) if failure.found.id == own::NO_REFRESH_TOKEN && super::lives(&grant, now) => {
@@ -107,25 +109,55 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
     }
 }
 
-/// What a call needs, opened.
+/// What a call needs, opened. One of the two last is always there.
 struct Prepared<'a> {
     client: Client<'a>,
-    current: RefreshToken,
+    current: Option<RefreshToken>,
+    own: Option<Own>,
 }
 
-fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) -> Result<Prepared<'a>, Failure> {
+async fn prepare<'a>(app: &App, token: &Token, grant: &Grant, provider: &'a Provider) -> Result<Prepared<'a>, Failure> {
     if !place::is_current(grant, provider) {
         return Err(Failure::here(Class::UserMustAct, own::DESTINATION_CHANGED));
     }
-    let Some(current) = &grant.rt_current else {
-        return Err(Failure::here(Class::UserMustAct, own::NO_REFRESH_TOKEN));
+    let own = anew::prepare(app, token, provider).await?;
+    let current = match &grant.rt_current {
+        None => None,
+        Some(current) => match open(app, token, grant, current) {
+            Ok(current) => Some(current),
+            Err(_) if own.is_some() => None,
+            Err(failure) => return Err(failure),
+        },
     };
-    let current = open(app, token, grant, current)?;
+    if current.is_none() && own.is_none() {
+        return Err(Failure::here(Class::UserMustAct, own::NO_REFRESH_TOKEN));
+    }
     let client = place::client(app, provider).map_err(|_| Failure::here(Class::AppBroken, own::DAMAGED))?;
-    if client.credential.is_missing() {
+    if client.credential.is_missing() && own.as_ref().is_none_or(Own::needs_client) {
         return Err(Failure::here(Class::AppBroken, own::SECRET_MISSING));
     }
-    Ok(Prepared { client, current })
+    Ok(Prepared { client, current, own })
+}
+
+/// With what a call is made.
+#[derive(Clone)]
+enum With {
+    Refresh(RefreshToken),
+    Own,
+}
+
+impl With {
+    /// The refresh token in an answer that is of no other use.
+    fn salvage<'e>(&self, error: &'e OAuthError) -> Option<&'e RefreshToken> {
+        match self {
+            Self::Refresh(used) => error.refresh_token(used),
+            Self::Own => None,
+        }
+    }
+
+    fn is_refresh(&self) -> bool {
+        matches!(self, Self::Refresh(_))
+    }
 }
 
 fn open(app: &App, token: &Token, grant: &Grant, (sealed, version): &(Sealed, i64)) -> Result<RefreshToken, Failure> {
@@ -147,21 +179,29 @@ async fn call(
     wanted: &Wanted,
 ) -> Result<Grant, Failure> {
     let began = Instant::now();
-    let scopes = match wanted {
-        Wanted::Other(_, scopes) => refresh::scopes_for_other(provider.template, scopes),
-        Wanted::Lifetime(_) | Wanted::Newer(_) => refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes),
+    let scopes_for = |with: &With| match (wanted, with, &prepared.own) {
+        (Wanted::Other(_, scopes), With::Own, Some(own)) => own.scopes(provider, scopes),
+        (_, With::Own, Some(own)) => own.scopes(provider, &token.scopes),
+        (Wanted::Other(_, scopes), ..) => refresh::scopes_for_other(provider.template, scopes),
+        _ => refresh::scopes_to_send(provider.template, &token.scopes, &grant.granted_scopes),
     };
-    let ask = async |with: &RefreshToken| refresh::refresh(&app.http, &prepared.client, with, &scopes).await;
-    let mut used = prepared.current.clone();
-    let mut answer = ask(&used).await;
-    let unknown = matches!(&answer, Err(error) if error.outcome_unknown() && error.refresh_token(&used).is_none());
+    let ask = async |with: &With, scopes: &[String]| match (with, &prepared.own) {
+        (With::Own, Some(own)) => own.ask(app, &prepared.client, scopes).await,
+        (With::Refresh(with), _) => refresh::refresh(&app.http, &prepared.client, with, scopes).await,
+        // `prepare` left one of them.
+        (With::Own, None) => Err(OAuthError::Incomplete(Incomplete::Secret)),
+    };
+    let mut used = prepared.current.clone().map_or(With::Own, With::Refresh);
+    let mut scopes = scopes_for(&used);
+    let mut answer = ask(&used, &scopes).await;
+    let unknown = matches!(&answer, Err(error) if error.outcome_unknown() && used.salvage(error).is_none());
     if unknown {
         // The provider may have rotated: within its grace the same token gives a new one.
         sleep(AGAIN).await;
-        answer = ask(&used).await;
+        answer = ask(&used, &scopes).await;
     }
     if let Err(error) = &answer
-        && let Some(new) = error.refresh_token(&used)
+        && let Some(new) = used.salvage(error)
         && wanted.resource().is_none()
     {
         return Ok(outcome::salvaged(app, token, grant, error, new));
@@ -175,17 +215,32 @@ async fn call(
         && let Ok(previous) = open(app, token, grant, previous)
     {
         // The current one never worked, and old ones stay alive here: one try.
-        let again = ask(&previous).await;
+        let previous = With::Refresh(previous);
+        let again = ask(&previous, &scopes).await;
         used_previous = again.is_ok();
         // What the current one got stands only if the previous one got the like; else it has not been settled yet.
         if !matches!(&again, Err(error) if error.class() == Class::UserMustAct) {
             (answer, used) = (again, previous);
         }
     }
+    if matches!(&answer, Err(error) if is_invalid_grant(error))
+        && used.is_refresh()
+        && prepared.own.is_some()
+        && began.elapsed() < LAST_CALL
+    {
+        // The password still stands where the sign-in it once made has ended.
+        (used, used_previous) = (With::Own, false);
+        scopes = scopes_for(&used);
+        answer = ask(&used, &scopes).await;
+    }
     let response = match answer {
         Ok(response) => response,
         Err(error) => {
             let failure = Failure::of(&error, unknown || error.outcome_unknown());
+            let failure = match &prepared.own {
+                Some(own) => own.judged(failure),
+                None => failure,
+            };
             if error.is_of_the_server() {
                 app.flights.holds().note(&provider.id, &failure.found, Instant::now());
             } else {
@@ -196,10 +251,10 @@ async fn call(
     };
     app.flights.holds().lift(&provider.id);
     compare_clocks(app, provider, &response);
-    let rotated = response
-        .refresh_token
-        .as_ref()
-        .is_some_and(|new| new.expose_secret() != used.expose_secret());
+    let rotated = response.refresh_token.as_ref().is_some_and(|new| match &used {
+        With::Refresh(used) => new.expose_secret() != used.expose_secret(),
+        With::Own => true,
+    });
     let who = who(app, token, grant, prepared, &response).await;
     let (identity, problem) = match who {
         Ok(identity) => (identity, None),
@@ -210,6 +265,7 @@ async fn call(
         sent: if scopes.is_empty() { &token.scopes } else { &scopes },
         rotated,
         used_previous,
+        anew: !used.is_refresh(),
         identity,
         resource: wanted.resource(),
     };
@@ -217,6 +273,9 @@ async fn call(
     if let Some(problem) = problem {
         // Another account's token is never handed out; its refresh token is kept until the right one has signed in.
         new.state = GrantState::Revoked;
+        if !used.is_refresh() {
+            new.rt_current = None;
+        }
         new.access_token = None;
         new.others.clear();
         new.last_error = serde_json::to_string(&problem).ok();

@@ -6,11 +6,11 @@ use crate::model::mailbox::{Auth, Mailbox, Protocol};
 use crate::model::provider::Provider;
 use crate::model::report::Direction;
 use crate::model::scopes::{self, Resource};
-use crate::model::template::needed_scopes;
-use crate::model::token::{Grant, GrantState, Token, TokenState};
+use crate::model::template::needed_by;
+use crate::model::token::{Grant, GrantState, GrantType, Token, TokenState};
 
 /// The state of a token: what is stored, what time has done to it, and whether someone is signing in right now.
-pub fn state(grant: Option<&Grant>, authorizing: bool, now: Timestamp) -> TokenState {
+pub fn state(way: GrantType, grant: Option<&Grant>, authorizing: bool, now: Timestamp) -> TokenState {
     match grant {
         None if authorizing => TokenState::Authorizing,
         None => TokenState::Unauthorized,
@@ -18,6 +18,11 @@ pub fn state(grant: Option<&Grant>, authorizing: bool, now: Timestamp) -> TokenS
             GrantState::Revoked if authorizing => TokenState::Authorizing,
             GrantState::Revoked => TokenState::Revoked,
             GrantState::Failing => TokenState::Failing,
+            // Begun, and no answer yet.
+            GrantState::Active if !way.needs_person() && grant.issued_at.is_none() && grant.rt_current.is_none() => {
+                TokenState::Unauthorized
+            }
+            GrantState::Active if !way.needs_person() && !lives(grant, now) => TokenState::Expired,
             // Without a way to renew it, a token that ran out needs a person.
             GrantState::Active if !lives(grant, now) && grant.rt_current.is_none() => TokenState::Revoked,
             GrantState::Active if !lives(grant, now) => TokenState::Expired,
@@ -36,16 +41,16 @@ pub fn required_scopes(token: &Token, provider: &Provider, mailboxes: &[Mailbox]
         if let Some(side) = side
             && matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id)
         {
-            let needed = side_scopes(provider, direction, side.server.protocol());
+            let needed = side_scopes(token, provider, direction, side.server.protocol());
             required.extend(scopes::missing_scopes(provider.template, &needed, &required));
         }
     }
     required
 }
 
-/// Scopes that one side of a mailbox can't do without at this provider; none where only the provider's people know.
-pub fn side_scopes(provider: &Provider, direction: Direction, protocol: Protocol) -> Vec<String> {
-    needed_scopes(provider.template, provider.cloud, direction, protocol)
+/// Scopes of this token that one side of a mailbox can't do without at its provider; none where only the provider's people know.
+pub fn side_scopes(token: &Token, provider: &Provider, direction: Direction, protocol: Protocol) -> Vec<String> {
+    needed_by(token.grant, provider.template, provider.cloud, direction, protocol)
 }
 
 /// Scopes of another resource than the token's own that the mailboxes using it need: a sign-in asks for them too.
@@ -65,6 +70,9 @@ pub fn other_needed(token: &Token, provider: &Provider, mailboxes: &[Mailbox]) -
 /// The scopes to ask for when an access token for another resource is got: what all mailboxes with this token need of it, and this side.
 pub(super) fn other_scopes(token: &Token, provider: &Provider, mailboxes: &[Mailbox], resource: Resource, side: &[String]) -> Vec<String> {
     let kind = provider.template;
+    if token.grant == GrantType::ClientCredentials {
+        return side.to_vec();
+    }
     let mut wanted = other_needed(token, provider, mailboxes);
     wanted.retain(|scope| scopes::resource_of(kind, std::slice::from_ref(scope)) == Some(resource));
     wanted.extend(scopes::missing_scopes(kind, side, &wanted));

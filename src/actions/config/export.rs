@@ -1,5 +1,6 @@
 //! What is stored, as the file that `config apply` takes.
 
+use crate::actions::providers::service_account::{self, OpenError};
 use crate::actions::{mailboxes, place, providers};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
@@ -41,7 +42,7 @@ pub async fn export(app: &App, actor: &Actor, secrets: bool) -> Result<Zeroizing
 pub async fn export_part(app: &App, actor: &Actor, part: Part, secrets: bool) -> Result<Zeroizing<String>, ExportError> {
     let mut text = Zeroizing::new(String::new());
     for provider in app.store.providers().await? {
-        push(&mut text, "provider", provider_table(app, &provider, secrets)?);
+        push(&mut text, "provider", provider_table(app, &provider, secrets).await?);
     }
     for token in app.store.tokens().await? {
         push(&mut text, "token", token_table(app, &token, secrets).await?);
@@ -91,7 +92,7 @@ impl Writer {
     }
 }
 
-pub(in crate::actions) fn provider_table(app: &App, provider: &Provider, secrets: bool) -> Result<Table, ExportError> {
+pub(in crate::actions) async fn provider_table(app: &App, provider: &Provider, secrets: bool) -> Result<Table, ExportError> {
     let mut out = Writer(Table::new());
     out.text("name", provider.name.to_string());
     out.text("template", provider.template.to_string());
@@ -105,6 +106,11 @@ pub(in crate::actions) fn provider_table(app: &App, provider: &Provider, secrets
         let secret = place::open_client_secret(app, provider)
             .map_err(|error| ExportError::Vault(format!("client secret of provider {}", provider.name), error))?;
         out.text("client_secret", secret.map(|secret| secret.expose_secret().to_owned()));
+        let account = service_account::open(app, provider).await.map_err(|error| match error {
+            OpenError::Store(error) => ExportError::from(error),
+            OpenError::Vault(error) => ExportError::Vault(format!("service account of provider {}", provider.name), error),
+        })?;
+        out.text("service_account", account.map(|file| file.expose_secret().to_owned()));
     }
     let expires = providers::check::secret_expires(provider);
     out.text("client_secret_expires", expires.map(|date| date.to_string()));
@@ -157,6 +163,17 @@ pub(in crate::actions) async fn token_table(app: &App, token: &Token, secrets: b
     out.list("scopes", &token.scopes);
     out.text("prompt", token.prompt.map(|prompt| prompt.to_string()));
     out.flag("shared", token.shared);
+    if secrets
+        && let Some(stored) = app.store.token_password(&token.id).await?
+        && let Some(sealed) = &stored.sealed
+    {
+        let place = place::token_password(&token.id, stored.version, &stored.destination);
+        let text = app
+            .vault
+            .open(&place, sealed)
+            .map_err(|error| ExportError::Vault(format!("password of token {}", token.name), error))?;
+        out.text("password", text.to_string());
+    }
     if secrets
         && let Some(grant) = app.store.grant(&token.id).await?
         && let Some((sealed, version)) = &grant.rt_current

@@ -6,14 +6,15 @@ use crate::actions::providers::{self, ProviderInput, check_provider};
 use crate::actions::tokens::{self, TokenInput, check_token};
 use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
-use crate::model::Name;
 use crate::model::audit::Actor;
 use crate::model::config_file::{ConfigFile, Entry, Problem, SecretSource};
 use crate::model::mailbox::{Mailbox, Pause};
 use crate::model::provider::ClientAuth;
 use crate::model::provider::Provider;
 use crate::model::token::Token;
-use crate::secret::{ClientSecret, Password, PrivateKey, RefreshToken};
+use crate::model::{Name, ProviderId, TokenId};
+use crate::oauth::ServiceKey;
+use crate::secret::{ClientSecret, KeyFile, Password, PrivateKey, RefreshToken};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -28,6 +29,10 @@ pub(in crate::actions) struct Plan {
     pub providers: Vec<(Option<Provider>, Provider)>,
     pub tokens: Vec<(Option<Token>, Token, Option<RefreshToken>)>,
     pub mailboxes: Vec<(Option<Mailbox>, Mailbox)>,
+    /// Keys of service accounts that the file brings along.
+    pub service_accounts: Vec<(ProviderId, ServiceKey, KeyFile)>,
+    /// Passwords of tokens that the file brings along.
+    pub passwords: Vec<(TokenId, Password)>,
 }
 
 pub(in crate::actions) async fn plan(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>) -> Result<Plan, ApplyError> {
@@ -38,7 +43,11 @@ pub(in crate::actions) async fn plan(app: &App, actor: &Actor, file: &ConfigFile
     let mut plan = Plan::default();
     for entry in file.providers.iter().filter(|entry| !entry.faulty) {
         match plan_provider(app, actor, entry, sources).await? {
-            Ok(planned) => plan.providers.push(planned),
+            Ok((current, provider, account)) => {
+                plan.service_accounts
+                    .extend(account.map(|(key, file)| (provider.id.clone(), key, file)));
+                plan.providers.push((current, provider));
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -51,7 +60,10 @@ pub(in crate::actions) async fn plan(app: &App, actor: &Actor, file: &ConfigFile
             continue;
         }
         match plan_token(app, entry, &plan, sources).await? {
-            Ok(planned) => plan.tokens.push(planned),
+            Ok((current, token, refresh_token, password)) => {
+                plan.passwords.extend(password.map(|password| (token.id.clone(), password)));
+                plan.tokens.push((current, token, refresh_token));
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -100,6 +112,11 @@ fn doubled(entries: &[Entry]) -> Vec<Problem> {
     }
     problems
 }
+
+/// A provider as it is and as it would be, with the service account it brings along.
+type PlannedProvider = (Option<Provider>, Provider, Option<(ServiceKey, KeyFile)>);
+/// A token as it is and as it would be, with what it brings along.
+type PlannedToken = (Option<Token>, Token, Option<RefreshToken>, Option<Password>);
 
 type Planned<T> = Result<T, Vec<Problem>>;
 
@@ -171,12 +188,7 @@ fn secret(entry: &Entry, key: &str, sources: &Sources<'_>) -> Planned<Option<Zer
     Ok(Some(text))
 }
 
-async fn plan_provider(
-    app: &App,
-    actor: &Actor,
-    entry: &Entry,
-    sources: &Sources<'_>,
-) -> Result<Planned<(Option<Provider>, Provider)>, ApplyError> {
+async fn plan_provider(app: &App, actor: &Actor, entry: &Entry, sources: &Sources<'_>) -> Result<Planned<PlannedProvider>, ApplyError> {
     let name = match entry_name(entry) {
         Ok(name) => name,
         Err(problems) => return Ok(Err(problems)),
@@ -245,6 +257,13 @@ async fn plan_provider(
         Ok(pem) => input.certificate = pem.map(|text| PrivateKey::new(text.as_str())),
         Err(problems) => secrets.extend(problems),
     }
+    match secret(entry, "service_account", sources) {
+        Ok(secret) => input.service_account = secret.map(|text| KeyFile::new(text.as_str())),
+        Err(problems) => secrets.extend(problems),
+    }
+    if let Some(current) = &current {
+        input.has_service_account = app.store.service_account(&current.id).await?.is_some();
+    }
     if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
         return Ok(Err(both(entry, secrets, vec![problem])));
     }
@@ -253,6 +272,7 @@ async fn plan_provider(
         Ok(_) => return Ok(Err(secrets)),
         Err(problems) => return Ok(Err(both(entry, secrets, problems))),
     };
+    let account = edit.service_account.clone();
     match providers::build(app, actor, edit, current.as_ref()) {
         Ok(provider) if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() => {
             let line = entry.line_of("client_auth");
@@ -262,18 +282,13 @@ async fn plan_provider(
             };
             Ok(Err(vec![Problem::new(line, text)]))
         }
-        Ok(provider) => Ok(Ok((current, provider))),
+        Ok(provider) => Ok(Ok((current, provider, account))),
         Err(ActionError::Fields(problems)) => Ok(Err(at_lines(entry, problems))),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn plan_token(
-    app: &App,
-    entry: &Entry,
-    plan: &Plan,
-    sources: &Sources<'_>,
-) -> Result<Planned<(Option<Token>, Token, Option<RefreshToken>)>, ApplyError> {
+async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>) -> Result<Planned<PlannedToken>, ApplyError> {
     let name = match entry_name(entry) {
         Ok(name) => name,
         Err(problems) => return Ok(Err(problems)),
@@ -331,17 +346,18 @@ async fn plan_token(
         }
         Err(problems) => problems,
     };
-    if !matches!(entry.secret("password"), Ok(None)) {
-        secrets.push(Problem::new(
-            entry.line_of("password"),
-            "password goes with grant = \"password\", which this version of Mailgrant can't use",
-        ));
+    match secret(entry, "password", sources) {
+        Ok(secret) => input.password = secret.map(|text| Password::new(text.as_str())),
+        Err(problems) => secrets.extend(problems),
+    }
+    if let Some(current) = &current {
+        input.has_password = tokens::has_password(app, current, &provider).await?;
     }
     let current_grant = current.as_ref().map(|token| (token, grant.as_ref()));
     match check_token(&input, &provider, current_grant) {
         Ok(edit) if secrets.is_empty() => {
             let token = tokens::build(app, &edit, current.as_ref());
-            Ok(Ok((current, token, edit.refresh_token)))
+            Ok(Ok((current, token, edit.refresh_token, edit.password)))
         }
         Ok(_) => Ok(Err(secrets)),
         Err(problems) => Ok(Err(both(entry, secrets, problems))),

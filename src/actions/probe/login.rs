@@ -120,7 +120,7 @@ pub(super) async fn token(
     let provider = app.store.provider_by_id(&token.provider_id).await.map_err(unavailable)?;
     let needed = provider
         .as_ref()
-        .map(|provider| side_scopes(provider, direction, side.server.protocol()))
+        .map(|provider| side_scopes(&token, provider, direction, side.server.protocol()))
         .unwrap_or_default();
     let access = match &provider {
         Some(provider) => access_token_for(app, &token, provider, &needed).await,

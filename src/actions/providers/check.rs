@@ -9,9 +9,9 @@ use crate::model::scopes;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{GrantType, Prompt};
 use crate::model::{Date, Name};
-use crate::oauth::KeyedCertificate;
 use crate::oauth::http::check_url;
-use crate::secret::{ClientSecret, PrivateKey};
+use crate::oauth::{KeyedCertificate, ServiceKey};
+use crate::secret::{ClientSecret, KeyFile, PrivateKey};
 use std::net::{IpAddr, Ipv4Addr};
 use url::{Host, Url};
 
@@ -41,6 +41,10 @@ pub struct ProviderInput {
     pub client_secret: Option<ClientSecret>,
     /// Somebody else enters the secret later, through a link: it may be missing.
     pub secret_later: bool,
+    /// The key file of a service account; none: the stored one stays.
+    pub service_account: Option<KeyFile>,
+    /// Whether one is stored.
+    pub has_service_account: bool,
     /// The day the secret ends.
     pub client_secret_expires: String,
     /// A new certificate with its private key, in PEM; none: the stored one stays.
@@ -80,6 +84,8 @@ impl ProviderInput {
             client_secret_expires: secret_expires(provider).map(|date| date.to_string()).unwrap_or_default(),
             certificate: None,
             assertion_alg: provider.credentials.alg.to_string(),
+            service_account: None,
+            has_service_account: false,
             consent_screen: provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default(),
             grant: provider.grant.to_string(),
             scopes: Some(provider.scopes.join("\n")),
@@ -127,6 +133,8 @@ pub struct ProviderEdit {
     pub client_auth: ClientAuth,
     /// The client secret.
     pub secret: SecretEdit,
+    /// The key of a service account, with its file.
+    pub service_account: Option<(ServiceKey, KeyFile)>,
     /// The day the secret ends.
     pub client_secret_expires: Option<Date>,
     /// A new certificate; none: the stored one stays.
@@ -217,10 +225,16 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
     // Ids and secrets have the provider's shape at the provider's own hosts; a stand-in has shapes of its own.
     let shape = if at_home { kind } else { TemplateKind::Custom };
     let client_id = clean(&input.client_id);
-    problems.note(
-        "client_id",
-        lint::client_id(shape, &client_id).or_else(|| too_long("Client ID", &client_id)),
-    );
+    let destination_changes = current.is_some_and(|current| moves(input, current));
+    let service_account = check_service_account(&mut problems, input, kind, destination_changes);
+    // A service account proves itself: people who sign in need the client besides.
+    let no_client = client_id.is_empty() && (service_account.is_some() || input.has_service_account);
+    if !no_client {
+        problems.note(
+            "client_id",
+            lint::client_id(shape, &client_id).or_else(|| too_long("Client ID", &client_id)),
+        );
+    }
     let client_auth = word(
         &mut problems,
         "client_auth",
@@ -229,8 +243,11 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         ClientAuth::parse,
     );
     let overrides = differing(given, &defaults, &home);
-    let destination_changes = current.is_some_and(|current| moves(input, current));
-    let secret = check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes);
+    let secret = if no_client && input.client_secret.is_none() {
+        SecretEdit::Keep
+    } else {
+        check_secret(&mut problems, input, current, client_auth, shape, &client_id, destination_changes)
+    };
     let expires = check_expiry(&mut problems, app, input, current, client_auth);
     let certificate = check_certificate(&mut problems, app, input, current, client_auth);
     let alg = word(
@@ -290,6 +307,7 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
                 client_id,
                 client_auth,
                 secret,
+                service_account,
                 client_secret_expires: expires,
                 certificate,
                 assertion_alg: alg,
@@ -305,6 +323,34 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         }
         _ => Err(problems.into_vec()),
     }
+}
+
+/// The key file of a service account, read; the stored one may stay only while the destination does (SEC-8).
+fn check_service_account(
+    problems: &mut Problems,
+    input: &ProviderInput,
+    kind: TemplateKind,
+    destination_changes: bool,
+) -> Option<(ServiceKey, KeyFile)> {
+    let given = input
+        .service_account
+        .as_ref()
+        .filter(|file| !file.expose_secret().trim().is_empty());
+    let Some(file) = given else {
+        if input.has_service_account && destination_changes {
+            problems.add("service_account", "Paste the key JSON again: it goes to another address now");
+        }
+        return None;
+    };
+    if kind != TemplateKind::Google {
+        problems.add(
+            "service_account",
+            "Only Google has service accounts of this kind. Leave the key JSON out",
+        );
+        return None;
+    }
+    let key = problems.take("service_account", ServiceKey::read(file.expose_secret()))?;
+    Some((key, file.clone()))
 }
 
 /// Whether saving this would send secrets elsewhere than they go now (SEC-8, [`Provider::destination`]).

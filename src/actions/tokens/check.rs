@@ -3,16 +3,19 @@
 use crate::actions::providers::Warning;
 use crate::actions::providers::check::{check_prompt, check_scopes, clean};
 use crate::actions::{FieldProblem, Problems};
-use crate::model::mailbox::check_address;
-use crate::model::provider::Provider;
-use crate::model::scopes;
-use crate::model::template::TemplateKind;
+use crate::model::lint::{self, TenantUse};
+use crate::model::mailbox::{Protocol, check_address};
+use crate::model::provider::{ClientAuth, Provider};
+use crate::model::scopes::{self, Resource};
+use crate::model::template::{TemplateKind, app_only_scope};
 use crate::model::token::{Grant, GrantType, Prompt, Token};
 use crate::model::{Name, ProviderId};
-use crate::secret::RefreshToken;
+use crate::secret::{Password, RefreshToken};
 
 /// Longest refresh token that is taken, in octets.
 const LONGEST_TOKEN: usize = 64 * 1024;
+/// Longest password that is taken, in octets.
+const LONGEST_PASSWORD: usize = 1024;
 
 /// A token as text.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,10 @@ pub struct TokenInput {
     pub shared: bool,
     /// A refresh token of another program.
     pub refresh_token: Option<RefreshToken>,
+    /// A new password, for a token that is got with one; none: the stored one stays.
+    pub password: Option<Password>,
+    /// Whether a password is stored that may go where the provider is now.
+    pub has_password: bool,
     /// Whether a stored sign-in may be forgotten, where the change asks for it.
     pub forget: bool,
 }
@@ -46,6 +53,8 @@ impl TokenInput {
             prompt: token.prompt.map(|prompt| prompt.to_string()),
             shared: token.shared,
             refresh_token: None,
+            password: None,
+            has_password: false,
             forget: false,
         }
     }
@@ -72,6 +81,8 @@ pub struct TokenEdit {
     pub shared: bool,
     /// A refresh token of another program.
     pub refresh_token: Option<RefreshToken>,
+    /// A new password.
+    pub password: Option<Password>,
     /// Whether a stored sign-in may be forgotten.
     pub forget: bool,
 }
@@ -83,9 +94,22 @@ pub fn check_token(
     current: Option<(&Token, Option<&Grant>)>,
 ) -> Result<TokenEdit, Vec<FieldProblem>> {
     let mut problems = Problems::default();
-    let user = check_user(&mut problems, provider.template, &clean(&input.user));
+    let grant = match clean(&input.grant).as_str() {
+        "" => Some(provider.grant),
+        word => problems.take("grant", provider.template.grant(word)),
+    };
+    let way = grant.unwrap_or(GrantType::AuthorizationCode);
+    check_way(&mut problems, way, provider);
+    let user = match way {
+        GrantType::ClientCredentials => no_user(&mut problems, &clean(&input.user)),
+        _ => check_user(&mut problems, provider.template, &clean(&input.user)),
+    };
     let typed = clean(&input.name);
-    let name = match (current, Name::suggest(&input.user)) {
+    let suggested = match way {
+        GrantType::ClientCredentials => Some(provider.name.clone()),
+        _ => Name::suggest(&input.user),
+    };
+    let name = match (current, suggested) {
         (Some((token, _)), _) if typed.is_empty() => Some(token.name.clone()),
         (None, Some(suggested)) if typed.is_empty() => Some(suggested),
         _ => problems.take("name", Name::parse(&typed)),
@@ -94,7 +118,8 @@ pub fn check_token(
         if token.name != *name {
             problems.add("name", "Name can't be changed once it is chosen");
         }
-        if let Some(grant) = grant.filter(|_| !input.forget) {
+        // What nobody signed in for is got again by itself.
+        if let Some(grant) = grant.filter(|_| !input.forget && token.grant.needs_person()) {
             let account = grant.identity.account();
             let who = if account.is_empty() { "An account" } else { account };
             if token.provider_id != provider.id {
@@ -105,6 +130,11 @@ pub fn check_token(
                         token.provider
                     ),
                 );
+            } else if !way.needs_person() {
+                problems.add(
+                    "grant",
+                    format!("{who} is signed in. Got another way, that sign-in is forgotten: tick the box below"),
+                );
             } else if user.is_some() && !is_account(grant, token.user.as_deref(), user.as_deref()) {
                 problems.add(
                     "user",
@@ -113,19 +143,23 @@ pub fn check_token(
             }
         }
     }
-    let grant = match clean(&input.grant).as_str() {
-        "" => Some(provider.grant),
-        word => problems.take("grant", provider.template.grant(word)),
-    };
     let scopes = match input.scopes.as_deref() {
         None => Some(provider.scopes.clone()),
         Some(text) => check_scopes(&mut problems, provider.template, provider.cloud, text),
     };
+    let scopes = match way {
+        GrantType::ClientCredentials => scopes.and_then(|scopes| own_scopes(&mut problems, provider, scopes, input.scopes.is_none())),
+        _ => scopes,
+    };
+    let password = check_password(&mut problems, input, way);
     let prompt = match input.prompt.as_deref() {
         None => Some(None),
         Some(text) => check_prompt(&mut problems, text).map(Some),
     };
     let refresh_token = check_refresh_token(&mut problems, input.refresh_token.as_ref());
+    if refresh_token.is_some() && way == GrantType::ClientCredentials {
+        problems.add("refresh_token", "A token of the app itself has no refresh token. Leave it out");
+    }
     match (name, grant, scopes, prompt) {
         (Some(name), Some(grant), Some(scopes), Some(prompt)) => {
             problems.check()?;
@@ -137,13 +171,88 @@ pub fn check_token(
                 user,
                 scopes,
                 prompt,
-                shared: input.shared,
+                shared: input.shared && way != GrantType::ClientCredentials,
                 refresh_token,
+                password,
                 forget: input.forget,
             })
         }
         _ => Err(problems.into_vec()),
     }
+}
+
+/// Whether the provider can be asked in this way at all.
+fn check_way(problems: &mut Problems, way: GrantType, provider: &Provider) {
+    let used_for = match way {
+        GrantType::ClientCredentials => TenantUse::AppOnly,
+        GrantType::Password => TenantUse::Password,
+        GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::JwtBearer => TenantUse::SignIn,
+    };
+    let tenant = provider.tenant.as_deref().unwrap_or_default();
+    if provider.template == TemplateKind::Microsoft && used_for != TenantUse::SignIn && !tenant.is_empty() {
+        problems.note("grant", lint::tenant(tenant, used_for));
+    }
+    if way == GrantType::ClientCredentials && provider.client_auth == ClientAuth::None {
+        problems.add(
+            "grant",
+            "An app that proves nothing gets no token of its own. Give the provider a secret or a certificate",
+        );
+    }
+    if way != GrantType::JwtBearer && provider.client_id.is_empty() {
+        problems.add(
+            "grant",
+            "This provider has no client ID, so only its service account can get tokens. Add the client ID for others",
+        );
+    }
+}
+
+/// The app acts for nobody in particular.
+fn no_user(problems: &mut Problems, user: &str) -> Option<String> {
+    if !user.is_empty() {
+        problems.add("user", "A token of the app itself belongs to no account. Leave the account empty");
+    }
+    None
+}
+
+/// The scopes of a token of the app's own. Microsoft takes one only, the resource with `.default`; what is about sign-ins falls away.
+/// Where only the provider's scopes for sign-ins are known, the resource they are for is meant.
+fn own_scopes(problems: &mut Problems, provider: &Provider, mut scopes: Vec<String>, inherited: bool) -> Option<Vec<String>> {
+    scopes.retain(|scope| !scopes::is_protocol(scope));
+    if provider.template != TemplateKind::Microsoft {
+        return Some(scopes);
+    }
+    let is_one = matches!(scopes.as_slice(), [one] if one.to_ascii_lowercase().ends_with("/.default"));
+    if is_one {
+        return Some(scopes);
+    }
+    let graph = scopes::resource_of(provider.template, &scopes) == Some(Resource::Graph);
+    let fitting = app_only_scope(provider.cloud, if graph { Protocol::Graph } else { Protocol::Imap });
+    if inherited || scopes.is_empty() {
+        return Some(vec![fitting]);
+    }
+    problems.add(
+        "scopes",
+        format!(
+            "A token of the app itself has one permission, the server with .default: {fitting}. What it allows is granted to the app there"
+        ),
+    );
+    None
+}
+
+fn check_password(problems: &mut Problems, input: &TokenInput, way: GrantType) -> Option<Password> {
+    let given = input.password.clone().filter(|password| !password.expose_secret().is_empty());
+    match (way, &given) {
+        (GrantType::Password, None) if !input.has_password => problems.add("password", "Enter the password"),
+        (GrantType::Password, Some(password)) if password.expose_secret().len() > LONGEST_PASSWORD => {
+            problems.add("password", format!("Password must be {LONGEST_PASSWORD} characters or fewer"));
+        }
+        (GrantType::Password, Some(password)) if password.expose_secret().chars().any(char::is_control) => {
+            problems.add("password", "Password can't have line breaks or control characters");
+        }
+        (GrantType::Password, _) | (_, None) => {}
+        (_, Some(_)) => problems.add("password", "Only a token that is got with a password has one. Leave it out"),
+    }
+    given
 }
 
 /// The account: an address at the providers we know; at others whatever one line without blanks they call it.
@@ -188,14 +297,16 @@ pub(super) fn is_account(grant: &Grant, old: Option<&str>, new: Option<&str>) ->
 /// What may be saved about a token and still deserves a word.
 pub fn lint(token: &Token, provider: &Provider) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if let Some(text) = scopes::offline_access_missing(provider.template, &token.scopes) {
+    if token.grant.needs_person()
+        && let Some(text) = scopes::offline_access_missing(provider.template, &token.scopes)
+    {
         warnings.push(Warning {
             field: "scopes",
             text: text.to_owned(),
         });
     }
     let identity = ["openid", "email", "profile", "offline_access"];
-    if token.scopes.iter().all(|scope| identity.contains(&scope.as_str())) {
+    if !scopes::is_left_open(token.grant, provider.template) && token.scopes.iter().all(|scope| identity.contains(&scope.as_str())) {
         warnings.push(Warning {
             field: "scopes",
             text: "No permission for mail is asked for".to_owned(),

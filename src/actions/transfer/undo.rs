@@ -46,8 +46,8 @@ impl Undo {
         };
         for (old, new) in &plan.providers {
             let Some(old) = old else { continue };
-            let mut table = provider_table(app, old, true).map_err(unreadable)?;
-            blanks(&mut table, &provider_table(app, new, false).map_err(unreadable)?);
+            let mut table = provider_table(app, old, true).await.map_err(unreadable)?;
+            blanks(&mut table, &provider_table(app, new, false).await.map_err(unreadable)?);
             push(&mut undo.before, "provider", table);
         }
         for (old, _, _) in &plan.tokens {

@@ -5,6 +5,7 @@ use crate::model::mailbox::Protocol;
 use crate::model::provider::Cloud;
 use crate::model::report::Direction;
 use crate::model::scopes::missing_scopes;
+use crate::model::token::GrantType;
 
 /// A tick under *Permissions*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,27 @@ pub fn needed_scopes(kind: TemplateKind, cloud: Cloud, direction: Direction, pro
         (Protocol::Graph, Direction::Incoming) => scopes.filter_map(|scope| scope.strip_suffix("Write").map(str::to_owned)).collect(),
         (Protocol::Graph, Direction::Outgoing) => scopes.filter(|scope| scope.ends_with("/Mail.Send")).collect(),
         _ => scopes.collect(),
+    }
+}
+
+/// The one scope that an app's own token of Microsoft has for a protocol: everything that was granted to the app there.
+pub fn app_only_scope(cloud: Cloud, protocol: Protocol) -> String {
+    let (outlook, graph) = match cloud {
+        Cloud::Global => ("https://outlook.office365.com", "https://graph.microsoft.com"),
+        Cloud::UsGov => ("https://outlook.office365.us", "https://graph.microsoft.us"),
+        Cloud::Dod => ("https://outlook.office365.us", "https://dod-graph.microsoft.us"),
+        Cloud::China => ("https://partner.outlook.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    };
+    let resource = if protocol == Protocol::Graph { graph } else { outlook };
+    format!("{resource}/.default")
+}
+
+/// [`needed_scopes`] of a token that is got in this way.
+pub fn needed_by(grant: GrantType, kind: TemplateKind, cloud: Cloud, direction: Direction, protocol: Protocol) -> Vec<String> {
+    match (grant, kind) {
+        (GrantType::ClientCredentials, TemplateKind::Microsoft) => vec![app_only_scope(cloud, protocol)],
+        (GrantType::ClientCredentials, _) => Vec::new(),
+        _ => needed_scopes(kind, cloud, direction, protocol),
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(super) mod view;
 
-use super::tokens::{STUCK, find, prompts};
+use super::tokens::{STUCK, alone, find, prompts};
 use crate::actions::authorize::{self, BeginError, Evidence, LIFETIME, Mode, Outcome, device, leave_url};
 use crate::model::Name;
 use crate::model::provider::Provider;
@@ -102,6 +102,9 @@ pub(super) async fn leave(
 ) -> Result<Response, PageError> {
     if token.grant == GrantType::DeviceCode {
         return start_at_device(web, user, token, provider).await;
+    }
+    if !token.grant.needs_person() {
+        return alone::got(web, user, token).await;
     }
     let mode = Mode::Browser {
         user: &user.user().id,

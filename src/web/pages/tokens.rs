@@ -1,6 +1,7 @@
 //! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
 
 mod abilities;
+pub mod alone;
 mod commands;
 mod device;
 pub mod edit;
@@ -63,6 +64,7 @@ pub fn routes() -> Routes {
         .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), test)
         .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), renew)
         .post("/tokens/{name}/prove", Access::Permission(May::MailboxTest), prove::submit)
+        .post("/tokens/{name}/get", Access::Permission(May::TokenAuthorize), alone::get)
         .get("/tokens/{name}/remove", change, remove::confirm)
         .post("/tokens/{name}/remove", change, remove::remove)
         .get("/tokens/{name}/delete", change, remove::confirm_delete)
@@ -128,6 +130,8 @@ struct ShowPage {
     layout: Layout,
     account: String,
     errors: FieldErrors,
+    way: &'static str,
+    alone: bool,
     verdict: Verdict,
     abilities: Abilities,
     commands: Vec<Command>,
@@ -186,7 +190,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         token: &token,
         provider: &provider,
         grant: grant.as_ref(),
-        state: access_token::state(grant.as_ref(), open, now),
+        state: access_token::state(token.grant, grant.as_ref(), open, now),
         missing: &missing,
         attempt: attempt.as_ref(),
         links: &links,
@@ -205,6 +209,8 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         proving: prove::proving(&web.app, &token, &mailboxes, proof).await?,
         abilities,
         errors,
+        way: alone::way(token.grant),
+        alone: !token.grant.needs_person(),
         attempt_is_mine: attempt.as_ref().is_some_and(mine),
         by_device: token.grant == GrantType::DeviceCode,
         device: attempt
@@ -225,6 +231,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         access: access_words(grant.as_ref(), now),
         lapse: grant
             .as_ref()
+            .filter(|_| token.grant.needs_person())
             .and_then(|g| verdict::lapses(provider.template, provider.consent_screen, g.authorized_at, g.refreshed_at)),
         secret: provider.client_secret_expires.map(|date| layout.date(date)),
         secret_set: provider
@@ -275,6 +282,7 @@ fn access_words(grant: Option<&Grant>, now: Timestamp) -> String {
         return "None yet".to_owned();
     };
     match grant.expires_at.map(|end| end.since(now)).filter(|_| grant.access_token.is_some()) {
+        None if grant.rt_current.is_none() => "None yet".to_owned(),
         None => "Comes with the first renewal".to_owned(),
         Some(..=0) => "Has run out".to_owned(),
         Some(left @ ..120) => format!("{left} seconds left"),

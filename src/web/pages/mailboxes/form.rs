@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::report::Direction;
-use crate::model::token::GrantState;
+use crate::model::token::{GrantState, Token};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
@@ -321,7 +321,8 @@ async fn tokens(web: &WebState, form: &MailboxForm) -> Result<(Vec<(String, Stri
         return Ok((Vec::new(), true));
     }
     let grants = store.grants().await?;
-    let state = |id| match grants.iter().find(|grant| grant.token_id == id).map(|grant| grant.state) {
+    let state = |token: &Token| match grants.iter().find(|grant| grant.token_id == token.id).map(|grant| grant.state) {
+        None if !token.grant.needs_person() => "",
         None => ", nobody has signed in yet",
         Some(GrantState::Revoked) => ", needs a new sign-in",
         Some(GrantState::Failing) => ", renewal fails",
@@ -334,7 +335,7 @@ async fn tokens(web: &WebState, form: &MailboxForm) -> Result<(Vec<(String, Stri
     options.extend(sorted.into_iter().map(|token| {
         let account = token.user.as_deref().unwrap_or("app-only");
         let shared = if token.shared { ", for shared mailboxes" } else { "" };
-        let words = format!("{}: {account} at {}{shared}{}", token.name, token.provider, state(token.id.clone()));
+        let words = format!("{}: {account} at {}{shared}{}", token.name, token.provider, state(&token));
         (token.name.to_string(), words)
     }));
     Ok((options, false))

@@ -196,6 +196,7 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
         };
         let provider = app.store.provider_by_id(&token.provider_id).await?;
         let (kind, words) = match grant.as_ref().map(|grant| grant.state) {
+            None if !token.grant.needs_person() => ("todo", "No token yet, the first use gets it"),
             None => ("todo", "Nobody has signed in yet"),
             Some(GrantState::Active) => ("ok", "Works"),
             Some(GrantState::Failing) => ("warn", "Renewal fails"),
@@ -203,7 +204,7 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
         };
         let missing = match (&provider, &grant) {
             (Some(provider), Some(grant)) if !grant.granted_scopes.is_empty() => {
-                let needed = side_scopes(provider, direction, side.server.protocol());
+                let needed = side_scopes(&token, provider, direction, side.server.protocol());
                 not_granted(provider, &needed, grant).join(" ")
             }
             _ => String::new(),
@@ -216,7 +217,10 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
         }
         found.push(SignIn {
             token: name.to_string(),
-            account: grant.map_or(token.user.unwrap_or_default(), |grant| grant.identity.account().to_owned()),
+            account: match grant {
+                Some(grant) if token.grant.needs_person() => grant.identity.account().to_owned(),
+                _ => token.user.unwrap_or_else(|| "the app itself".to_owned()),
+            },
             kind,
             words,
             missing,

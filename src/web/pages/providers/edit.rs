@@ -358,7 +358,8 @@ pub async fn update(
         return conflict::of_provider(&web, &user, &form, &provider).await;
     }
     let mut errors = FieldErrors::default();
-    let input = form.input(Some(&provider), &mut errors);
+    let mut input = form.input(Some(&provider), &mut errors);
+    input.has_service_account = web.app.store.service_account(&provider.id).await?.is_some();
     let signed_in = signed_in_tokens(&web, &provider).await?;
     let moving = (signed_in > 0 && providers::check::moves(&input, &provider)).then_some(signed_in);
     if moving.is_some() && form.confirm_move.is_empty() {

@@ -114,7 +114,7 @@ fn one(
     now: Timestamp,
 ) -> Use {
     let protocol = side.server.protocol();
-    let needed = side_scopes(provider, direction, protocol);
+    let needed = side_scopes(token, provider, direction, protocol);
     // The same choice as at the hand-out: a token for the resource that this side needs.
     let wanted = resource_of(provider.template, &needed);
     let fits = |read: &&ReadToken| wanted.is_none() || read.resource.is_none() || read.resource == wanted;

@@ -1,13 +1,16 @@
 //! `/tokens/new` and `/tokens/{name}/edit`.
 
+use super::alone::way;
 use super::find;
-use crate::actions::tokens::{self, TokenInput, check_token};
+use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
 use crate::actions::{ActionError, FieldProblem};
+use crate::app::App;
+use crate::model::mailbox::Protocol;
 use crate::model::provider::Provider;
-use crate::model::scopes::parse_scopes;
-use crate::model::template::TemplateKind;
-use crate::model::token::{Grant, Token};
-use crate::secret::RefreshToken;
+use crate::model::scopes::{self, Resource, parse_scopes};
+use crate::model::template::{TemplateKind, app_only_scope};
+use crate::model::token::{Grant, GrantType, Token};
+use crate::secret::{Password, RefreshToken};
 use crate::store::StoreError;
 use crate::web::WebState;
 use crate::web::error::PageError;
@@ -34,7 +37,10 @@ pub struct TokenForm {
     act: String,
     provider: String,
     name: String,
+    grant: String,
     user: String,
+    password: String,
+    last_resort: String,
     shared: String,
     purposes: Vec<String>,
     scopes: String,
@@ -49,6 +55,7 @@ impl TokenForm {
         let (purposes, scopes) = apart(provider.template, provider.cloud, &provider.scopes);
         Self {
             provider: provider.name.to_string(),
+            grant: provider.grant.to_string(),
             purposes,
             scopes,
             prompt: INHERIT.to_owned(),
@@ -61,6 +68,12 @@ impl TokenForm {
         Self {
             provider: provider.name.to_string(),
             name: token.name.to_string(),
+            grant: token.grant.to_string(),
+            last_resort: if token.grant == GrantType::Password {
+                "on".to_owned()
+            } else {
+                String::new()
+            },
             user: token.user.clone().unwrap_or_default(),
             shared: if token.shared { "on".to_owned() } else { String::new() },
             purposes,
@@ -72,19 +85,58 @@ impl TokenForm {
     }
 
     fn all_scopes(&self, provider: &Provider) -> String {
-        all_scopes(provider.template, provider.cloud, &self.purposes, &self.scopes)
+        let all = all_scopes(provider.template, provider.cloud, &self.purposes, &self.scopes);
+        let own = self.grant == GrantType::ClientCredentials.as_str() && provider.template == TemplateKind::Microsoft;
+        if own && !all.contains("/.default") {
+            // The ticks are for people; of the app itself only the server is asked for.
+            let ticked = parse_scopes(&all).unwrap_or_default();
+            let graph = scopes::resource_of(provider.template, &ticked) == Some(Resource::Graph);
+            let protocol = if graph { Protocol::Graph } else { Protocol::Imap };
+            return app_only_scope(provider.cloud, protocol);
+        }
+        all
     }
 
-    fn input(&self, provider: &Provider) -> TokenInput {
-        TokenInput {
+    /// What only the form asks: whether a password is really wanted.
+    fn problems(&self) -> Vec<FieldProblem> {
+        let wanted = self.grant == GrantType::Password.as_str() && self.last_resort.is_empty();
+        let problem = FieldProblem {
+            field: "last_resort",
+            message: "Tick \u{201c}I know this is the last resort\u{201d}, or choose another way".to_owned(),
+        };
+        Some(problem).filter(|_| wanted).into_iter().collect()
+    }
+
+    async fn input(&self, app: &App, provider: &Provider, token: Option<&Token>) -> Result<TokenInput, StoreError> {
+        let has_password = match token {
+            Some(token) => tokens::has_password(app, token, provider).await?,
+            None => false,
+        };
+        Ok(TokenInput {
             name: self.name.clone(),
-            grant: String::new(),
+            grant: self.grant.clone(),
             user: self.user.clone(),
             scopes: Some(self.all_scopes(provider)),
             prompt: Some(self.prompt.clone()).filter(|prompt| prompt != INHERIT),
             shared: !self.shared.is_empty(),
             refresh_token: Some(RefreshToken::new(self.refresh_token.as_str())),
+            password: Some(Password::new(self.password.as_str())),
+            has_password,
             forget: !self.forget.is_empty(),
+        })
+    }
+
+    /// Checked by the rules, and by what only the form asks.
+    async fn checked(&self, app: &App, provider: &Provider, current: Option<(&Token, Option<&Grant>)>) -> Result<TokenEdit, ActionError> {
+        let input = self.input(app, provider, current.map(|(token, _)| token)).await?;
+        let mut problems = self.problems();
+        match check_token(&input, provider, current) {
+            Ok(edit) if problems.is_empty() => Ok(edit),
+            Ok(_) => Err(ActionError::Fields(problems)),
+            Err(found) => {
+                problems.extend(found);
+                Err(ActionError::Fields(problems))
+            }
         }
     }
 }
@@ -98,6 +150,25 @@ pub struct Start {
     name: String,
     shared: String,
     add: String,
+}
+
+/// A choice of *How to get it*.
+struct Way {
+    value: &'static str,
+    words: &'static str,
+    hint: String,
+    chosen: bool,
+}
+
+/// What a way to get a token means, under its choice.
+fn hint(grant: GrantType) -> &'static str {
+    match grant {
+        GrantType::AuthorizationCode => "In a browser, once. The console keeps the token fresh.",
+        GrantType::ClientCredentials => "No person. One token serves every mailbox the app may open.",
+        GrantType::DeviceCode => "With a code, on a phone or another computer.",
+        GrantType::Password => "Last resort: fails with a second factor or federated sign-in.",
+        GrantType::JwtBearer => "No person. The provider's service account acts for one account of the domain.",
+    }
 }
 
 #[derive(Template)]
@@ -116,6 +187,8 @@ struct FormPage {
     errors: FieldErrors,
     form: TokenForm,
     provider: Provider,
+    ways: Vec<Way>,
+    password_set: String,
     ticks: Vec<Tick>,
     always: &'static [&'static str],
     prompts: Vec<(String, String)>,
@@ -129,6 +202,10 @@ struct FormPage {
 }
 
 impl FormPage {
+    fn has_way(&self, word: &str) -> bool {
+        self.ways.iter().any(|way| way.value == word)
+    }
+
     async fn new(
         user: &CurrentUser,
         mut form: TokenForm,
@@ -137,6 +214,10 @@ impl FormPage {
         errors: FieldErrors,
     ) -> Self {
         form.refresh_token.clear();
+        form.password.clear();
+        if form.grant.is_empty() {
+            form.grant = provider.grant.to_string();
+        }
         let title = if current.is_some() { "Edit token" } else { "Add token" };
         let mut layout = user.layout(Section::Tokens, title).await.crumb("Tokens", "/tokens");
         let path = current.map(|(token, _)| routes::token(token.name.as_str()));
@@ -152,13 +233,29 @@ impl FormPage {
         prompts.extend(PROMPTS.iter().map(|(word, words)| ((*word).to_owned(), (*words).to_owned())));
         let grant = current.and_then(|(_, grant)| grant);
         Self {
+            ways: provider
+                .template
+                .grants()
+                .into_iter()
+                .map(|grant| Way {
+                    value: grant.as_str(),
+                    words: way(grant),
+                    hint: hint(grant).to_owned(),
+                    chosen: form.grant == grant.as_str(),
+                })
+                .collect(),
+            password_set: match current {
+                Some((token, _)) if token.grant == GrantType::Password => "Set, and never shown".to_owned(),
+                _ => String::new(),
+            },
             ticks: ticks(provider.template, provider.cloud, &form.purposes),
             always: provider.template.template().always,
             custom: provider.template == TemplateKind::Custom,
             is_new: current.is_none(),
             signed_in: grant.map(|grant| grant.identity.account().to_owned()),
-            asks_to_forget: grant.is_some() && (errors.has("user") || errors.has("refresh_token") || !form.forget.is_empty()),
-            fold_open: errors.has("scopes") || errors.has("prompt"),
+            asks_to_forget: grant.is_some()
+                && (errors.has("user") || errors.has("grant") || errors.has("refresh_token") || !form.forget.is_empty()),
+            fold_open: errors.has("scopes") || errors.has("prompt") || form.grant == GrantType::ClientCredentials.as_str(),
             action: path
                 .as_ref()
                 .map_or_else(|| "/tokens/new".to_owned(), |path| format!("{path}/edit")),
@@ -222,9 +319,9 @@ async fn choose(user: &CurrentUser, all: &[Provider], start: Start) -> Result<Re
 /// `POST /tokens/new`: adds a token, and begins its sign-in if that is the button.
 pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<TokenForm>) -> Result<Response, PageError> {
     let provider = providers::find(&web.app, &form.provider).await?;
-    let made = match check_token(&form.input(&provider), &provider, None) {
+    let made = match form.checked(&web.app, &provider, None).await {
         Ok(edit) => tokens::create(&web.app, &user.actor(), edit, &provider).await,
-        Err(problems) => Err(ActionError::Fields(problems)),
+        Err(error) => Err(error),
     };
     match made {
         Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
@@ -283,13 +380,13 @@ pub async fn update(
     let grant = web.app.store.grant(&token.id).await?;
     let current = Some((&token, grant.as_ref()));
     let brings = !form.refresh_token.trim().is_empty();
-    let made = match check_token(&form.input(&provider), &provider, current) {
+    let made = match form.checked(&web.app, &provider, current).await {
         Ok(_) if brings && grant.is_some() && form.forget.is_empty() => Err(ActionError::Fields(vec![FieldProblem {
             field: "refresh_token",
             message: "Somebody is signed in. With this refresh token that sign-in is forgotten: tick the box below".to_owned(),
         }])),
         Ok(edit) => tokens::update(&web.app, &user.actor(), &token, edit, &provider).await,
-        Err(problems) => Err(ActionError::Fields(problems)),
+        Err(error) => Err(error),
     };
     match made {
         Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
@@ -314,6 +411,8 @@ async fn somebody_was_faster(
     let fields = vec![
         ("act", "", String::new(), "save".to_owned()),
         ("provider", "", String::new(), provider.name.to_string()),
+        ("last_resort", "", String::new(), form.last_resort.clone()),
+        ("grant", "How to get it", theirs.grant.clone(), form.grant.clone()),
         ("name", "", String::new(), token.name.to_string()),
         ("forget", "", String::new(), form.forget.clone()),
         (

@@ -90,9 +90,11 @@ impl Line {
         let names: Vec<&str> = missing.iter().map(|scope| short_scope(scope)).collect();
         let (kind, words) = match state_kind(row.state) {
             ("ok", _) if !names.is_empty() => ("warn", "Partly works"),
+            _ if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ("todo", "No token yet"),
             other => other,
         };
-        let stored = !matches!(row.state, TokenState::Unauthorized | TokenState::Revoked | TokenState::Authorizing);
+        let stored =
+            row.grant.needs_person() && !matches!(row.state, TokenState::Unauthorized | TokenState::Revoked | TokenState::Authorizing);
         Self {
             missing: names.join(", "),
             lapse: lapses(row.template, row.consent_screen, row.authorized_at, row.refreshed_at).filter(|_| stored),

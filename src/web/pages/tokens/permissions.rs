@@ -81,7 +81,7 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
     let protocol = ["openid", "email", "profile", "offline_access"];
     let mail: Vec<&String> = token.scopes.iter().filter(|s| !protocol.contains(&s.as_str())).collect();
     let needed_for = |direction, protocol, scope: &str| {
-        let needed = template::needed_scopes(kind, provider.cloud, direction, protocol);
+        let needed = template::needed_by(token.grant, kind, provider.cloud, direction, protocol);
         needed
             .iter()
             .any(|known| missing_scopes(kind, std::slice::from_ref(known), &[scope.to_owned()]).is_empty())
@@ -101,7 +101,7 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
         rows.push(row(scope, has(scope), needed));
     }
     for (direction, protocol, count) in &uses {
-        for scope in template::needed_scopes(kind, provider.cloud, *direction, *protocol) {
+        for scope in template::needed_by(token.grant, kind, provider.cloud, *direction, *protocol) {
             if !missing_scopes(kind, std::slice::from_ref(&scope), &listed).is_empty() {
                 let text = format!(
                     "{}. This token doesn't ask for it yet",
@@ -117,9 +117,11 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
         let stays = grant.is_some_and(|grant| grant.rt_current.is_some());
         rows.push(row("offline_access", Some(stays), "Renewing without a new sign-in"));
     }
-    let told = grant.map(|grant| !grant.identity.sub.is_empty());
-    let told = if told == Some(false) { None } else { Some(told == Some(true)) };
-    rows.push(row("openid, email", told, "Checking who signed in"));
+    if token.grant.needs_person() {
+        let told = grant.map(|grant| !grant.identity.sub.is_empty());
+        let told = if told == Some(false) { None } else { Some(told == Some(true)) };
+        rows.push(row("openid, email", told, "Checking who signed in"));
+    }
     for scope in known.map_or(&[][..], |known| &known.granted_scopes) {
         let extra = !protocol.contains(&scope.as_str()) && !missing_scopes(kind, std::slice::from_ref(scope), &listed).is_empty();
         if extra {

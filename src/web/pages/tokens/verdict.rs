@@ -61,7 +61,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(kind: &'static str, title: impl Into<String>, text: impl Into<String>, prompt: Prompt) -> Self {
+    pub(super) fn new(kind: &'static str, title: impl Into<String>, text: impl Into<String>, prompt: Prompt) -> Self {
         Self {
             kind,
             title: title.into(),
@@ -99,7 +99,7 @@ pub fn ago(at: Timestamp, now: Timestamp, zone: &Zone) -> String {
 }
 
 /// What is missing, in the words of the mailbox it is for.
-fn missing_words(provider: &Provider, missing: &[String]) -> String {
+pub(super) fn missing_words(provider: &Provider, missing: &[String]) -> String {
     let lacks = |direction| template::lacks(provider.template, provider.cloud, direction, missing);
     match (lacks(Direction::Incoming), lacks(Direction::Outgoing)) {
         (false, true) => "Reads mail, but can't send".to_owned(),
@@ -108,7 +108,7 @@ fn missing_words(provider: &Provider, missing: &[String]) -> String {
     }
 }
 
-fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
+pub(super) fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
     serde_json::from_str(text?).ok()
 }
 
@@ -139,6 +139,9 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
                 usual,
             )
         };
+    }
+    if !token.grant.needs_person() {
+        return super::alone::verdict(seen);
     }
     if let Some(waiting) = waiting(seen, user, usual) {
         return waiting;
@@ -234,7 +237,7 @@ fn who<'a>(grant: &'a Grant, user: &'a str) -> &'a str {
     }
 }
 
-fn clock(zone: &Zone, at: Timestamp) -> String {
+pub(super) fn clock(zone: &Zone, at: Timestamp) -> String {
     let full = zone.full(at);
     full.rsplit_once(", ").map_or(full.clone(), |(_, clock)| clock.to_owned())
 }
@@ -439,7 +442,7 @@ mod tests {
             token: &token,
             provider,
             grant,
-            state: crate::actions::access_token::state(grant, false, now),
+            state: crate::actions::access_token::state(GrantType::AuthorizationCode, grant, false, now),
             missing,
             attempt: None,
             links: &[],

@@ -1,0 +1,73 @@
+//! The service account of a provider: its key file is sealed for where the provider is, and said of it is only whose key it is.
+
+use crate::actions::place;
+use crate::app::App;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::provider::Provider;
+use crate::model::token::{GrantType, StoredServiceAccount};
+use crate::oauth::ServiceKey;
+use crate::secret::KeyFile;
+use crate::store::{StoreError, Tx};
+use crate::vault::VaultError;
+
+/// The stored key file, opened for the destination the provider has now; none if none is stored.
+pub async fn open(app: &App, provider: &Provider) -> Result<Option<KeyFile>, OpenError> {
+    let Some(stored) = app.store.service_account(&provider.id).await? else {
+        return Ok(None);
+    };
+    let destination = provider.destination();
+    let place = place::service_account(&provider.id, stored.version, &destination);
+    Ok(Some(KeyFile::new(app.vault.open(&place, &stored.sealed)?.as_str())))
+}
+
+/// Why a key file can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It can't be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// Stores a key file in place of any older one; its tokens are got anew. Says whether it is news.
+pub async fn set(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider, key: &ServiceKey, file: &KeyFile) -> Result<bool, StoreError> {
+    let (now, destination) = (app.clock.now(), provider.destination());
+    let old = tx.service_account(&provider.id).await?;
+    let is_same = |old: &StoredServiceAccount| {
+        let place = place::service_account(&provider.id, old.version, &destination);
+        let text = app.vault.open(&place, &old.sealed);
+        old.destination == destination && text.is_ok_and(|text| text.as_str() == file.expose_secret())
+    };
+    if old.as_ref().is_some_and(is_same) {
+        return Ok(false);
+    }
+    let version = old.map_or(1, |old| old.version + 1);
+    let place = place::service_account(&provider.id, version, &destination);
+    let new = StoredServiceAccount {
+        sealed: app.vault.seal(&place, file.expose_secret()),
+        version,
+        account: key.account.clone(),
+        set_at: now,
+        set_by: actor.name.clone(),
+        destination: destination.clone(),
+    };
+    tx.set_service_account(&provider.id, &new).await?;
+    tx.set_provider_problem(&provider.id, None, now).await?;
+    tx.retry_grants_of(&provider.id).await?;
+    tx.reset_mailboxes_of_provider(&provider.id, now).await?;
+    for token in app.store.tokens_of(&provider.id).await? {
+        if token.grant == GrantType::JwtBearer {
+            tx.delete_grant(&token.id).await?;
+        }
+    }
+    let entry = AuditEntry {
+        action: "provider.service_account",
+        target: format!("provider:{}", provider.name),
+        detail: format!("key {} of {} set", key.account.key_id, key.account.client_email),
+        outcome: "ok",
+    };
+    tx.audit(now, actor, entry).await?;
+    Ok(true)
+}
