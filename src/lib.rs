@@ -21,7 +21,7 @@
 //! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
-//!   revocation, discovery.
+//!   revocation, discovery; certificates, and the assertions signed with their keys.
 //! - [`mail`]: IMAP, POP3 and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL; Microsoft Graph.
 //!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed; and what a token that can be read
 //!   opens, judged before anything is connected to.

@@ -97,7 +97,7 @@ pub async fn run(app: &App, command: Command) -> Outcome {
         Command::List { json } => list(app, json).await,
         Command::Show { name, json } => show(app, &name, json).await,
         Command::Get { name, min_lifetime, json } => get(app, &name, min_lifetime, json).await,
-        Command::Authorize { name } => authorize(app, &name).await,
+        Command::Authorize { name } => Box::pin(authorize(app, &name)).await,
         Command::Refresh { name } => refresh(app, &name).await,
         Command::Remove { name } => remove(app, &name).await,
     }

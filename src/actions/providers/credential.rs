@@ -46,7 +46,7 @@ pub enum Replaced {
     /// It is in use. `proved`: the provider has taken it.
     Done {
         /// The provider as it is now.
-        saved: Saved,
+        saved: Box<Saved>,
         /// Whether the provider has taken it.
         proved: bool,
     },
@@ -89,7 +89,10 @@ pub async fn replace(app: &App, actor: &Actor, current: &Provider, new: New, ter
         Some(Fallback { until, held, used_at })
     });
     let saved = write(app, actor, &current, candidate).await?;
-    Ok(Replaced::Done { saved, proved })
+    Ok(Replaced::Done {
+        saved: Box::new(saved),
+        proved,
+    })
 }
 
 /// Puts a client secret in use that the provider has taken already; what was in use before goes.
