@@ -7,6 +7,7 @@ mod canary;
 mod cli;
 mod oauth;
 mod probe;
+mod readme;
 mod real;
 mod sandbox;
 mod store;
