@@ -7,7 +7,7 @@ use super::record::printable;
 use crate::clock::Timestamp;
 use crate::model::report::MessageSummary;
 use imap_proto::{Address, AttributeValue, Envelope};
-use mail_parser::MessageParser;
+use mail_parser::{HeaderName, HeaderValue, MessageParser};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -107,11 +107,13 @@ pub fn of_header(header: &str, size: u64) -> MessageSummary {
             size,
         };
     };
-    let received = message.received().and_then(|received| received.date());
+    // Every server puts its own on top.
+    let received = message.header_values(HeaderName::Received).next();
     let date = received
-        .as_ref()
-        .or_else(|| message.date())
-        .map(mail_parser::DateTime::to_timestamp);
+        .and_then(HeaderValue::as_received)
+        .and_then(|received| received.date())
+        .or_else(|| message.date().copied())
+        .map(|date| date.to_timestamp());
     let from = message.from().and_then(|from| from.first()).map(|from| {
         let address = from.address().unwrap_or_default();
         match from.name() {

@@ -4,7 +4,6 @@
 //! the actions, with the same rules as the forms.
 
 use crate::config::nearest;
-use crate::model::token::GrantType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -98,15 +97,6 @@ const MAILBOX: Keys = &[
     ("outgoing.from", Kind::Text),
     ("outgoing.bcc", Kind::List),
 ];
-
-/// Whether a value is one that `interfaces.md` has and this version can't use yet.
-fn is_for_later(key: &str, text: &str) -> bool {
-    let grant = GrantType::parse(text).filter(|_| key == "grant");
-    grant.is_some_and(|grant| !grant.is_built())
-}
-
-/// Keys that `interfaces.md` has and this version can't use yet.
-const LATER_KEYS: &[&str] = &[];
 
 /// Something wrong in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -402,11 +392,6 @@ impl Reader {
                 self.unknown(key.span().start, key.get_ref(), &known, &place);
                 continue;
             };
-            if LATER_KEYS.contains(&name.as_str()) {
-                self.problems
-                    .push(Problem::new(line, format!("{name} can't be used by this version of Mailgrant")));
-                continue;
-            }
             if kind == Kind::Table {
                 match value.get_ref().as_table() {
                     Some(inner) => self.table(inner, keys, &format!("{name}."), noun, entry),
@@ -418,15 +403,6 @@ impl Reader {
             }
             match read(value, kind) {
                 Ok(value) => {
-                    if let Value::Text(text) = &value
-                        && is_for_later(&name, text)
-                    {
-                        self.problems.push(Problem::new(
-                            line,
-                            format!("{name} = \"{text}\" can't be used by this version of Mailgrant"),
-                        ));
-                        continue;
-                    }
                     entry.fields.insert(name, Field { line, value });
                 }
                 Err(wanted) => self.problems.push(Problem::new(line, format!("{name} must be {wanted}"))),
@@ -544,7 +520,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let text = "[[token]]\nname = 5\nscopes = 3\nshared = \"yes\"\ngrant = \"jwt_bearer\"\n";
+        let text = "[[token]]\nname = 5\nscopes = 3\nshared = \"yes\"\nprompt = 7\n";
         assert_eq!(problems(text).len(), 4);
         assert_eq!(
             problems("[token]\nname = \"x\"\n"),

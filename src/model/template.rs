@@ -112,9 +112,9 @@ impl TemplateKind {
         self.template().short
     }
 
-    /// How tokens can be got here by this version, the usual one first.
+    /// How tokens can be got here, the usual one first.
     pub fn grants(self) -> Vec<GrantType> {
-        self.template().grants.iter().copied().filter(|grant| grant.is_built()).collect()
+        self.template().grants.to_vec()
     }
 
     /// The grant of this word, where tokens can be got that way here; else what to say.

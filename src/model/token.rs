@@ -22,14 +22,6 @@ words!(
 );
 
 impl GrantType {
-    /// Those this version can use; files and pages take no other.
-    pub const BUILT: &'static [Self] = Self::ALL;
-
-    /// Whether this version can use it.
-    pub fn is_built(self) -> bool {
-        Self::BUILT.contains(&self)
-    }
-
     /// Whether somebody has to sign in; the others are got without a person, at first use.
     pub const fn needs_person(self) -> bool {
         match self {

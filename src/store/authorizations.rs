@@ -44,10 +44,12 @@ impl Store {
         row.as_ref().map(authorization).transpose()
     }
 
-    /// The newest authorization of a token, open or ended.
+    /// The newest authorization of a token, open or ended. Of several begun in one second the open one counts: it is what somebody
+    /// waits for.
     pub async fn latest_authorization(&self, token: &TokenId) -> StoreResult<Option<Authorization>> {
         let row = sqlx::query(select_authorization!(
-            "WHERE token_id = $1 ORDER BY started_at DESC, id DESC LIMIT 1"
+            "WHERE token_id = $1 \
+             ORDER BY started_at DESC, CASE WHEN outcome = '' THEN 0 ELSE 1 END, id DESC LIMIT 1"
         ))
         .bind(token.as_str())
         .fetch_optional(self.pool())

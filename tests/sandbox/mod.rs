@@ -106,7 +106,7 @@ impl Play {
         let text = response.text().await.unwrap();
         Answer {
             status,
-            document: serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text)),
+            document: serde_json::from_str(&text).unwrap_or(Value::String(text)),
         }
     }
 

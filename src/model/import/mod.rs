@@ -177,14 +177,11 @@ impl Document {
         }
         let name = entry.text("name")?.trim();
         let place = self.place(entry.line_of("name"));
-        match seen.insert(name.to_owned(), place.line) {
-            Some(first) => Some(Fault {
-                message: format!("\"{}\" stands in line {first} already", shown(name)),
-                place,
-                help: Some("Keep one of them, or give this one a name of its own".to_owned()),
-            }),
-            None => None,
-        }
+        seen.insert(name.to_owned(), place.line).map(|first| Fault {
+            message: format!("\"{}\" stands in line {first} already", shown(name)),
+            place,
+            help: Some("Keep one of them, or give this one a name of its own".to_owned()),
+        })
     }
 }
 
