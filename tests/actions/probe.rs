@@ -819,10 +819,55 @@ async fn a_graph_mailbox_goes_where_its_provider_says_and_nowhere_without_one() 
     let mut tx = house.app.store.begin().await.unwrap();
     tx.update_provider(&provider).await.unwrap();
     tx.commit().await.unwrap();
+    first_grant(&house, &provider, &token).await;
     let count = graphd.asked().len();
     let ended = house.run(order(&mailbox, Direction::Incoming)).await;
     assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-graph-missing"));
     assert_eq!(graphd.asked().len(), count);
+}
+
+#[tokio::test]
+async fn a_stored_token_does_not_follow_its_provider_to_another_graph() {
+    let house = House::new().await;
+    let (provider_id, token) = with_token(&house).await;
+    let (here, elsewhere) = (Graphd::default(), Graphd::default());
+    let (here_server, elsewhere_server) = (here.start(None).await, elsewhere.start(None).await);
+    let mut provider = house.app.store.provider_by_id(&provider_id).await.unwrap().unwrap();
+    let point = async |provider: &mut Provider, server: &Server| {
+        provider.overrides.graph_url = Some(format!("http://127.0.0.1:{}", server.port));
+        let mut tx = house.app.store.begin().await.unwrap();
+        tx.update_provider(provider).await.unwrap();
+        tx.commit().await.unwrap();
+        provider.version += 1;
+    };
+    point(&mut provider, &here_server).await;
+    first_grant(&house, &provider, &token).await;
+    let mut asked = input("support", None, None, PASSWORD);
+    let side = SideInput {
+        protocol: "graph".into(),
+        auth: "oauth2".into(),
+        token: token.to_string(),
+        ..SideInput::default()
+    };
+    (asked.incoming, asked.outgoing) = (Some(side.clone()), Some(side));
+    asked.bcc.clear();
+    let edit = check_mailbox(&asked, &house.app.gate).unwrap();
+    let mailbox = mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+
+    point(&mut provider, &elsewhere_server).await;
+    for direction in [Direction::Incoming, Direction::Outgoing, Direction::Incoming] {
+        let ended = house.run(order(&mailbox, direction)).await;
+        assert_eq!(ended.run.diagnosis_id.as_deref(), Some("console-destination-changed"));
+    }
+    assert_eq!(elsewhere_server.connections(), 0, "the token stays here");
+
+    // Who signs in again says that it may go there.
+    first_grant(&house, &provider, &token).await;
+    let ended = house.run(order(&mailbox, Direction::Incoming)).await;
+    assert_eq!(ended.run.outcome, "passed", "{:?}", ended.report);
+    assert!(!elsewhere.asked().is_empty());
 }
 
 /// A sign-in for the token, with the access token that the servers of these tests take.

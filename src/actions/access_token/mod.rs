@@ -157,7 +157,7 @@ impl From<StoreError> for AccessError {
 /// token that lives shorter than asked is handed out all the same. While renewing fails for now, the stored token is served until it
 /// really runs out.
 pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -> Result<Handed, AccessError> {
-    let grant = anew::grant_of(app, token).await?;
+    let grant = current_grant(app, token).await?;
     let now = app.clock.now();
     if long_enough(&grant, min_lifetime, now) {
         if may_renew_at_all(&grant) && lease::is_abandoned(app, &grant, now) {
@@ -181,11 +181,33 @@ pub async fn access_token(app: &App, token: &Token, min_lifetime: Option<i64>) -
         Ok(None) => return Err(problem),
         Err(_) => grant,
     };
-    if lives(&grant, app.clock.now()) {
+    if lives(&grant, app.clock.now()) && check_destination(app, token, &grant).await.is_ok() {
         give(app, token, &grant).await.map_err(|_| problem)
     } else {
         Err(problem)
     }
+}
+
+/// The grant of a token, if it was stored for where its provider is now.
+async fn current_grant(app: &App, token: &Token) -> Result<Grant, AccessError> {
+    let grant = anew::grant_of(app, token).await?;
+    check_destination(app, token, &grant).await?;
+    Ok(grant)
+}
+
+/// Keeps back what was stored for where the provider no longer is (SEC-8): whoever gets a token takes it where the provider says.
+async fn check_destination(app: &App, token: &Token, grant: &Grant) -> Result<(), AccessError> {
+    let Some(provider) = app.store.provider_by_id(&token.provider_id).await? else {
+        return Err(AccessError::own(AccessError::NotAuthorized, own::NOT_AUTHORIZED));
+    };
+    if place::is_current(grant, &provider) {
+        return Ok(());
+    }
+    if grant.state == GrantState::Revoked {
+        return Err(AccessError::own(AccessError::NeedsSignIn, own::DESTINATION_CHANGED));
+    }
+    let failure = outcome::Failure::here(Class::UserMustAct, own::DESTINATION_CHANGED);
+    Err(outcome::refused(app, token, &provider, grant, failure).await)
 }
 
 /// Renews now, whether or not it is due; waits for a renewal that is under way instead of starting another.
@@ -238,7 +260,7 @@ pub async fn access_token_for(app: &App, token: &Token, provider: &Provider, nee
     if own == resource {
         return access_token(app, token, None).await;
     }
-    let grant = anew::grant_of(app, token).await?;
+    let grant = current_grant(app, token).await?;
     let scopes = state::other_scopes(token, provider, &app.store.mailboxes_of_token(&token.id).await?, resource, needed);
     let wanted = Wanted::Other(resource, scopes.into());
     let now = app.clock.now();

@@ -1,6 +1,7 @@
 //! What a run is aimed at: the settings of a side, with what the test form asked for.
 
 use super::{Options, subject};
+use crate::actions::place;
 use crate::app::App;
 use crate::diagnosis::own;
 use crate::mail::Login;
@@ -103,6 +104,15 @@ pub(super) async fn graph(app: &App, mailbox: &Mailbox, side: &Side, login: Logi
             own::GRAPH_MISSING,
         ));
     };
+    // The provider may have moved since the token was handed out. It was read before the grant, so what agrees belongs together (SEC-8).
+    let grant = app.store.grant(&token.id).await;
+    let grant = grant.map_err(|_| missing("the token can't be read from the database", own::UNKNOWN))?;
+    if !grant.is_some_and(|grant| place::is_current(&grant, &provider)) {
+        return Err(missing(
+            "the address of the provider changed since somebody signed in",
+            own::DESTINATION_CHANGED,
+        ));
+    }
     let address = mailbox.login(side).to_owned();
     let own = token.user.as_deref().is_some_and(|user| user.eq_ignore_ascii_case(&address));
     Ok(GraphTarget {
