@@ -112,7 +112,7 @@ impl<'a> Client<'a> {
 }
 
 /// How quickly must a refusal have come for the other credential to be tried? Whoever asks holds a claim that runs out.
-const FALL_BACK_WITHIN: Duration = Duration::from_secs(8);
+pub(crate) const FALL_BACK_WITHIN: Duration = Duration::from_secs(8);
 
 /// Asks the token endpoint (RFC 6749, 3.2): adds the client's proof to the form, sends it once, and reads the answer. `secret` are
 /// the values in the form that must never be seen again in a text of the provider.

@@ -25,8 +25,9 @@ use zeroize::Zeroizing;
 
 /// How often is looked whether somebody's turn has come?
 const LOOK: Duration = Duration::from_secs(1);
-/// How long is a turn somebody's own, in seconds? Longer than a question can take.
-const TURN: i64 = 30;
+/// How long is a turn somebody's own, in seconds? Longer than a question can take, with a second credential and with who signed in: what
+/// was asked twice is refused, and the sign-in with it.
+const TURN: i64 = 90;
 /// By how much does "slow down" lengthen the pause (RFC 8628, 3.5), in seconds?
 const SLOWER: i64 = 5;
 /// Longest pause after questions without an answer, in seconds.
@@ -387,4 +388,13 @@ async fn later(flow: &Flow, device: Device, pause: i64, failures: i64) -> Result
     })
     .await?;
     Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_turn_outlasts_its_question() {
+        let call = crate::oauth::Limits::default().total;
+        assert!(super::TURN > (crate::oauth::FALL_BACK_WITHIN + 2 * call).as_secs().cast_signed() + 20);
+    }
 }
