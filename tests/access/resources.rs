@@ -164,6 +164,33 @@ async fn a_token_for_one_resource_put_in_the_place_of_the_other_is_not_handed_ou
 }
 
 #[tokio::test]
+async fn a_damaged_second_access_token_is_written_down_and_another_one_is_got() {
+    for house in House::on_each(TemplateKind::Microsoft, Rotation::Keep).await {
+        let token = house.for_imap().await;
+        house.sim.next([graphs()]);
+        house.get_for(&token, &[SEND]).await.unwrap();
+        let mut damaged = house.grant(&token).await;
+        damaged.others[0].sealed = damaged.access_token.clone().unwrap().0.0;
+        house.put(&damaged).await;
+        let told = house.audited("token.refresh").await.len();
+
+        house.sim.next([graphs()]);
+        let graph = house.get_for(&token, &[SEND]).await.unwrap();
+        assert_eq!((graph.access_token.expose_secret(), graph.how), ("canary-graph-at", How::Refreshed));
+        let again = house.get_for(&token, &[SEND]).await.unwrap();
+        assert_eq!(again.how, How::Stored);
+        assert_eq!(house.sim.count(), 2, "one renewal mends it");
+        let rows = house.audited("token.refresh").await;
+        let damaged: Vec<_> = rows[told..]
+            .iter()
+            .filter(|(_, detail)| detail.contains("console-damaged"))
+            .collect();
+        assert_eq!(damaged.len(), 1, "{rows:?}");
+        assert_eq!(house.get(&token).await.unwrap().how, How::Stored, "the other one is as it was");
+    }
+}
+
+#[tokio::test]
 async fn the_sign_in_asks_for_what_all_mailboxes_of_the_token_need() {
     let house = House::new(TemplateKind::Microsoft, Rotation::Keep).await;
     let token = house.for_imap().await;

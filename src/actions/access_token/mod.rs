@@ -265,7 +265,11 @@ pub async fn access_token_for(app: &App, token: &Token, provider: &Provider, nee
     let wanted = Wanted::Other(resource, scopes.into());
     let now = app.clock.now();
     if wanted.is_met(&grant, now) {
-        return hand(app, token, &grant, How::Stored, &wanted);
+        match hand(app, token, &grant, How::Stored, &wanted) {
+            // The refresh token gets another one; the renewal writes down what was found (SEC-2).
+            Err(AccessError::Damaged(_)) => {}
+            handed => return handed,
+        }
     }
     may_renew(app, token, &grant, now)?;
     flight::renew(app, token, wanted).await

@@ -334,6 +334,23 @@ pub(super) async fn failed_other(app: &App, token: &Token, grant: &Grant, failur
     failure.told(None)
 }
 
+/// Throws away an access token for another resource that can't be opened, and writes that down (SEC-2): the sign-in gets another one.
+/// Whether it was done: not where the row has changed since.
+pub(super) async fn drop_other(app: &App, token: &Token, grant: &mut Grant, resource: Resource) -> StoreResult<bool> {
+    let mut new = grant.clone();
+    new.others.retain(|other| other.resource != resource);
+    let mut tx = app.store.begin().await?;
+    if !tx.update_grant(&new, grant.generation, grant.attempt_id.as_deref()).await? {
+        return Ok(false);
+    }
+    let found = diagnosis::diagnose(&Evidence::own(own::DAMAGED));
+    let detail = format!("second access token: {}: {}", found.id, found.title);
+    audit(&mut tx, app, token, detail, "failed").await?;
+    tx.commit().await?;
+    *grant = new;
+    Ok(true)
+}
+
 /// Writes down what was found before anything was sent, once, and says so.
 pub(super) async fn refused(app: &App, token: &Token, provider: &Provider, grant: &Grant, failure: Failure) -> AccessError {
     let mut new = failure.applied_to(app, grant);

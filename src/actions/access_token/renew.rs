@@ -44,7 +44,11 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         };
         let now = app.clock.now();
         if wanted.is_met(&grant, now) {
-            return hand(app, token, &grant, How::Refreshed, &wanted);
+            let handed = hand(app, token, &grant, How::Refreshed, &wanted);
+            match (&handed, wanted.resource()) {
+                (Err(AccessError::Damaged(_)), Some(resource)) if outcome::drop_other(app, token, &mut grant, resource).await? => {}
+                _ => return handed,
+            }
         }
         if !may_renew_at_all(&grant) {
             return Err(last_error(&grant));
