@@ -171,7 +171,11 @@ impl Pop3 {
             }
             return Ok(sizes);
         }
-        for number in messages.saturating_sub(newest) + 1..=messages {
+        if newest == 0 {
+            return Ok(sizes);
+        }
+        // Servers may claim any number.
+        for number in messages.saturating_sub(newest).saturating_add(1)..=messages {
             let line = self.command(&format!("LIST {number}")).await?;
             sizes.push(self.numbers(&line, 1)?);
         }

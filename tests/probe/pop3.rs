@@ -258,6 +258,24 @@ async fn a_very_full_mailbox_is_not_listed_whole() {
 }
 
 #[tokio::test]
+async fn the_largest_number_of_messages_there_can_be_is_a_number_like_any_other() {
+    let lab = Lab::new();
+    let claims = Popd::default()
+        .on("STAT", "+OK 18446744073709551615 9")
+        .on("LIST 18446744073709551615", "+OK 18446744073709551615 700")
+        .on("TOP 18446744073709551615", "+OK\nSubject: last\n.");
+    let server = claims.start(lab.identity()).await;
+    for (newest, lists) in [(0, 0), (1, 1)] {
+        let mut target = pop3_target(&server, Security::Tls);
+        target.newest = newest;
+        let run = lab.read_pop(&target).await;
+        assert_eq!(run.line(), format!("{PASSED}?"), "{newest}: {:?}", run.failure);
+        let listed = server.heard().iter().filter(|line| line.starts_with("LIST")).count();
+        assert_eq!((listed, run.report.facts["messages"].as_u64()), (lists, Some(u64::MAX)));
+    }
+}
+
+#[tokio::test]
 async fn endless_servers_are_cut_and_slow_ones_have_a_deadline() {
     let lab = Lab::new();
     let endless = |line: &'static str| {
