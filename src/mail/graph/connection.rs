@@ -136,10 +136,11 @@ impl Graph {
                 self.is_graph();
                 Ok(answer)
             }
-            Ok(_) => Err(self.nonsense()),
+            // It was taken by somebody, whatever else came with that.
+            Ok(_) => Err(unknown(self.nonsense())),
+            Err(error) if status.is_success() => Err(unknown(error)),
             // Something between us and Graph gave up waiting.
             Err(error) if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => Err(unknown(error)),
-            Err(error @ MailError::Closed { .. }) if status == StatusCode::ACCEPTED => Err(unknown(error)),
             Err(error) => Err(error),
         }
     }
