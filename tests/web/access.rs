@@ -31,6 +31,11 @@ async fn every_route_of_the_demo_lets_in_exactly_the_roles_it_declares() {
         .map(|route| route.path)
         .collect();
     assert_eq!(more, ["/demo", "/demo"]);
+    // Who can't run a test sees what goes wrong, and changes nothing for those who can.
+    for (mut browser, may) in [(t.operator(), true), (t.viewer(), false)] {
+        let page = browser.get("/demo").await;
+        assert_eq!((page.status, page.has("form[action='/demo'] button")), (StatusCode::OK, may));
+    }
 }
 
 /// Every route of this console with every role, and with nobody.

@@ -1,6 +1,7 @@
 //! `/demo`: what goes wrong next in the sandbox. There only in `mailgrant demo`.
 
 use crate::actions;
+use crate::model::user::Permission;
 use crate::sandbox::{Fault, Faults, Place};
 use crate::web::WebState;
 use crate::web::error::PageError;
@@ -20,7 +21,7 @@ const DEMO: &str = "/demo";
 pub fn routes() -> Routes {
     Routes::new()
         .get(DEMO, Access::SignedIn, index)
-        .post(DEMO, Access::SignedIn, update)
+        .post(DEMO, Access::Permission(Permission::MailboxTest), update)
 }
 
 /// The faults that show at one place.
