@@ -38,7 +38,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::{Door, Service};
@@ -47,6 +49,8 @@ use wire::{Door, Service};
 pub const PASSWORD: &str = "sandbox";
 /// Where everything listens, and what certificates are for.
 pub const HOST: &str = "127.0.0.1";
+/// How long is nobody let in after that has failed? Too many open files are as many a moment later.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
 
 /// Ports of the mail servers of a house.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,7 +265,10 @@ async fn serve_mail(listener: TcpListener, door: Door, shared: Shared, stopping:
             accepted = listener.accept() => accepted,
             () = stopping.cancelled() => return,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            sleep(AFTER_A_FAILURE).await;
+            continue;
+        };
         let (shared, stopping) = (shared.clone(), stopping.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -279,7 +286,10 @@ async fn serve_http(listener: TcpListener, router: Router, tls: Option<Shared>, 
             accepted = listener.accept() => accepted,
             () = stopping.cancelled() => return,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            sleep(AFTER_A_FAILURE).await;
+            continue;
+        };
         let (router, tls, stopping) = (router.clone(), tls.clone(), stopping.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -304,7 +314,7 @@ async fn http_connection(stream: TcpStream, router: Router, tls: Option<Shared>)
                 std::future::pending::<()>().await;
             }
             if shared.faults().hits(Fault::Slow) {
-                tokio::time::sleep(shared.settings().slow).await;
+                sleep(shared.settings().slow).await;
             }
             builder.serve_connection(TokioIo::new(stream), service).await
         }
