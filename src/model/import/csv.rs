@@ -63,11 +63,11 @@ fn is_formula(text: &str) -> bool {
 
 /// A cell as it is written: quoted where that is needed, and never a formula.
 pub fn cell(text: &str) -> String {
-    let safe = if is_formula(text) { format!("'{text}") } else { text.to_owned() };
-    if safe.contains(['"', ',', ';', '\n', '\r']) || safe.starts_with(' ') || safe.ends_with(' ') {
-        format!("\"{}\"", safe.replace('"', "\"\""))
+    let cell = if is_formula(text) { format!("'{text}") } else { text.to_owned() };
+    if cell.contains(['"', ',', ';', '\n', '\r']) || cell.starts_with(' ') || cell.ends_with(' ') {
+        format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
-        safe
+        cell
     }
 }
 
