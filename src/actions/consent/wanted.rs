@@ -8,6 +8,7 @@ use crate::model::mailbox::{Auth, Protocol};
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::scopes;
+use crate::model::template::app_only_scope;
 use crate::model::token::{GrantType, Token};
 use crate::oauth::{Claims, token_request};
 use crate::store::StoreResult;
@@ -31,7 +32,7 @@ pub struct Wanted {
 /// What the tokens of a provider need an admin to allow.
 pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
     let tokens = app.store.tokens_of(&provider.id).await?;
-    let is_own = |grant: GrantType| grant.as_str() == "client_credentials";
+    let is_own = |grant: GrantType| grant == GrantType::ClientCredentials;
     if !is_own(provider.grant) && !tokens.iter().any(|token| is_own(token.grant)) {
         let mut all = provider.scopes.clone();
         for scope in tokens.iter().flat_map(|token| &token.scopes) {
@@ -54,19 +55,26 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
             defaults.push(scope.clone());
         }
     }
-    if defaults.is_empty() {
-        defaults.push(EXCHANGE.to_owned());
-    }
     let mut roles: Vec<&str> = Vec::new();
     for token in own {
         for mailbox in app.store.mailboxes_of_token(&token.id).await? {
             for (side, incoming) in [(&mailbox.incoming, true), (&mailbox.outgoing, false)] {
                 let Some(side) = side else { continue };
                 if matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id) {
-                    roles.push(role(side.server.protocol(), incoming));
+                    let protocol = side.server.protocol();
+                    roles.push(role(protocol, incoming));
+                    // One token serves both resources, so its own scope names one of them only.
+                    let scope = app_only_scope(provider.cloud, protocol);
+                    let resource = |scope: &String| scopes::resource_of(provider.template, std::slice::from_ref(scope));
+                    if !defaults.iter().any(|known| resource(known) == resource(&scope)) {
+                        defaults.push(scope);
+                    }
                 }
             }
         }
+    }
+    if defaults.is_empty() {
+        defaults.push(EXCHANGE.to_owned());
     }
     if roles.is_empty() {
         let is_exchange = |scope: &String| !scope.contains("graph");
