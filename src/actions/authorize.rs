@@ -1,7 +1,7 @@
 //! Begins and finishes a sign-in for a token (OAUTH-1 to OAUTH-7; `ux.md`, section 7). A sign-in that isn't by the expected account, in
 //! the same browser, in time and for the first time leaves what is stored byte for byte as it was.
 //!
-//! Here: beginning and taking back. [`callback`] takes what comes back from the provider; [`conclude`] is what every kind of sign-in goes
+//! Here: beginning and taking back. `callback` takes what comes back from the provider; `conclude` is what every kind of sign-in goes
 //! through once the provider has handed out tokens.
 
 mod callback;

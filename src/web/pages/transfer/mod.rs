@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 /// The section's page.
 const TRANSFER: &str = "/transfer";
 
-/// The routes of this section. Bringing along takes more than one permission: see [`may_import`].
+/// The routes of this section. Bringing along takes more than one permission: see `may_import`.
 pub fn routes() -> Routes {
     let view = Access::Permission(Permission::View);
     let change = Access::Permission(Permission::MailboxEdit);
