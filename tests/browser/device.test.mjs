@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
 import { Console } from './console.mjs';
 import { register, rig, somebody } from './rig.mjs';
-import { allow, arrive, configuration, pick, press, signIn } from './steps.mjs';
+import { allow, arrive, configuration, pick, press, refreshUntilOver, signIn } from './steps.mjs';
 
 let browser;
 let console;
@@ -111,12 +111,8 @@ test('without script a link shows how it stands', async () => {
     const { page } = browsing;
     await signIn(browsing);
     await elsewhere(await begin(browsing, it), it.address);
-    const works = page.getByRole('heading', { name: 'Works', exact: true });
-    const late = Date.now() + 60_000;
-    while (!(await works.count())) {
-      assert.ok(Date.now() < late, 'it does not end');
-      await Promise.all([page.waitForEvent('load'), page.getByRole('link', { name: 'Refresh' }).click()]);
-    }
+    await refreshUntilOver(page);
+    await page.getByRole('heading', { name: 'Works', exact: true }).waitFor();
     await sound(page);
     await axe(browsing);
   });

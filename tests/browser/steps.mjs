@@ -36,13 +36,15 @@ export async function signInHere({ page }, { email, password } = ADMIN) {
   await press(page, 'Sign in');
 }
 
-/** Without script: asks for the page of a test again until the test is over, as a person does. */
+/** Without script: asks for the page again until it no longer offers *Refresh*, as a person does. */
 export async function refreshUntilOver(page) {
   const refresh = page.getByRole('link', { name: 'Refresh' });
   const late = Date.now() + 150_000;
+  // Whole pages on both sides of the press: a link that has not come yet looks like the end, and the end of an earlier page's loading
+  // would pass for the new one.
+  await page.waitForLoadState('load');
   while (await refresh.count()) {
-    assert.ok(Date.now() < late, 'the test does not end');
-    // The whole page, not its beginning: a link that has not come yet looks like the end.
+    assert.ok(Date.now() < late, 'it does not end');
     await Promise.all([page.waitForEvent('load'), refresh.click()]);
   }
 }
