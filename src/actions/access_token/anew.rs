@@ -2,8 +2,8 @@
 //! nothing to lose here, and all the rest of the protocol stays: one asks at a time, and the answer is durable before anyone has it.
 
 use super::AccessError;
+use super::failure::Failure;
 use super::first::blank;
-use super::outcome::Failure;
 use crate::actions::place;
 use crate::app::App;
 use crate::diagnosis::own;

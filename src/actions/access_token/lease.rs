@@ -4,7 +4,7 @@
 //! Two things tell. A locked file in the data directory, which the kernel lets go of with the process: that holds across containers and
 //! restarts of the machine. And the process id with its start time, for processes of this host that use another data directory.
 
-use super::MAX_LEASE;
+use super::renew::MAX_LEASE;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::token::Grant;

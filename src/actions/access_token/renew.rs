@@ -2,7 +2,8 @@
 //! as the provider allows.
 
 use super::anew::{self, Own};
-use super::outcome::{self, Brought, Failure, Renewal, Written};
+use super::failure::{self, Failure};
+use super::outcome::{self, Brought, Renewal, Written};
 use super::{AccessError, Handed, How, Wanted, hand, last_error, lease, may_renew_at_all, recovery};
 use crate::actions::place;
 use crate::actions::providers::credential;
@@ -46,7 +47,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         if wanted.is_met(&grant, now) {
             let handed = hand(app, token, &grant, How::Refreshed, &wanted);
             match (&handed, wanted.resource()) {
-                (Err(AccessError::Damaged(_)), Some(resource)) if outcome::drop_other(app, token, &mut grant, resource).await? => {}
+                (Err(AccessError::Damaged(_)), Some(resource)) if failure::drop_other(app, token, &mut grant, resource).await? => {}
                 _ => return handed,
             }
         }
@@ -71,7 +72,7 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
             Err(failure) if failure.found.id == own::NO_REFRESH_TOKEN && super::lives(&grant, now) => {
                 return Err(AccessError::NeedsSignIn(failure.found));
             }
-            Err(failure) => return Err(outcome::refused(app, token, &provider, &grant, failure).await),
+            Err(failure) => return Err(failure::refused(app, token, &provider, &grant, failure).await),
         };
         let attempt = app.new_id();
         let owner = app.flights.owner(app).as_str();
@@ -90,8 +91,8 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         let new = match call(app, token, &provider, &grant, &prepared, &wanted).await {
             Ok(new) => new,
             // What is refused for another resource says nothing about the sign-in: its own renewal will tell.
-            Err(failure) if wanted.resource().is_some() => return Err(outcome::failed_other(app, token, &grant, failure).await),
-            Err(failure) => return Err(outcome::failed(app, token, &provider, &grant, failure).await),
+            Err(failure) if wanted.resource().is_some() => return Err(failure::failed_other(app, token, &grant, failure).await),
+            Err(failure) => return Err(failure::failed(app, token, &provider, &grant, failure).await),
         };
         let fell_back = prepared.client.fell_back();
         let renewal = Renewal {
