@@ -23,6 +23,7 @@
 //! The frame then says "Nothing is saved yet" by itself.
 
 pub mod assets;
+mod body;
 pub mod csrf;
 pub mod draft;
 pub mod error;
@@ -39,6 +40,7 @@ pub mod session;
 pub mod shares;
 pub mod time;
 pub mod upload;
+mod visit;
 
 use crate::app::App;
 use crate::auth::password::Passwords;
@@ -80,7 +82,7 @@ pub struct WebState {
     /// Imports that are being applied.
     pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
-    pub(crate) arriving: csrf::Arriving,
+    pub(crate) arriving: body::Arriving,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
     /// Whether somebody chose the public address; else it is a guess from the listen address.
@@ -101,7 +103,7 @@ impl WebState {
             lists: Arc::default(),
             kept: Arc::default(),
             imports: Arc::default(),
-            arriving: csrf::Arriving::default(),
+            arriving: body::Arriving::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
             address_chosen: Arc::new(AtomicBool::new(address_chosen)),

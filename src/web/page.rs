@@ -226,7 +226,7 @@ impl Layout {
 
     pub(super) async fn signed_in(user: &CurrentUser, section: Section, title: &str) -> Self {
         let visit = &user.visit;
-        let flash = if user.session_row().data.contains_key(FLASH) && !super::csrf::is_background(&visit.headers) {
+        let flash = if user.session_row().data.contains_key(FLASH) && !super::visit::is_background(&visit.headers) {
             visit.session.remove(FLASH).await.ok().flatten()
         } else {
             None

@@ -82,7 +82,7 @@ impl Visit {
         let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let agent: String = agent.unwrap_or_default().chars().take(200).collect();
         let names = self.web.cookies;
-        self.set_cookie(&names.build(names.owner, &super::csrf::owner_mark(&self.web, user), Some(LONGEST)));
+        self.set_cookie(&names.build(names.owner, &super::visit::owner_mark(&self.web, user), Some(LONGEST)));
         session.insert(USER, user).await?;
         session.insert(ADDRESS, &self.address).await?;
         session.insert(AGENT, agent).await

@@ -15,7 +15,7 @@ use crate::web::form::{CsrfForm, FieldErrors, clean};
 use crate::web::guard::{CurrentUser, Visit};
 use crate::web::page::{Layout, Page};
 use crate::web::routes::{Access, Routes};
-use crate::web::{WebState, csrf};
+use crate::web::{WebState, visit};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -109,7 +109,7 @@ pub async fn try_code(State(web): State<WebState>, visit: Visit, CsrfForm(form):
     let visitor = app.random.base64url(16);
     match setup::try_code(app, &form.code, &visitor, &visit.address).await? {
         CodeTry::Right => {
-            csrf::set_visitor(&web, &visit, &visitor);
+            visit::set_visitor(&web, &visit, &visitor);
             return to("/setup/admin");
         }
         CodeTry::New => print_code(app, true).await?,
