@@ -8,6 +8,8 @@ pub mod consents;
 mod devices;
 pub mod grants;
 pub mod imports;
+mod mailbox_list;
+mod mailbox_row;
 pub mod mailboxes;
 pub mod open;
 pub mod overview;
