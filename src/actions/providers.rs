@@ -1,12 +1,14 @@
 //! Creates, edits and deletes providers, and replaces what they prove themselves with. A secret is sealed for the destination it may be sent to; when
 //! that changes it is wanted again, and grants of the old destination need a new sign-in (SEC-8).
 
+mod changes;
 pub mod check;
 pub mod credential;
 pub mod lint;
 pub mod service_account;
 pub mod trial;
 
+pub(in crate::actions) use changes::changes;
 pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
 pub use credential::replace_secret;
 pub use lint::{Warning, lint};
@@ -15,7 +17,7 @@ use super::{ActionError, FieldProblem, place};
 use crate::app::App;
 use crate::diagnosis::{self, Evidence, own};
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::credential::{Credentials, Fallback, Held, StoredCertificate};
+use crate::model::credential::{Credentials, Held};
 use crate::model::provider::{ClientAuth, Provider, StoredSecret};
 use crate::model::template::TemplateKind;
 use crate::model::token::{Grant, GrantState, TokenEvent, TokenEventKind};
@@ -270,78 +272,6 @@ async fn follow(app: &App, tx: &mut Tx, provider: &Provider, mut grant: Grant) -
     Ok(())
 }
 
-/// What differs, in words; secrets only as "changed".
-pub(super) fn changes(old: &Provider, new: &Provider) -> Vec<String> {
-    let show = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
-    let mut changes = Vec::new();
-    let mut compare = |label: &str, old: &str, new: &str| {
-        if old != new {
-            changes.push(format!("{label}: {} → {}", show(old), show(new)));
-        }
-    };
-    let pairs = |provider: &Provider| {
-        let pairs: Vec<_> = provider.extra_authorize_params.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        pairs.join("&")
-    };
-    let flag = |on: bool| if on { "on" } else { "off" };
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (before, after) = (old.endpoints(), new.endpoints());
-    compare("template", old.template.as_str(), new.template.as_str());
-    compare("tenant", &text(&old.tenant), &text(&new.tenant));
-    compare("cloud", old.cloud.as_str(), new.cloud.as_str());
-    compare("client ID", &old.client_id, &new.client_id);
-    compare("client authentication", old.client_auth.as_str(), new.client_auth.as_str());
-    let date = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
-    compare(
-        "secret expires on",
-        &date(old.client_secret_expires),
-        &date(new.client_secret_expires),
-    );
-    let screen = |provider: &Provider| provider.consent_screen.map(|screen| screen.to_string()).unwrap_or_default();
-    compare("consent screen", &screen(old), &screen(new));
-    compare("permissions of new tokens", &old.scopes.join(" "), &new.scopes.join(" "));
-    compare("prompt", old.prompt.as_str(), new.prompt.as_str());
-    compare("login hint", flag(old.login_hint), flag(new.login_hint));
-    compare("PKCE", flag(old.pkce), flag(new.pkce));
-    compare("extra parameters", &pairs(old), &pairs(new));
-    compare("issuer", &text(&before.issuer), &text(&after.issuer));
-    compare("authorize address", &text(&before.authorize_url), &text(&after.authorize_url));
-    compare("assertions signed with", old.credentials.alg.as_str(), new.credentials.alg.as_str());
-    let thumbprint = |stored: &Option<StoredCertificate>| stored.as_ref().map(|c| c.facts.sha1.clone()).unwrap_or_default();
-    let credentials = (&old.credentials, &new.credentials);
-    compare(
-        "certificate",
-        &thumbprint(&credentials.0.certificate),
-        &thumbprint(&credentials.1.certificate),
-    );
-    compare(
-        "certificate that waits",
-        &thumbprint(&credentials.0.next),
-        &thumbprint(&credentials.1.next),
-    );
-    let kept = |fallback: &Option<Fallback>| {
-        let words = fallback
-            .as_ref()
-            .map(|kept| format!("the {} before, until {}", kept.held.noun(), kept.until));
-        words.unwrap_or_default()
-    };
-    compare("fallback", &kept(&credentials.0.fallback), &kept(&credentials.1.fallback));
-    compare("token address", &text(&before.token_url), &text(&after.token_url));
-    compare("revoke address", &text(&before.revocation_url), &text(&after.revocation_url));
-    compare("user info address", &text(&before.userinfo_url), &text(&after.userinfo_url));
-    if changes.is_empty() && old.overrides != new.overrides {
-        changes.push("addresses changed".to_owned());
-    }
-    let version = |provider: &Provider| provider.client_secret.as_ref().map(|secret| secret.version);
-    match (version(old), version(new)) {
-        (before, after) if before == after => {}
-        (_, None) => changes.push("secret removed".to_owned()),
-        (None, _) => changes.push("secret set".to_owned()),
-        _ => changes.push("secret changed".to_owned()),
-    }
-    changes
-}
-
 /// Checks a new secret and its end date as the form *Replace secret* has them.
 pub fn check_secret(
     app: &App,
@@ -426,229 +356,4 @@ async fn audit(app: &App, tx: &mut Tx, actor: &Actor, action: &'static str, prov
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::actions::mailboxes::tests::{House, house};
-    use crate::model::Name;
-    use crate::model::provider::Endpoints;
-
-    const CANARY: &str = "canary8Q~secret-of-the-app-wxyz";
-
-    fn input() -> ProviderInput {
-        ProviderInput {
-            name: "contoso".into(),
-            template: "microsoft".into(),
-            tenant: "contoso.onmicrosoft.com".into(),
-            client_id: "11112222-bbbb-3333-cccc-4444dddd5555".into(),
-            client_secret: Some(ClientSecret::new(CANARY)),
-            ..ProviderInput::default()
-        }
-    }
-
-    fn problems(house: &House, input: &ProviderInput, current: Option<&Provider>) -> Vec<(&'static str, String)> {
-        match check_provider(&house.app, input, current) {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.into_iter().map(|problem| (problem.field, problem.message)).collect(),
-        }
-    }
-
-    async fn made(house: &House) -> Provider {
-        let edit = check_provider(&house.app, &input(), None).unwrap();
-        create(&house.app, &Actor::console(), edit).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn mistakes_are_named_at_their_fields_all_at_once() {
-        let house = house().await;
-        let wrong = ProviderInput {
-            name: "Contoso\r\nX".into(),
-            client_id: "11112222-bbbb-3333-cccc-4444dddd555".into(),
-            client_secret: Some(ClientSecret::new("aaaa0000-bb11-2222-33cc-444444dddddd")),
-            client_secret_expires: "2020-01-01".into(),
-            prompt: Some("always".into()),
-            pkce: Some(false),
-            scopes: Some("https://outlook.office.com/SMTP.Send, https://graph.microsoft.com/Mail.Send".into()),
-            extra_authorize_params: Some(vec![("state".into(), "x".into())]),
-            endpoints: Endpoints {
-                revocation_url: Some("http://login.example/revoke".into()),
-                ..Endpoints::default()
-            },
-            ..input()
-        };
-        let found = problems(&house, &wrong, None);
-        for (field, message) in [
-            ("name", "Name can have a–z, 0–9, dot, hyphen and underscore"),
-            (
-                "client_id",
-                "Application (client) ID is 36 characters with four hyphens. This one has 35",
-            ),
-            (
-                "client_secret",
-                "Client secret looks like the secret's ID. Paste the Value column instead",
-            ),
-            (
-                "client_secret_expires",
-                "Secret expires on must be a date after today, like 2027-11-20",
-            ),
-            ("scopes", "IMAP and Graph permissions can't share one token. Make two"),
-            (
-                "prompt",
-                "Prompt must be select_account, consent, login or none, or empty to send none",
-            ),
-            ("pkce", "PKCE can be turned off for another OAuth provider only"),
-            ("extra_authorize_params", "Parameter state is set by the console itself"),
-            (
-                "revocation_url",
-                "Revoke address must start with https://. http:// is for this machine only",
-            ),
-        ] {
-            assert!(found.contains(&(field, message.to_owned())), "{field}: {found:#?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn pasted_values_lose_what_came_along_with_them() {
-        let house = house().await;
-        let pasted = ProviderInput {
-            client_id: " \"11112222-bbbb-3333-cccc-4444dddd5555\"\r\n".into(),
-            client_secret: Some(ClientSecret::new(format!("\t{CANARY}\n"))),
-            ..input()
-        };
-        let provider = create(&house.app, &Actor::console(), check_provider(&house.app, &pasted, None).unwrap())
-            .await
-            .unwrap();
-        assert_eq!(provider.client_id, "11112222-bbbb-3333-cccc-4444dddd5555");
-        let secret = place::open_client_secret(&house.app, &provider).unwrap().unwrap();
-        assert_eq!(secret.expose_secret(), CANARY);
-    }
-
-    #[tokio::test]
-    async fn the_templates_addresses_are_not_pinned_by_a_form_that_shows_them() {
-        let house = house().await;
-        let provider = made(&house).await;
-        let shown = ProviderInput {
-            endpoints: provider.endpoints(),
-            ..ProviderInput::of(&provider)
-        };
-        let edit = check_provider(&house.app, &shown, Some(&provider)).unwrap();
-        assert_eq!(edit.overrides, Endpoints::default());
-        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
-        assert!(saved.changes.is_empty(), "{:?}", saved.changes);
-    }
-
-    #[tokio::test]
-    async fn a_new_destination_wants_the_secret_again_and_the_old_one_never_goes_there() {
-        let house = house().await;
-        let provider = made(&house).await;
-        let moved = ProviderInput {
-            tenant: "fabrikam.onmicrosoft.com".into(),
-            ..ProviderInput::of(&provider)
-        };
-        assert_eq!(
-            problems(&house, &moved, Some(&provider)),
-            [(
-                "client_secret",
-                "Enter the client secret again: with this change it goes to another server".to_owned()
-            )]
-        );
-        let again = ProviderInput {
-            client_secret: Some(ClientSecret::new(CANARY)),
-            ..moved
-        };
-        let edit = check_provider(&house.app, &again, Some(&provider)).unwrap();
-        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
-        assert!(saved.moved);
-        // A row that was aimed elsewhere behind our back doesn't open.
-        let mut aimed = saved.provider;
-        aimed.overrides.token_url = Some("https://evil.example/token".into());
-        assert!(place::open_client_secret(&house.app, &aimed).is_err());
-    }
-
-    #[tokio::test]
-    async fn an_address_on_another_server_that_would_be_sent_secrets_wants_the_secret_again() {
-        let house = house().await;
-        let provider = made(&house).await;
-        let at = |field: &str, address: &str| {
-            let mut input = ProviderInput::of(&provider);
-            let place = match field {
-                "graph_url" => &mut input.endpoints.graph_url,
-                "device_authorization_url" => &mut input.endpoints.device_authorization_url,
-                "revocation_url" => &mut input.endpoints.revocation_url,
-                _ => &mut input.endpoints.userinfo_url,
-            };
-            *place = Some(address.to_owned());
-            input
-        };
-        for field in ["graph_url", "device_authorization_url", "revocation_url", "userinfo_url"] {
-            let elsewhere = at(field, "https://evil.example/x");
-            let found = problems(&house, &elsewhere, Some(&provider));
-            assert!(matches!(&found[..], [("client_secret", _)]), "{field}: {found:?}");
-            let home = at(field, "https://login.microsoftonline.com/x");
-            if field != "graph_url" {
-                assert!(check_provider(&house.app, &home, Some(&provider)).is_ok(), "{field}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_provider_without_pkce_carries_a_warning() {
-        let house = house().await;
-        let mut provider = made(&house).await;
-        let is_about_pkce = |warnings: Vec<Warning>| warnings.iter().any(|warning| warning.field == "pkce");
-        assert!(!is_about_pkce(lint(&house.app, &provider).await.unwrap()));
-        provider.pkce = false;
-        assert!(is_about_pkce(lint(&house.app, &provider).await.unwrap()));
-    }
-
-    #[tokio::test]
-    async fn the_same_secret_again_changes_nothing_and_is_nowhere_to_be_read() {
-        let house = house().await;
-        let provider = made(&house).await;
-        let edit = check_provider(&house.app, &input(), Some(&provider)).unwrap();
-        let saved = update(&house.app, &Actor::console(), &provider, edit).await.unwrap();
-        assert!(saved.changes.is_empty(), "{:?}", saved.changes);
-        let stored = house.app.store.provider(&Name::parse("contoso").unwrap()).await.unwrap().unwrap();
-        assert_eq!(stored.version, 1);
-        let rows = format!("{:?} {:?}", house.app.store.audit_rows(10).await.unwrap(), stored);
-        assert!(!rows.contains("canary") && rows.contains("wxyz"), "{rows}");
-    }
-
-    #[tokio::test]
-    async fn who_saves_second_is_told_and_nothing_is_lost() {
-        let house = house().await;
-        let provider = made(&house).await;
-        let with_prompt = |prompt: &str| {
-            let input = ProviderInput {
-                prompt: Some(prompt.into()),
-                ..ProviderInput::of(&provider)
-            };
-            check_provider(&house.app, &input, Some(&provider)).unwrap()
-        };
-        let first = with_prompt("consent");
-        let second = with_prompt("login");
-        update(&house.app, &Actor::console(), &provider, first).await.unwrap();
-        let late = update(&house.app, &Actor::console(), &provider, second).await;
-        assert!(matches!(late, Err(ActionError::Store(StoreError::Stale))));
-    }
-
-    #[tokio::test]
-    async fn http_is_for_this_machine_where_the_settings_allow_it() {
-        let house = house().await;
-        let custom = ProviderInput {
-            name: "rig".into(),
-            template: "custom".into(),
-            client_id: "console".into(),
-            client_secret: Some(ClientSecret::new("secret")),
-            endpoints: Endpoints {
-                issuer: Some("http://127.0.0.1:9".into()),
-                authorize_url: Some("http://127.0.0.1:9/auth".into()),
-                token_url: Some("http://127.0.0.1:9/token".into()),
-                ..Endpoints::default()
-            },
-            ..ProviderInput::default()
-        };
-        let found = problems(&house, &custom, None);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].1.contains("allow_networks"), "{found:?}");
-    }
-}
+mod tests;

@@ -1,24 +1,23 @@
 //! From what was typed to what may be saved: the rules of a provider (`ux.md`, 6.7), the same for the form and for `config apply`.
 
+mod addresses;
+mod proof;
+
 use crate::actions::{FieldProblem, Problems};
 use crate::app::App;
-use crate::gate::Gate;
 use crate::model::lint::{self, TenantUse};
 use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, ConsentScreen, Endpoints, Provider};
 use crate::model::scopes;
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{GrantType, Prompt};
 use crate::model::{Date, Name};
-use crate::oauth::http::check_url;
 use crate::oauth::{KeyedCertificate, ServiceKey};
 use crate::secret::{ClientSecret, KeyFile, PrivateKey};
-use std::net::{IpAddr, Ipv4Addr};
-use url::{Host, Url};
+use addresses::{address, differing, issuer};
+use proof::{check_certificate, check_expiry, check_secret, check_service_account};
 
 /// How long may an id, a tenant or the value of a parameter be?
 const LONGEST: usize = 512;
-/// How long may an address be?
-const LONGEST_URL: usize = 2048;
 /// How many extra parameters?
 const MOST_PARAMETERS: usize = 20;
 
@@ -325,34 +324,6 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
     }
 }
 
-/// The key file of a service account, read; the stored one may stay only while the destination does (SEC-8).
-fn check_service_account(
-    problems: &mut Problems,
-    input: &ProviderInput,
-    kind: TemplateKind,
-    destination_changes: bool,
-) -> Option<(ServiceKey, KeyFile)> {
-    let given = input
-        .service_account
-        .as_ref()
-        .filter(|file| !file.expose_secret().trim().is_empty());
-    let Some(file) = given else {
-        if input.has_service_account && destination_changes {
-            problems.add("service_account", "Paste the key JSON again: it goes to another address now");
-        }
-        return None;
-    };
-    if kind != TemplateKind::Google {
-        problems.add(
-            "service_account",
-            "Only Google has service accounts of this kind. Leave the key JSON out",
-        );
-        return None;
-    }
-    let key = problems.take("service_account", ServiceKey::read(file.expose_secret()))?;
-    Some((key, file.clone()))
-}
-
 /// Whether saving this would send secrets elsewhere than they go now (SEC-8, [`Provider::destination`]).
 pub fn moves(input: &ProviderInput, current: &Provider) -> bool {
     let text = |value: &Option<String>| value.as_deref().map(clean).filter(|text| !text.is_empty());
@@ -454,186 +425,6 @@ fn check_tenant(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, tenan
         problems.note("tenant", lint::tenant(tenant, TenantUse::SignIn));
     }
 }
-
-fn label(field: &str) -> &'static str {
-    match field {
-        "authority" => "Server address",
-        "graph_url" => "Graph address",
-        "issuer" => "Issuer",
-        "authorize_url" => "Authorize address",
-        "token_url" => "Token address",
-        "device_authorization_url" => "Device address",
-        "revocation_url" => "Revoke address",
-        "admin_consent_url" => "Admin consent address",
-        _ => "User info address",
-    }
-}
-
-/// An address requests may go to: https, or http on this machine where the settings allow that.
-fn address(problems: &mut Problems, gate: &Gate, field: &'static str, text: Option<&str>) -> Option<String> {
-    let text = clean(text?);
-    if text.is_empty() {
-        return None;
-    }
-    let label = label(field);
-    if text.len() > LONGEST_URL {
-        problems.add(field, format!("{label} must be {LONGEST_URL} characters or fewer"));
-        return None;
-    }
-    match check_url(&text) {
-        Err(why) => problems.add(field, format!("{label} can't be used: {why}")),
-        Ok(url) if url.scheme() == "http" && !plain_allowed(gate, &url) => {
-            let text = match is_this_machine(&url) {
-                Some(_) => format!("{label} may start with http:// only where the setting allow_networks has loopback"),
-                None => format!("{label} must start with https://. http:// is for this machine only"),
-            };
-            problems.add(field, text);
-        }
-        Ok(_) => return Some(text),
-    }
-    None
-}
-
-fn is_this_machine(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Domain("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
-        Host::Domain(_) => None,
-        Host::Ipv4(ip) => ip.is_loopback().then_some(ip.into()),
-        Host::Ipv6(ip) => ip.is_loopback().then_some(ip.into()),
-    }
-}
-
-fn plain_allowed(gate: &Gate, url: &Url) -> bool {
-    is_this_machine(url).is_some_and(|ip| gate.allows_plain(url.host_str().unwrap_or_default(), &[ip]))
-}
-
-/// An issuer is compared, not called (discovery has its own check), and Microsoft's holds a pattern no URL has.
-fn issuer(problems: &mut Problems, text: Option<&str>) -> Option<String> {
-    let text = clean(text?);
-    if text.is_empty() {
-        return None;
-    }
-    if text.len() > LONGEST_URL || !text.chars().all(|c| c.is_ascii_graphic()) || !text.contains("://") {
-        problems.add("issuer", "Issuer must be an address like https://login.example.com");
-        return None;
-    }
-    Some(text)
-}
-
-/// Only what differs from the template is kept, so that a form that shows the template's addresses doesn't pin them.
-fn differing(given: Endpoints, defaults: &Endpoints, home: &Endpoints) -> Endpoints {
-    let unless = |own: Option<String>, default: &Option<String>| own.filter(|own| default.as_ref() != Some(own));
-    Endpoints {
-        authority: unless(given.authority, &home.authority),
-        graph_url: unless(given.graph_url, &defaults.graph_url),
-        issuer: unless(given.issuer, &defaults.issuer),
-        authorize_url: unless(given.authorize_url, &defaults.authorize_url),
-        token_url: unless(given.token_url, &defaults.token_url),
-        device_authorization_url: unless(given.device_authorization_url, &defaults.device_authorization_url),
-        revocation_url: unless(given.revocation_url, &defaults.revocation_url),
-        admin_consent_url: unless(given.admin_consent_url, &defaults.admin_consent_url),
-        userinfo_url: unless(given.userinfo_url, &defaults.userinfo_url),
-        iss_announced: given.iss_announced && !defaults.iss_announced,
-        discovered_at: given.discovered_at,
-    }
-}
-
-fn check_secret(
-    problems: &mut Problems,
-    input: &ProviderInput,
-    current: Option<&Provider>,
-    client_auth: ClientAuth,
-    shape: TemplateKind,
-    client_id: &str,
-    destination_changes: bool,
-) -> SecretEdit {
-    if matches!(client_auth, ClientAuth::None | ClientAuth::Certificate) {
-        return SecretEdit::Remove;
-    }
-    let given = input
-        .client_secret
-        .as_ref()
-        .map(|secret| ClientSecret::new(clean(secret.expose_secret())))
-        .filter(|secret| !secret.expose_secret().is_empty());
-    let stored = current.is_some_and(|current| current.client_secret.is_some());
-    match given {
-        Some(secret) => {
-            let text = secret.expose_secret();
-            let problem = lint::client_secret(shape, client_id, text).map(str::to_owned);
-            problems.note("client_secret", problem.or_else(|| too_long("Client secret", text)));
-            SecretEdit::Set(secret)
-        }
-        None if stored && destination_changes => {
-            problems.add(
-                "client_secret",
-                "Enter the client secret again: with this change it goes to another server",
-            );
-            SecretEdit::Keep
-        }
-        None if stored || input.secret_later => SecretEdit::Keep,
-        None => {
-            problems.note("client_secret", lint::client_secret(shape, client_id, ""));
-            SecretEdit::Keep
-        }
-    }
-}
-
-fn check_certificate(
-    problems: &mut Problems,
-    app: &App,
-    input: &ProviderInput,
-    current: Option<&Provider>,
-    client_auth: ClientAuth,
-) -> Option<KeyedCertificate> {
-    match (&input.certificate, client_auth) {
-        (Some(pem), ClientAuth::Certificate) => problems.take(
-            "certificate",
-            KeyedCertificate::read_pem(pem.expose_secret().as_bytes(), app.clock.now()),
-        ),
-        (Some(_), _) => {
-            problems.add(
-                "certificate",
-                "A certificate is of use with client authentication certificate only. Leave it out",
-            );
-            None
-        }
-        // Without a moment in which neither works.
-        (None, ClientAuth::Certificate) if current.is_some_and(|current| current.client_secret.is_some()) => {
-            problems.add(
-                "client_auth",
-                "Put the certificate in first: choose Use a certificate on the provider's page. The secret works until then",
-            );
-            None
-        }
-        (None, _) => None,
-    }
-}
-
-fn check_expiry(
-    problems: &mut Problems,
-    app: &App,
-    input: &ProviderInput,
-    current: Option<&Provider>,
-    client_auth: ClientAuth,
-) -> Option<Date> {
-    let text = clean(&input.client_secret_expires);
-    if text.is_empty() || matches!(client_auth, ClientAuth::None | ClientAuth::Certificate) {
-        return None;
-    }
-    let date = Date::parse(&text);
-    // A date that is stored already may have gone by; saving something else must still be possible.
-    let known = current
-        .and_then(|current| current.client_secret_expires)
-        .is_some_and(|known| Some(known) == date);
-    if !known && date.is_none_or(|date| date.days_from(app.clock.now()) <= 0) {
-        problems.add("client_secret_expires", EXPIRY_RULE);
-        return None;
-    }
-    date
-}
-
-/// What the field for a secret's end says when it is wrong.
-pub(super) const EXPIRY_RULE: &str = "Secret expires on must be a date after today, like 2027-11-20";
 
 fn check_parameters(problems: &mut Problems, pairs: &[(String, String)]) -> Vec<(String, String)> {
     let mut taken: Vec<(String, String)> = Vec::new();

@@ -1,10 +1,16 @@
 //! `/providers/new` and `/providers/{name}/edit`: the form as text, and what it means.
 
+mod choices;
+mod ticks;
+
+pub use choices::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS};
+pub use ticks::{Tick, all_scopes, apart, short_scope, ticks};
+
 use crate::actions::providers::ProviderInput;
 use crate::actions::providers::check::secret_expires;
 use crate::model::lint::is_guid;
 use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, Endpoints, Provider};
-use crate::model::template::{self, Purpose, TemplateKind, ZOHO_DATA_CENTRES};
+use crate::model::template::{self, TemplateKind, ZOHO_DATA_CENTRES};
 use crate::secret::ClientSecret;
 use crate::web::form::FieldErrors;
 use serde::Deserialize;
@@ -78,62 +84,6 @@ pub struct ProviderForm {
     /// The version that was edited.
     pub version: i64,
 }
-
-/// A tick under *Permissions to ask for*.
-pub struct Tick {
-    /// Its value.
-    pub key: &'static str,
-    /// What it lets tokens do.
-    pub label: String,
-    /// The scopes behind it, without their server.
-    pub scopes: String,
-    /// Whether it is set.
-    pub on: bool,
-}
-
-/// The prompts, for choices.
-pub const PROMPTS: [(&str, &str); 5] = [
-    ("select_account", "Choose the account (select_account)"),
-    ("consent", "Ask for consent again (consent)"),
-    ("login", "Ask for the password (login)"),
-    ("none", "Show no page (none)"),
-    ("", "Send nothing: the provider decides"),
-];
-
-/// The ways to prove the client, for the choice.
-pub const CLIENT_AUTH: [(&str, &str); 4] = [
-    ("secret_basic", "secret_basic: in a header, what every provider has to take"),
-    ("secret_post", "secret_post: in the request itself, as Microsoft and Google do"),
-    (
-        "certificate",
-        "certificate: a signed assertion (private_key_jwt); the key stays here",
-    ),
-    ("none", "none: a public client without a secret"),
-];
-
-/// The same for Microsoft, which takes two of them.
-pub const MICROSOFT_AUTH: [(&str, &str); 2] = [("secret_post", "Client secret"), ("certificate", "Certificate")];
-
-/// How assertions are signed, for the choice.
-pub const ASSERTION_ALGS: [(&str, &str); 2] = [
-    ("PS256", "PS256, certificate named by its SHA-256 thumbprint (x5t#S256)"),
-    ("RS256", "RS256, certificate named by its SHA-1 thumbprint (x5t), for older servers"),
-];
-
-/// Microsoft's clouds.
-pub const CLOUDS: [(&str, &str); 4] = [
-    ("global", "Global, also GCC"),
-    ("usgov", "US Government (GCC High)"),
-    ("dod", "US Department of Defense"),
-    ("china", "China, run by 21Vianet"),
-];
-
-/// The states of Google's consent screen.
-pub const CONSENT_SCREENS: [(&str, &str, &str); 3] = [
-    ("internal", "Internal", "Only people of your organisation."),
-    ("production", "In production", "Published for everyone."),
-    ("testing", "Testing", "Google ends each sign-in after 7 days."),
-];
 
 impl ProviderForm {
     /// What a new provider of a template starts with.
@@ -358,66 +308,6 @@ impl ProviderForm {
     }
 }
 
-/// The ticks of a template. Where every purpose has the same scopes there is one for all of them.
-pub fn ticks(kind: TemplateKind, cloud: Cloud, set: &[String]) -> Vec<Tick> {
-    let purposes = template::purposes(kind, cloud);
-    let on = |key: &str| set.iter().any(|ticked| ticked == key);
-    let short = |scopes: &[&str]| {
-        let names: Vec<&str> = scopes.iter().map(|scope| short_scope(scope)).collect();
-        names.join(", ")
-    };
-    match purposes {
-        [first, _, ..] if purposes.iter().all(|p| p.scopes == first.scopes) => vec![Tick {
-            key: first.key,
-            label: "Read and send mail with IMAP, SMTP and POP".to_owned(),
-            scopes: short(first.scopes),
-            on: purposes.iter().any(|purpose| on(purpose.key)),
-        }],
-        _ => purposes
-            .iter()
-            .map(|purpose| Tick {
-                key: purpose.key,
-                label: purpose.label.to_owned(),
-                scopes: short(purpose.scopes),
-                on: on(purpose.key),
-            })
-            .collect(),
-    }
-}
-
-/// Scopes as the form has them: ticked purposes, and the rest as text.
-pub fn apart(kind: TemplateKind, cloud: Cloud, scopes: &[String]) -> (Vec<String>, String) {
-    let ticked = |purpose: &&Purpose| template::ticked(purpose, scopes);
-    let purposes: Vec<&Purpose> = template::purposes(kind, cloud).iter().filter(ticked).collect();
-    let covered = |scope: &&String| {
-        let of_purpose = purposes
-            .iter()
-            .flat_map(|p| p.scopes)
-            .any(|known| known.eq_ignore_ascii_case(scope));
-        let always = kind != TemplateKind::Custom && kind.template().always.contains(&scope.as_str());
-        of_purpose || always
-    };
-    let rest: Vec<&str> = scopes.iter().filter(|s| !covered(s)).map(String::as_str).collect();
-    (purposes.iter().map(|purpose| purpose.key.to_owned()).collect(), rest.join("\n"))
-}
-
-/// The other way: ticks and text as one text. For `custom` the text is all there is.
-pub fn all_scopes(kind: TemplateKind, cloud: Cloud, purposes: &[String], rest: &str) -> String {
-    if kind == TemplateKind::Custom {
-        return rest.to_owned();
-    }
-    let ticks: Vec<&str> = purposes.iter().map(String::as_str).collect();
-    format!("{}\n{rest}", template::scopes_of(kind, cloud, &ticks).join("\n"))
-}
-
-/// A scope without the server before it.
-pub fn short_scope(scope: &str) -> &str {
-    match scope.strip_prefix("https://").and_then(|rest| rest.split_once('/')) {
-        Some((_, name)) if !name.is_empty() && !name.contains('/') => name,
-        _ => scope,
-    }
-}
-
 /// The picker's card of a template.
 pub fn card(kind: TemplateKind) -> &'static str {
     match kind {
@@ -469,19 +359,6 @@ pub fn suggested_name(kind: TemplateKind, tenant: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::provider::ConsentScreen;
-    use crate::model::token::Prompt;
-
-    #[test]
-    fn every_choice_is_a_word_the_model_knows() {
-        assert!(PROMPTS.iter().all(|(word, _)| Prompt::parse(word).is_some()) && PROMPTS.len() == Prompt::ALL.len());
-        assert!(CLIENT_AUTH.iter().all(|(word, _)| ClientAuth::parse(word).is_some()) && CLIENT_AUTH.len() == ClientAuth::ALL.len());
-        let algs = ASSERTION_ALGS.iter().filter_map(|(word, _)| AssertionAlg::parse(word)).count();
-        assert_eq!(algs, AssertionAlg::ALL.len());
-        assert!(CLOUDS.iter().all(|(word, _)| Cloud::parse(word).is_some()) && CLOUDS.len() == Cloud::ALL.len());
-        let screens = CONSENT_SCREENS.iter().filter_map(|(word, ..)| ConsentScreen::parse(word)).count();
-        assert_eq!(screens, ConsentScreen::ALL.len());
-    }
 
     #[test]
     fn googles_file_brings_id_and_secret() {
