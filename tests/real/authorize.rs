@@ -83,6 +83,12 @@ pub struct House {
 impl House {
     /// None where the rig does not run. `stored`: somebody has signed in before.
     pub async fn new(stored: bool) -> Option<Self> {
+        Self::asking_for(IMAP_SCOPE, stored).await
+    }
+
+    /// The same for other permissions, a blank between them.
+    pub async fn asking_for(permissions: &str, stored: bool) -> Option<Self> {
+        let scopes: Vec<&str> = ["offline_access"].into_iter().chain(permissions.split(' ')).collect();
         let rig = Rig::get()?;
         rig.mark("openid-provider");
         // A free port, for a moment nobody else's.
@@ -100,12 +106,12 @@ impl House {
         machine.set("RIG_CLIENT_SECRET", CLIENT_SECRET);
         let mut text = format!(
             "[[provider]]\nname = \"rig\"\ntemplate = \"custom\"\nissuer = \"{}\"\nclient_id = \"{client}\"\nclient_secret_env = \"RIG_CLIENT_SECRET\"\n\
-             client_auth = \"secret_post\"\nscopes = [\"offline_access\", \"{IMAP_SCOPE}\"]\n\
+             client_auth = \"secret_post\"\nscopes = {scopes:?}\n\
              [[token]]\nname = \"mail\"\nprovider = \"rig\"\nuser = \"{address}\"\n",
             rig.issuer
         );
         if stored {
-            let scope = format!("openid email profile offline_access {IMAP_SCOPE}");
+            let scope = format!("openid email profile offline_access {permissions}");
             let minted = rig.mint_grant(&client, &address, &scope).await;
             machine.set("RIG_REFRESH_TOKEN", minted.refresh_token.unwrap());
             text.push_str("refresh_token_env = \"RIG_REFRESH_TOKEN\"\n");
@@ -128,7 +134,7 @@ impl House {
     }
 
     /// Starts the command; it, and the link it printed.
-    fn authorize(&self) -> (Running, String) {
+    pub fn authorize(&self) -> (Running, String) {
         let command = Running::start(&self.machine, &["token", "authorize", "mail"]);
         let said = command.err.recv_timeout(PATIENCE).unwrap();
         assert_eq!(
@@ -159,7 +165,7 @@ impl House {
 }
 
 /// Somebody with a browser, without an account here.
-struct Stranger {
+pub struct Stranger {
     http: reqwest::Client,
     console: Url,
     cookies: BTreeMap<String, String>,
@@ -167,7 +173,7 @@ struct Stranger {
 }
 
 impl Stranger {
-    fn new(house: &House) -> Self {
+    pub fn new(house: &House) -> Self {
         Self {
             http: house.rig.http(),
             console: Url::parse(&house.origin).unwrap(),
@@ -213,7 +219,7 @@ impl Stranger {
     }
 
     /// Signs in through a link; the heading of the page in the end.
-    async fn sign_in(&mut self, link: &str, account: &str) -> String {
+    pub async fn sign_in(&mut self, link: &str, account: &str) -> String {
         let address = self.leave(link).await;
         let back = self.provider.allow_as(&address, account).await;
         self.heading(back.as_str()).await

@@ -6,7 +6,7 @@ use crate::support::visitor::{Place, Visitor};
 use rustix::process::Signal;
 
 /// Starts the command; it, the address and the code it printed.
-fn authorize(house: &House) -> (Running, String, String) {
+pub fn authorize(house: &House) -> (Running, String, String) {
     let command = Running::start(&house.machine, &["token", "authorize", "phone"]);
     let said = command.err.recv_timeout(PATIENCE).unwrap();
     let wanted = format!(
@@ -30,7 +30,7 @@ async fn enter(visitor: &mut Visitor, address: &str, code: &str) -> Place {
 }
 
 /// Signs in as somebody and allows what is asked for.
-async fn sign_in(house: &House, address: &str, code: &str, account: &str) {
+pub async fn sign_in(house: &House, address: &str, code: &str, account: &str) {
     let mut visitor = Visitor::new(house.rig);
     let mut page = enter(&mut visitor, address, code).await.page();
     while page.heading != "Signed in" {

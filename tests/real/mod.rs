@@ -4,5 +4,6 @@ mod authorize;
 mod certificate;
 mod command_line;
 mod device;
+mod grants;
 mod mail;
 mod rig;

@@ -57,15 +57,18 @@ function keepOfflineAccess(ctx, accessType) {
 }
 
 /** What the mail servers read in the introspection answer: for each protocol the mailbox that the token opens, and the shared
-    one. A name no mailbox has stands for none: where it is missing Dovecot calls that a failure of its own. */
+    one; an app's own token, which is nobody's, opens up to two that its client was given. A name no mailbox has stands for none: where
+    it is missing Dovecot calls that a failure of its own. */
 function mailClaims(_ctx, token) {
   const person = accountOf(token.accountId);
   const granted = new Set((token.scope ?? '').split(' '));
+  const [own = 'none', shared = 'none'] =
+    token.kind === 'ClientCredentials' ? registry.options(token.clientId).app_mailboxes : [person?.email, person?.shared];
   const claims = { email: person?.email };
   for (const [protocol, scope] of Object.entries(MAIL_SCOPES)) {
-    const open = person && (granted.has(scope) || granted.has(GOOGLE_MAIL));
-    claims[`${protocol}_mailbox`] = open ? person.email : 'none';
-    claims[`${protocol}_shared`] = open ? (person.shared ?? 'none') : 'none';
+    const open = granted.has(scope) || granted.has(GOOGLE_MAIL);
+    claims[`${protocol}_mailbox`] = open ? own : 'none';
+    claims[`${protocol}_shared`] = open ? shared : 'none';
   }
   return claims;
 }

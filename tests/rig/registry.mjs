@@ -12,6 +12,7 @@ const DEFAULTS = {
   delay_after: 0,
   no_refresh: false,
   drop_scopes: [],
+  app_mailboxes: [],
 };
 
 const clients = new Map();

@@ -9,6 +9,7 @@ mod device;
 mod grants;
 mod graph;
 mod mail;
+mod matrix;
 mod sign_in;
 
 use base64::Engine;

@@ -15,10 +15,12 @@ use url::Url;
 const VERIFIER: &str = "a-verifier-that-is-long-enough-for-everybody-1234";
 
 /// A person in front of a browser.
-struct Person<'a> {
+pub struct Person<'a> {
     play: &'a Play,
     house: House,
     cookie: Option<String>,
+    /// Where sign-ins return to.
+    back: String,
 }
 
 enum Seen {
@@ -53,8 +55,22 @@ fn flow(page: &str) -> String {
 }
 
 impl<'a> Person<'a> {
-    fn new(play: &'a Play, house: House) -> Self {
-        Self { play, house, cookie: None }
+    pub fn new(play: &'a Play, house: House) -> Self {
+        Self {
+            play,
+            house,
+            cookie: None,
+            back: BACK.to_owned(),
+        }
+    }
+
+    /// Goes where a console sends its people, picks an account and agrees; the query that comes back with them to `back`.
+    pub async fn walk(mut self, leave: &str, back: &str, account: &str) -> String {
+        self.back = back.to_owned();
+        let response = self.get(leave).await;
+        let page = self.follow(response).await;
+        let returned = self.choose(page, account).await;
+        serde_urlencoded::to_string(returned).unwrap()
     }
 
     fn authorize_url(&self, more: &[(&str, &str)]) -> Url {
@@ -99,7 +115,7 @@ impl<'a> Person<'a> {
                 return Seen::Page(response.text().await.unwrap());
             };
             let location = location.to_str().unwrap();
-            if location.starts_with(BACK) {
+            if location.starts_with(&self.back) {
                 let url = Url::parse(location).unwrap();
                 return Seen::Back(url.query_pairs().into_owned().collect());
             }
@@ -132,7 +148,12 @@ impl<'a> Person<'a> {
 
     /// Picks an account and agrees.
     async fn sign_in(&mut self, account: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let page = self.visit(more).await.page();
+        let page = self.visit(more).await;
+        self.choose(page, account).await
+    }
+
+    async fn choose(&mut self, page: Seen, account: &str) -> BTreeMap<String, String> {
+        let page = page.page();
         let page = self.send("/sandbox/account", &[("flow", &flow(&page)), ("account", account)]).await;
         match page {
             Seen::Back(back) => back,

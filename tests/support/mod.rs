@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod command;
 pub mod databases;
 pub mod logs;
+pub mod matrix;
 pub mod provider;
 pub mod rig;
 pub mod visitor;
