@@ -1,41 +1,36 @@
 //! The form of a mailbox: first the address alone, then all of it, filled in as far as it can be (`ux.md` 6.4).
 
+mod conflict;
 mod fields;
 mod kept;
+mod submit;
+mod try_out;
 
 use super::find;
 use super::suggest::{Suggestion, suggest};
-use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
-use crate::actions::probe::{self, Options, Order, ProbeError};
+use crate::actions::mailboxes;
 use crate::app::App;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
-use crate::model::report::Direction;
 use crate::model::token::{GrantState, Token};
-use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
+use crate::web::form::{FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
-use crate::web::pages::changes::Names;
-use crate::web::pages::tests::start::{self, refusal};
+use crate::web::pages::tests::Rights;
 use crate::web::pages::tests::view::RunView;
-use crate::web::pages::tests::{Rights, finished_view};
-use crate::web::routes;
+use crate::web::{WebState, routes};
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 pub use fields::MailboxForm;
-use fields::{field_errors, labels};
 pub use kept::KeptPasswords;
 use serde::Deserialize;
-use std::time::Duration;
+use submit::keep_passwords;
+pub use submit::{create, update};
 
 /// The address the form posts to when there is no mailbox yet.
 const NEW: &str = "/mailboxes/new";
-/// How long does *Test without saving* wait for its runs? Longer than a conversation takes, shorter than a request may.
-const WAIT: Duration = Duration::from_secs(26);
 /// With more tokens than this the choice becomes a field to type into.
 const MOST_OPTIONS: usize = 300;
 
@@ -339,312 +334,4 @@ async fn tokens(web: &WebState, form: &MailboxForm) -> Result<(Vec<(String, Stri
         (token.name.to_string(), words)
     }));
     Ok((options, false))
-}
-
-/// What a form that was sent is to do.
-enum Act {
-    Save,
-    SaveAndTest,
-    Test,
-    GetToken,
-    /// Forget the form that was left.
-    Afresh,
-}
-
-impl MailboxForm {
-    fn act(&self) -> Act {
-        match self.act.as_str() {
-            "test" => Act::Test,
-            "save" => Act::Save,
-            "token" => Act::GetToken,
-            "afresh" => Act::Afresh,
-            _ => Act::SaveAndTest,
-        }
-    }
-}
-
-/// A form that can't be taken as it is, and the mailbox that is in the way of it.
-struct Refused {
-    errors: FieldErrors,
-    other: Option<Name>,
-}
-
-/// Everything that can be wrong with the form before anything is written.
-async fn check(
-    web: &WebState,
-    user: &CurrentUser,
-    form: &MailboxForm,
-    existing: Option<&Mailbox>,
-) -> Result<Result<MailboxEdit, Refused>, PageError> {
-    let app = &web.app;
-    let input = form.input(&web.kept.of(user.user().id.as_str(), &form.kept, app.clock.now()));
-    let mut errors = FieldErrors::default();
-    let result = check_mailbox(&input, &app.gate);
-    if let Err(problems) = &result {
-        errors = field_errors(form, problems);
-    }
-    for (field, side, stored) in [
-        ("password", &input.incoming, existing.and_then(|mailbox| mailbox.incoming.as_ref())),
-        (
-            if form.is_separate() { "outgoing_password" } else { "password" },
-            &input.outgoing,
-            existing.and_then(|mailbox| mailbox.outgoing.as_ref()),
-        ),
-    ] {
-        let asks = side.as_ref().is_some_and(|side| side.auth == "password" && side.password.is_none());
-        if asks && !fields::has_password(stored) && !errors.has(field) {
-            errors.add(field, "Enter the password");
-        }
-    }
-    let mut other = None;
-    if let Some(address) = check_address(clean(&form.address))
-        && let Some(name) = mailboxes::address_taken(app, &address, existing).await?
-    {
-        errors.add("address", format!("{address} is already here"));
-        other = Some(name);
-    }
-    Ok(match result {
-        Ok(edit) if errors.is_empty() => Ok(edit),
-        _ => Err(Refused { errors, other }),
-    })
-}
-
-/// `POST /mailboxes/new`.
-pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<MailboxForm>) -> Result<Response, PageError> {
-    submit(&web, &user, form, None).await
-}
-
-/// `POST /mailboxes/{name}/edit`.
-pub async fn update(
-    State(web): State<WebState>,
-    user: CurrentUser,
-    Path(name): Path<String>,
-    CsrfForm(form): CsrfForm<MailboxForm>,
-) -> Result<Response, PageError> {
-    let mailbox = find(&web.app, &name).await?;
-    submit(&web, &user, form, Some(mailbox)).await
-}
-
-async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing: Option<Mailbox>) -> Result<Response, PageError> {
-    let path = match &existing {
-        Some(mailbox) => format!("{}/edit", routes::mailbox(mailbox.name.as_str())),
-        None => NEW.to_owned(),
-    };
-    match form.act() {
-        Act::Afresh => {
-            user.drop_draft(&path).await;
-            return Ok(Redirect::to(&path).into_response());
-        }
-        Act::GetToken => {
-            user.keep_draft(&path, &form.pairs(true)).await?;
-            let back = CurrentUser::draft_address(&path);
-            let flash = Flash::info("What you typed into the mailbox form is kept for 30 minutes.").link(&back, "Back to the mailbox");
-            let account = serde_urlencoded::to_string([("user", clean(&form.address))]).unwrap_or_default();
-            return user.redirect_with(&format!("/tokens/new?{account}"), flash).await;
-        }
-        Act::Save | Act::SaveAndTest | Act::Test => {}
-    }
-    let edit = match check(web, user, &form, existing.as_ref()).await? {
-        Ok(edit) => edit,
-        Err(refused) => return refuse(web, user, form, existing, refused).await,
-    };
-    if matches!(form.act(), Act::Test) {
-        return test_draft(web, user, form, existing, edit).await;
-    }
-    let saved = match &existing {
-        None => mailboxes::create(&web.app, &user.actor(), edit)
-            .await
-            .map(|mailbox| (mailbox.name, true)),
-        Some(old) => {
-            let version = form.version.parse().unwrap_or(-1);
-            let changed = mailboxes::update(&web.app, &user.actor(), &old.name, version, edit).await;
-            changed.map(|changed| (old.name.clone(), changed))
-        }
-    };
-    let (name, changed) = match saved {
-        Ok(saved) => saved,
-        Err(MailboxError::Fields(problems)) => {
-            let taken = problems.iter().find(|problem| problem.message.starts_with("Name is already used"));
-            let refused = Refused {
-                other: taken.and_then(|_| Name::parse(clean(&form.name)).ok()),
-                errors: field_errors(&form, &problems),
-            };
-            return refuse(web, user, form, existing, refused).await;
-        }
-        Err(MailboxError::Stale(now)) => return conflict(web, user, form, *now).await,
-        Err(error) => return Err(error.into()),
-    };
-    web.kept.forget(user.user().id.as_str(), &form.kept);
-    after_saving(web, user, &form, &name, changed).await
-}
-
-async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, name: &Name, changed: bool) -> Result<Response, PageError> {
-    let mailbox = find(&web.app, name.as_str()).await?;
-    let direction = match mailbox.incoming {
-        Some(_) => Direction::Incoming,
-        None => Direction::Outgoing,
-    };
-    if matches!(form.act(), Act::SaveAndTest) {
-        return start::run(web, user, mailbox, direction, Options::default(), &form.once, form.script == "1").await;
-    }
-    let path = routes::mailbox(name.as_str());
-    if !changed {
-        return user
-            .redirect_with(
-                &path,
-                Flash::info(&format!("{} is as it was. Nothing was changed.", mailbox.address)),
-            )
-            .await;
-    }
-    let flash = Flash::ok(&format!("{} saved. Not tested since the change.", mailbox.address));
-    user.redirect_with(&path, flash.link(&format!("{path}/test/{direction}"), "Test now"))
-        .await
-}
-
-async fn refuse(
-    web: &WebState,
-    user: &CurrentUser,
-    form: MailboxForm,
-    existing: Option<Mailbox>,
-    refused: Refused,
-) -> Result<Response, PageError> {
-    let form = keep_passwords(web, user, form);
-    let mut page = page(web, user, form, existing, refused.errors).await?;
-    page.other = refused.other;
-    page.refused()
-}
-
-/// Passwords never go back into a page; what was typed is kept here for a while instead.
-fn keep_passwords(web: &WebState, user: &CurrentUser, mut form: MailboxForm) -> MailboxForm {
-    let app = &web.app;
-    form.kept = web.kept.keep(user.user().id.as_str(), &form, &*app.random, app.clock.now());
-    form.password.clear();
-    form.outgoing_password.clear();
-    form
-}
-
-/// *Test without saving*: back to the form, with the result on top and every value kept.
-async fn test_draft(
-    web: &WebState,
-    user: &CurrentUser,
-    form: MailboxForm,
-    existing: Option<Mailbox>,
-    edit: MailboxEdit,
-) -> Result<Response, PageError> {
-    let app = &web.app;
-    let draft = match mailboxes::prepare(app, edit, existing.as_ref()).await {
-        Ok(draft) => draft,
-        Err(MailboxError::Fields(problems)) => {
-            let refused = Refused {
-                errors: field_errors(&form, &problems),
-                other: None,
-            };
-            return refuse(web, user, form, existing, refused).await;
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut begun = Vec::new();
-    let mut problem = None;
-    for direction in Direction::ALL {
-        if probe::side(&draft, *direction).is_none() {
-            continue;
-        }
-        let order = Order {
-            mailbox: draft.clone(),
-            draft: true,
-            direction: *direction,
-            // Nothing is sent in the name of settings that nobody has decided on.
-            options: Options {
-                login_only: true,
-                ..Options::default()
-            },
-            user: Some(user.user().id.clone()),
-        };
-        match probe::begin(app, &user.actor(), order).await {
-            Ok(run) => begun.push(run),
-            Err(ProbeError::Store(error)) => return Err(error.into()),
-            Err(error) => problem = Some(refusal(&error)),
-        }
-    }
-    let until = tokio::time::Instant::now() + WAIT;
-    let mut results = Vec::new();
-    for (run, live) in begun {
-        let _ = tokio::time::timeout_at(until, live.clone().end()).await;
-        results.push(finished_view(app, &run, &live).await?);
-    }
-    let form = keep_passwords(web, user, form);
-    let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
-    if let Some(problem) = problem {
-        page.layout.flash = Some(Flash::bad(&problem));
-    }
-    if let Some(first) = results.first() {
-        page.layout.title = first.page_title.clone();
-    }
-    page.results = results;
-    page.show()
-}
-
-/// A field two people have set differently.
-struct Difference {
-    field: &'static str,
-    label: &'static str,
-    theirs: String,
-    yours: String,
-}
-
-#[derive(Template)]
-#[template(path = "mailboxes/conflict.html")]
-struct ConflictPage {
-    layout: Layout,
-    address: String,
-    action: String,
-    who: String,
-    when: Option<crate::clock::Timestamp>,
-    differences: Vec<Difference>,
-    same: Vec<(String, String)>,
-    version: i64,
-    password_typed: bool,
-}
-
-/// Somebody else saved meanwhile (`ux.md` 8.8): both versions side by side, a choice for each field.
-async fn conflict(web: &WebState, user: &CurrentUser, form: MailboxForm, now: Mailbox) -> Result<Response, PageError> {
-    let theirs = MailboxForm::of(&now).pairs(false);
-    let password_typed = !form.password.is_empty() || !form.outgoing_password.is_empty();
-    let form = keep_passwords(web, user, form);
-    let mut differences = Vec::new();
-    let mut same = vec![("kept".to_owned(), form.kept.clone()), ("act".to_owned(), "save".to_owned())];
-    for (name, yours) in form.pairs(false) {
-        let other = theirs
-            .iter()
-            .find(|(field, _)| *field == name)
-            .map(|(_, value)| value.clone())
-            .unwrap_or_default();
-        match labels().iter().find(|(field, _)| *field == name) {
-            Some((field, label)) if other != yours => differences.push(Difference {
-                field,
-                label,
-                theirs: other,
-                yours,
-            }),
-            _ => same.push((name, yours)),
-        }
-    }
-    let target = format!("mailbox:{}", now.name);
-    let last = web.app.store.audit_rows_of(&target, 1).await?.into_iter().next();
-    let names = Names::load(&web.app).await?;
-    let layout = user.layout(Section::Mailboxes, &format!("Edit {}", now.address)).await.error();
-    ConflictPage {
-        layout: layout
-            .crumb("Mailboxes", "/mailboxes")
-            .crumb(&now.address, &routes::mailbox(now.name.as_str())),
-        action: format!("{}/edit", routes::mailbox(now.name.as_str())),
-        who: last.as_ref().map_or("Somebody else".to_owned(), |row| names.of(&row.actor)),
-        when: last.map(|row| row.at),
-        version: now.version,
-        address: now.address,
-        differences,
-        same,
-        password_typed,
-    }
-    .with_status(StatusCode::CONFLICT)
 }

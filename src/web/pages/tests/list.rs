@@ -1,0 +1,133 @@
+//! `GET /tests`: the list of runs.
+
+use super::view::{outcome_kind, outcome_words, took, what};
+use crate::diagnosis::by_id;
+use crate::model::report::{Direction, Stage};
+use crate::model::{Name, RunId};
+use crate::store::reports::{Run, RunFilter};
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Layout, Page, Section};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+/// How many runs on a page of the list?
+const ROWS: i64 = 50;
+
+/// What the list of runs shows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RunsQuery {
+    mailbox: String,
+    outcome: String,
+    direction: String,
+    after: String,
+}
+
+/// A row of the list.
+struct RunRow {
+    run: Run,
+    kind: &'static str,
+    words: &'static str,
+    what: &'static str,
+    step: String,
+    problem: String,
+    took: String,
+}
+
+#[derive(Template)]
+#[template(path = "tests/list.html")]
+struct ListPage {
+    layout: Layout,
+    query: RunsQuery,
+    filtered: bool,
+    rows: Vec<RunRow>,
+    next: String,
+}
+
+/// `GET /tests`.
+pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<RunsQuery>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let known = ["running", "passed", "failed", "stopped"].contains(&query.outcome.as_str());
+    let mut filter = RunFilter {
+        mailbox: None,
+        outcome: known.then(|| query.outcome.clone()),
+        direction: Direction::parse(&query.direction),
+        after: read_after(&query.after),
+        limit: ROWS + 1,
+    };
+    let mut nothing = false;
+    if let Ok(name) = Name::parse(&query.mailbox) {
+        filter.mailbox = app.store.mailbox(&name).await?.map(|mailbox| mailbox.id);
+        nothing = filter.mailbox.is_none();
+    }
+    let mut runs = if nothing { Vec::new() } else { app.store.runs(&filter).await? };
+    let more = i64::try_from(runs.len()).unwrap_or(i64::MAX) > ROWS;
+    runs.truncate(usize::try_from(ROWS).unwrap_or(50));
+    let next = match runs.last() {
+        Some(last) if more => next_address(&query, last),
+        _ => String::new(),
+    };
+    ListPage {
+        layout: user.layout(Section::Tests, "Tests").await,
+        filtered: filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty(),
+        rows: runs.into_iter().map(run_row).collect(),
+        next,
+        query,
+    }
+    .show()
+}
+
+fn run_row(run: Run) -> RunRow {
+    let seconds = run
+        .finished_at
+        .map(|at| at.since(run.started_at))
+        .and_then(|s| u64::try_from(s).ok());
+    RunRow {
+        kind: outcome_kind(&run.outcome),
+        words: outcome_words(&run.outcome),
+        what: what(run.direction),
+        step: run
+            .failed_step
+            .as_deref()
+            .and_then(Stage::parse)
+            .map(|stage| stage.title().to_owned())
+            .unwrap_or_default(),
+        problem: run
+            .diagnosis_id
+            .as_deref()
+            .and_then(by_id)
+            .map(|diagnosis| diagnosis.title)
+            .unwrap_or_default(),
+        took: match seconds {
+            Some(0) => "under 1 s".to_owned(),
+            Some(seconds @ 1..60) => format!("{seconds} s"),
+            Some(seconds) => took(std::time::Duration::from_secs(seconds)),
+            None => String::new(),
+        },
+        run,
+    }
+}
+
+fn read_after(text: &str) -> Option<(crate::clock::Timestamp, RunId)> {
+    let (at, id) = text.split_once('.')?;
+    Some((crate::clock::Timestamp(at.parse().ok()?), RunId(id.to_owned())))
+}
+
+fn next_address(query: &RunsQuery, last: &Run) -> String {
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [
+        ("mailbox", &query.mailbox),
+        ("outcome", &query.outcome),
+        ("direction", &query.direction),
+    ] {
+        if !value.is_empty() {
+            text.append_pair(name, value);
+        }
+    }
+    text.append_pair("after", &format!("{}.{}", last.started_at.0, last.id));
+    format!("/tests?{}", text.finish())
+}
