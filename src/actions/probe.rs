@@ -6,12 +6,14 @@
 mod cause;
 mod desk;
 mod login;
+mod order;
 mod proof;
 mod run;
 mod settings;
 mod target;
 
 pub use desk::{Desk, Live, Progress};
+pub use order::{Options, Order, ProbeError};
 pub use proof::{ProofError, prove, ways};
 pub use run::may_arrive;
 pub use settings::{Settings, settings_of, stored_settings};
@@ -20,10 +22,10 @@ pub use target::expected;
 use crate::app::App;
 use crate::auth::throttle;
 use crate::diagnosis::own;
+use crate::model::RunId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Security, Side};
 use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
-use crate::model::{RunId, UserId};
 use crate::probe::{Plan, planned};
 use crate::random::Random;
 use crate::store::StoreError;
@@ -32,7 +34,6 @@ use crate::vault::{Place, sha256};
 use desk::LaneKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -42,106 +43,6 @@ const PARALLEL: usize = 8;
 pub const PARALLEL_SETTING: &str = "checks.parallel_per_provider";
 /// How many unsaved settings are tested at once?
 const DRAFTS_AT_ONCE: usize = 4;
-
-/// What a test looks at and does. The defaults are those of the form.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How many of the newest messages are read?
-    pub newest: u64,
-    /// From how many octets on is a message oversized?
-    pub oversized_over: u64,
-    /// How many days of junk are counted?
-    pub junk_days: u16,
-    /// Sender of the test message; none: the mailbox's default.
-    pub from: Option<String>,
-    /// Recipient of the test message; none: the mailbox itself.
-    pub to: Option<String>,
-    /// Whether the default Bcc gets a copy.
-    pub bcc: bool,
-    /// How long to wait for the message in the incoming side; none: not at all.
-    pub wait: Option<Duration>,
-    /// Subject; none: one with a mark of its own.
-    pub subject: Option<String>,
-    /// Stop after the sign-in.
-    pub login_only: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            newest: 5,
-            oversized_over: 25_000_000,
-            junk_days: 7,
-            from: None,
-            to: None,
-            bcc: false,
-            wait: Some(Duration::from_secs(120)),
-            subject: None,
-            login_only: false,
-        }
-    }
-}
-
-/// A test that is wanted.
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// The mailbox, as it is stored or as somebody wants to try it ([`crate::actions::mailboxes::prepare`]).
-    pub mailbox: Mailbox,
-    /// Whether these settings are not saved. Then stored secrets go to known servers only (SEC-8).
-    pub draft: bool,
-    /// Which side.
-    pub direction: Direction,
-    /// What to look at.
-    pub options: Options,
-    /// The person, where there is one.
-    pub user: Option<UserId>,
-}
-
-impl Order {
-    /// Sender, recipient and recipients of copies of the message that is sent; none if none is.
-    fn message(&self) -> Option<(&str, &str, &[String])> {
-        let options = &self.options;
-        (self.direction == Direction::Outgoing && !options.login_only).then(|| {
-            (
-                options.from.as_deref().unwrap_or(self.mailbox.sender()),
-                options.to.as_deref().unwrap_or(&self.mailbox.address),
-                if options.bcc { &self.mailbox.bcc[..] } else { &[] },
-            )
-        })
-    }
-}
-
-/// Why a test was not started.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// The mailbox does not read or send.
-    #[error("this mailbox has no {0} side")]
-    NoSide(Direction),
-    /// Too many wait already.
-    #[error("too many tests are waiting; test again when some have finished")]
-    QueueFull,
-    /// Too many tests of unsaved settings by one person.
-    #[error("too many tests of unsaved settings; try again in {0} seconds")]
-    TooOften(i64),
-    /// One person starts too many tests.
-    #[error("too many tests; try again in {0} seconds")]
-    TestsTooOften(i64),
-    /// One person sends too many messages to others than the mailboxes themselves.
-    #[error("too many test messages to other addresses; the next one can be sent in {0} seconds")]
-    MessagesTooOften(i64),
-    /// This side of the mailbox is being tested already, by this run.
-    #[error("a test of this is under way already")]
-    UnderWay(RunId),
-    /// A stored token would go to a server nobody has saved.
-    #[error("a stored token is not sent to a server that is not saved")]
-    UnknownServer(Direction),
-    /// The process is about to stop.
-    #[error("the console is stopping")]
-    Stopping,
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A run that ended.
 #[derive(Debug, Clone)]

@@ -1,20 +1,22 @@
 //! From the entries of a file to what would be stored: everything wrong is found before anything is written.
 
+mod mailbox;
+mod provider;
+
 use super::{ApplyError, Sources};
-use crate::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
-use crate::actions::providers::{self, ProviderInput, check_provider};
+use crate::actions::FieldProblem;
 use crate::actions::tokens::{self, TokenInput, check_token};
-use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
 use crate::model::audit::Actor;
 use crate::model::config_file::{ConfigFile, Entry, Problem, SecretSource};
-use crate::model::mailbox::{Mailbox, Pause};
-use crate::model::provider::ClientAuth;
+use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
 use crate::model::token::Token;
 use crate::model::{Name, ProviderId, TokenId};
 use crate::oauth::ServiceKey;
-use crate::secret::{ClientSecret, KeyFile, Password, PrivateKey, RefreshToken};
+use crate::secret::{KeyFile, Password, RefreshToken};
+use mailbox::plan_mailbox;
+use provider::plan_provider;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -113,8 +115,6 @@ fn doubled(entries: &[Entry]) -> Vec<Problem> {
     problems
 }
 
-/// A provider as it is and as it would be, with the service account it brings along.
-type PlannedProvider = (Option<Provider>, Provider, Option<(ServiceKey, KeyFile)>);
 /// A token as it is and as it would be, with what it brings along.
 type PlannedToken = (Option<Token>, Token, Option<RefreshToken>, Option<Password>);
 
@@ -186,106 +186,6 @@ fn secret(entry: &Entry, key: &str, sources: &Sources<'_>) -> Planned<Option<Zer
         return Err(problem(format!("{key} is empty: leave it out to keep the stored one")));
     }
     Ok(Some(text))
-}
-
-async fn plan_provider(app: &App, actor: &Actor, entry: &Entry, sources: &Sources<'_>) -> Result<Planned<PlannedProvider>, ApplyError> {
-    let name = match entry_name(entry) {
-        Ok(name) => name,
-        Err(problems) => return Ok(Err(problems)),
-    };
-    let current = app.store.provider(&name).await?;
-    let mut input = current.as_ref().map(ProviderInput::of).unwrap_or_default();
-    input.name = name.to_string();
-    let take = |key: &str, into: &mut String| {
-        if let Some(text) = entry.text(key) {
-            text.clone_into(into);
-        }
-    };
-    take("template", &mut input.template);
-    take("tenant", &mut input.tenant);
-    take("cloud", &mut input.cloud);
-    take("client_id", &mut input.client_id);
-    take("client_auth", &mut input.client_auth);
-    take("client_secret_expires", &mut input.client_secret_expires);
-    take("assertion_alg", &mut input.assertion_alg);
-    take("consent_screen", &mut input.consent_screen);
-    take("grant", &mut input.grant);
-    if let Some(scopes) = entry.list("scopes") {
-        input.scopes = Some(scopes.join("\n"));
-    }
-    if let Some(prompt) = entry.text("prompt") {
-        input.prompt = Some(prompt.to_owned());
-    }
-    input.login_hint = entry.flag("login_hint").or(input.login_hint);
-    input.pkce = entry.flag("pkce").or(input.pkce);
-    if let Some(pairs) = entry.pairs("extra_authorize_params") {
-        input.extra_authorize_params = Some(pairs.to_vec());
-    }
-    let before = input.endpoints.clone();
-    let take = |key: &str, into: &mut Option<String>| {
-        if let Some(text) = entry.text(key) {
-            *into = Some(text.to_owned()).filter(|text| !text.is_empty());
-        }
-    };
-    take("authority", &mut input.endpoints.authority);
-    take("graph_url", &mut input.endpoints.graph_url);
-    take("issuer", &mut input.endpoints.issuer);
-    take("authorize_url", &mut input.endpoints.authorize_url);
-    take("token_url", &mut input.endpoints.token_url);
-    take("device_authorization_url", &mut input.endpoints.device_authorization_url);
-    take("revocation_url", &mut input.endpoints.revocation_url);
-    take("admin_consent_url", &mut input.endpoints.admin_consent_url);
-    take("userinfo_url", &mut input.endpoints.userinfo_url);
-    if let Some(required) = entry.flag("iss_required") {
-        input.endpoints.iss_announced = required;
-    }
-    if before.issuer != input.endpoints.issuer && entry.text("token_url").is_none() {
-        // The addresses of another issuer are not this one's.
-        let issuer = input.endpoints.issuer.take();
-        input.endpoints = crate::model::provider::Endpoints {
-            issuer,
-            authority: input.endpoints.authority.take(),
-            ..Default::default()
-        };
-    }
-    let mut secrets = Vec::new();
-    match secret(entry, "client_secret", sources) {
-        Ok(secret) => input.client_secret = secret.map(|text| ClientSecret::new(text.as_str())),
-        Err(problems) => secrets.extend(problems),
-    }
-    match secret(entry, "certificate", sources) {
-        Ok(pem) => input.certificate = pem.map(|text| PrivateKey::new(text.as_str())),
-        Err(problems) => secrets.extend(problems),
-    }
-    match secret(entry, "service_account", sources) {
-        Ok(secret) => input.service_account = secret.map(|text| KeyFile::new(text.as_str())),
-        Err(problems) => secrets.extend(problems),
-    }
-    if let Some(current) = &current {
-        input.has_service_account = app.store.service_account(&current.id).await?.is_some();
-    }
-    if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
-        return Ok(Err(both(entry, secrets, vec![problem])));
-    }
-    let edit = match check_provider(app, &input, current.as_ref()) {
-        Ok(edit) if secrets.is_empty() => edit,
-        Ok(_) => return Ok(Err(secrets)),
-        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
-    };
-    let account = edit.service_account.clone();
-    match providers::build(app, actor, edit, current.as_ref()) {
-        Ok(provider) if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() => {
-            let line = entry.line_of("client_auth");
-            let text = match current.is_some_and(|current| current.credentials.certificate.is_some()) {
-                true => "give certificate_file again: with this change its assertions go to another server",
-                false => "certificate_file is missing: name a PEM file with certificate and private key",
-            };
-            Ok(Err(vec![Problem::new(line, text)]))
-        }
-        Ok(provider) => Ok(Ok((current, provider, account))),
-        Err(ActionError::Fields(problems)) => Ok(Err(at_lines(entry, problems))),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>) -> Result<Planned<PlannedToken>, ApplyError> {
@@ -362,104 +262,4 @@ async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>
         Ok(_) => Ok(Err(secrets)),
         Err(problems) => Ok(Err(both(entry, secrets, problems))),
     }
-}
-
-async fn plan_mailbox(
-    app: &App,
-    actor: &Actor,
-    entry: &Entry,
-    tokens: &HashMap<Name, Token>,
-    sources: &Sources<'_>,
-) -> Result<Planned<(Option<Mailbox>, Mailbox)>, ApplyError> {
-    let name = match entry_name(entry) {
-        Ok(name) => name,
-        Err(problems) => return Ok(Err(problems)),
-    };
-    let current = app.store.mailbox(&name).await?;
-    let mut input = current.as_ref().map_or_else(
-        || MailboxInput {
-            enabled: true,
-            ..MailboxInput::default()
-        },
-        MailboxInput::of,
-    );
-    input.name = name.to_string();
-    if let Some(text) = entry.text("address") {
-        text.clone_into(&mut input.address);
-    }
-    if let Some(text) = entry.text("display_name") {
-        text.clone_into(&mut input.display_name);
-    }
-    input.enabled = entry.flag("enabled").unwrap_or(input.enabled);
-    if let Some(tags) = entry.list("tags") {
-        input.tags = tags.to_vec();
-    }
-    let mut secrets = Vec::new();
-    for (table, side, protocol) in [("incoming", &mut input.incoming, "imap"), ("outgoing", &mut input.outgoing, "smtp")] {
-        if entry.has_table(table) {
-            let new = SideInput {
-                protocol: protocol.into(),
-                auth: "oauth2".into(),
-                ..SideInput::default()
-            };
-            if let Err(problems) = plan_side(entry, table, side.get_or_insert(new), sources) {
-                secrets.extend(problems);
-            }
-        }
-    }
-    if let Some(text) = entry.text("incoming.folder") {
-        text.clone_into(&mut input.folder);
-    }
-    if let Some(text) = entry.text("outgoing.from") {
-        text.clone_into(&mut input.from);
-    }
-    if let Some(bcc) = entry.list("outgoing.bcc") {
-        input.bcc = bcc.to_vec();
-    }
-    let edit = match check_mailbox(&input, &app.gate) {
-        Ok(edit) if secrets.is_empty() => edit,
-        Ok(_) => return Ok(Err(secrets)),
-        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
-    };
-    match mailboxes::build(app, edit, current.as_ref(), &|name| tokens.get(name).cloned()) {
-        Ok(mut mailbox) => {
-            if current.as_ref().is_some_and(|current| current.enabled) && !mailbox.enabled {
-                mailbox.paused = Some(Pause {
-                    by: actor.name.clone(),
-                    at: app.clock.now(),
-                    reason: String::new(),
-                });
-                mailbox.state = mailbox.derive_state();
-            }
-            Ok(Ok((current, mailbox)))
-        }
-        Err(problems) => Ok(Err(at_lines(entry, problems))),
-    }
-}
-
-fn plan_side(entry: &Entry, table: &str, side: &mut SideInput, sources: &Sources<'_>) -> Planned<()> {
-    // Another protocol has another server, and its own usual port.
-    if entry
-        .text(&format!("{table}.protocol"))
-        .is_some_and(|protocol| protocol != side.protocol)
-    {
-        side.host.clear();
-        side.port.clear();
-        side.security.clear();
-    }
-    for (key, into) in [
-        ("protocol", &mut side.protocol),
-        ("host", &mut side.host),
-        ("port", &mut side.port),
-        ("security", &mut side.security),
-        ("auth", &mut side.auth),
-        ("token", &mut side.token),
-        ("username", &mut side.username),
-    ] {
-        if let Some(text) = entry.text(&format!("{table}.{key}")) {
-            text.clone_into(into);
-        }
-    }
-    side.password = secret(entry, &format!("{table}.password"), sources)?.map(|text| Password::new(text.as_str()));
-    Ok(())
 }

@@ -1,0 +1,113 @@
+//! A `[[mailbox]]` of the file, as it would be stored.
+
+use super::super::{ApplyError, Sources};
+use super::{Planned, at_lines, both, entry_name, secret};
+use crate::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
+use crate::app::App;
+use crate::model::Name;
+use crate::model::audit::Actor;
+use crate::model::config_file::Entry;
+use crate::model::mailbox::{Mailbox, Pause};
+use crate::model::token::Token;
+use crate::secret::Password;
+use std::collections::HashMap;
+
+pub(super) async fn plan_mailbox(
+    app: &App,
+    actor: &Actor,
+    entry: &Entry,
+    tokens: &HashMap<Name, Token>,
+    sources: &Sources<'_>,
+) -> Result<Planned<(Option<Mailbox>, Mailbox)>, ApplyError> {
+    let name = match entry_name(entry) {
+        Ok(name) => name,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let current = app.store.mailbox(&name).await?;
+    let mut input = current.as_ref().map_or_else(
+        || MailboxInput {
+            enabled: true,
+            ..MailboxInput::default()
+        },
+        MailboxInput::of,
+    );
+    input.name = name.to_string();
+    if let Some(text) = entry.text("address") {
+        text.clone_into(&mut input.address);
+    }
+    if let Some(text) = entry.text("display_name") {
+        text.clone_into(&mut input.display_name);
+    }
+    input.enabled = entry.flag("enabled").unwrap_or(input.enabled);
+    if let Some(tags) = entry.list("tags") {
+        input.tags = tags.to_vec();
+    }
+    let mut secrets = Vec::new();
+    for (table, side, protocol) in [("incoming", &mut input.incoming, "imap"), ("outgoing", &mut input.outgoing, "smtp")] {
+        if entry.has_table(table) {
+            let new = SideInput {
+                protocol: protocol.into(),
+                auth: "oauth2".into(),
+                ..SideInput::default()
+            };
+            if let Err(problems) = plan_side(entry, table, side.get_or_insert(new), sources) {
+                secrets.extend(problems);
+            }
+        }
+    }
+    if let Some(text) = entry.text("incoming.folder") {
+        text.clone_into(&mut input.folder);
+    }
+    if let Some(text) = entry.text("outgoing.from") {
+        text.clone_into(&mut input.from);
+    }
+    if let Some(bcc) = entry.list("outgoing.bcc") {
+        input.bcc = bcc.to_vec();
+    }
+    let edit = match check_mailbox(&input, &app.gate) {
+        Ok(edit) if secrets.is_empty() => edit,
+        Ok(_) => return Ok(Err(secrets)),
+        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
+    };
+    match mailboxes::build(app, edit, current.as_ref(), &|name| tokens.get(name).cloned()) {
+        Ok(mut mailbox) => {
+            if current.as_ref().is_some_and(|current| current.enabled) && !mailbox.enabled {
+                mailbox.paused = Some(Pause {
+                    by: actor.name.clone(),
+                    at: app.clock.now(),
+                    reason: String::new(),
+                });
+                mailbox.state = mailbox.derive_state();
+            }
+            Ok(Ok((current, mailbox)))
+        }
+        Err(problems) => Ok(Err(at_lines(entry, problems))),
+    }
+}
+
+fn plan_side(entry: &Entry, table: &str, side: &mut SideInput, sources: &Sources<'_>) -> Planned<()> {
+    // Another protocol has another server, and its own usual port.
+    if entry
+        .text(&format!("{table}.protocol"))
+        .is_some_and(|protocol| protocol != side.protocol)
+    {
+        side.host.clear();
+        side.port.clear();
+        side.security.clear();
+    }
+    for (key, into) in [
+        ("protocol", &mut side.protocol),
+        ("host", &mut side.host),
+        ("port", &mut side.port),
+        ("security", &mut side.security),
+        ("auth", &mut side.auth),
+        ("token", &mut side.token),
+        ("username", &mut side.username),
+    ] {
+        if let Some(text) = entry.text(&format!("{table}.{key}")) {
+            text.clone_into(into);
+        }
+    }
+    side.password = secret(entry, &format!("{table}.password"), sources)?.map(|text| Password::new(text.as_str()));
+    Ok(())
+}
