@@ -1,6 +1,7 @@
 //! Plain data every part may use: what providers, tokens, mailboxes, runs and people are. No I/O here.
 
 pub mod audit;
+pub mod authorization;
 pub mod config_file;
 pub mod consent;
 pub mod credential;

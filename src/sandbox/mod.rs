@@ -4,7 +4,7 @@
 //!
 //! # The parts
 //!
-//! `state` is what it knows, `seed` what is there at the start, `mailboxes` the mail; `keys` are made anew each time. [`Faults`] say
+//! `state` is what it knows, `shared` what every part holds, `seed` what is there at the start, `mailboxes` the mail; `keys` are made anew each time. [`Faults`] say
 //! what goes wrong next. `oauth` is the authorization servers; `imap`, `pop3` and `smtp` speak over a `wire` and let in whom `sasl`
 //! lets in; `graph` is Microsoft Graph. Nothing here connects anywhere.
 
@@ -17,6 +17,7 @@ mod oauth;
 mod pop3;
 mod sasl;
 mod seed;
+mod shared;
 mod smtp;
 mod state;
 mod wire;
@@ -25,7 +26,8 @@ pub use fault::{Fault, Faults, Place};
 pub use keys::AppCertificate;
 pub use mailboxes::{Folder, Head, Message};
 pub use seed::{GOOGLE_APP, MICROSOFT_APP, OPEN_APP};
-pub use state::{AppClient, AppSecret, Grant, House, Person, Settings, TENANT, TENANT_DOMAIN};
+pub use shared::Settings;
+pub use state::{AppClient, AppSecret, Grant, House, Person, TENANT, TENANT_DOMAIN};
 
 use crate::clock::{Clock, Timestamp};
 use crate::random::Random;
@@ -33,7 +35,7 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use state::Shared;
+use shared::Shared;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
