@@ -3,6 +3,7 @@
 
 mod changes;
 pub mod check;
+mod create;
 pub mod credential;
 pub mod lint;
 pub mod service_account;
@@ -10,6 +11,7 @@ pub mod trial;
 
 pub(in crate::actions) use changes::changes;
 pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
+pub use create::{create, create_with, insert};
 pub use credential::replace_secret;
 pub use lint::{Warning, lint};
 
@@ -135,47 +137,6 @@ fn next_version(provider: &Provider) -> i64 {
         .chain(provider.client_secret.as_ref().map(|stored| stored.version))
         .chain(fallback);
     versions.max().unwrap_or(0).max(provider.version) + 1
-}
-
-/// Adds a provider.
-pub async fn create(app: &App, actor: &Actor, edit: ProviderEdit) -> Result<Provider, ActionError> {
-    let account = edit.service_account.clone();
-    let provider = build(app, actor, edit, None)?;
-    let mut tx = app.store.begin().await?;
-    match insert(app, &mut tx, actor, &provider).await {
-        Ok(()) => {}
-        Err(StoreError::Taken) => return Err(ActionError::Fields(vec![name_taken(&provider)])),
-        Err(error) => return Err(error.into()),
-    }
-    if let Some((key, file)) = &account {
-        service_account::set(app, &mut tx, actor, &provider, key, file).await?;
-    }
-    tx.commit().await?;
-    Ok(provider)
-}
-
-fn name_taken(provider: &Provider) -> FieldProblem {
-    FieldProblem {
-        field: "name",
-        message: format!("Name {} is already used by another provider", provider.name),
-    }
-}
-
-/// Writes a new provider and its audit entry. [`StoreError::Taken`] when the name is.
-pub async fn insert(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider) -> Result<(), StoreError> {
-    tx.insert_provider(provider).await?;
-    let secret = match (&provider.client_secret, &provider.credentials.certificate) {
-        (Some(_), _) => "; secret set",
-        (None, Some(_)) => "; certificate set",
-        (None, None) => "",
-    };
-    let detail = format!(
-        "{}, client {}, secrets go to {}{secret}",
-        provider.template,
-        provider.client_id,
-        provider.endpoints().token_url.unwrap_or_default()
-    );
-    audit(app, tx, actor, "provider.create", provider, detail).await
 }
 
 /// Saves an edit of the provider that was read as `current`; [`StoreError::Stale`] if somebody saved it since.

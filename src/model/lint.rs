@@ -66,7 +66,8 @@ pub fn tenant(text: &str, used_for: TenantUse) -> Option<String> {
     }
 }
 
-fn is_domain(text: &str) -> bool {
+/// Whether a text is the name of a domain, with a dot and no address.
+pub fn is_domain(text: &str) -> bool {
     text.contains('.') && super::mailbox::Endpoint::check_host(text).is_ok() && text.parse::<std::net::IpAddr>().is_err()
 }
 

@@ -7,7 +7,7 @@ mod purposes;
 mod servers;
 
 pub use endpoints::{CONSUMERS_TENANT, at_home, endpoints};
-pub use help::{HelpStep, portal, steps};
+pub use help::{HelpStep, app_only_steps, password_steps, portal, service_account_steps, steps};
 pub use purposes::{Purpose, app_only_scope, lacks, needed_by, needed_scopes, purposes, scopes_of, ticked};
 pub use servers::{MailServers, ZOHO_DATA_CENTRES, mail_servers};
 

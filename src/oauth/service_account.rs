@@ -10,7 +10,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use std::fmt;
@@ -57,7 +57,10 @@ impl ServiceKey {
         };
         match member("type") {
             Some("service_account") => {}
-            Some("authorized_user") | None if file.get("installed").or_else(|| file.get("web")).is_some() => {
+            Some("authorized_user") => {
+                return Err("Key JSON is of type authorized_user, which gcloud makes for a person. Paste the key of a service account");
+            }
+            None if file.get("installed").or_else(|| file.get("web")).is_some() => {
                 return Err("This is the JSON of an OAuth client, for people who sign in. A service account has a key JSON of its own");
             }
             _ => return Err("Key JSON has no \"type\": \"service_account\", so it isn't the key of a service account"),
@@ -66,12 +69,18 @@ impl ServiceKey {
         else {
             return Err("Key JSON lacks client_email, client_id or private_key_id. Paste the whole file");
         };
-        let pem = file.get("private_key").and_then(Value::as_str).unwrap_or_default();
-        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
-            .ok()
-            .and_then(|der| RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok());
+        let Some(pem) = file.get("private_key").and_then(Value::as_str).filter(|pem| !pem.trim().is_empty()) else {
+            return Err(
+                "Key JSON has no private_key. Google shows it once, in the file that downloads when the key is made. Make another key",
+            );
+        };
+        let key = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+            Ok(PrivateKeyDer::Pkcs8(der)) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok(),
+            Ok(PrivateKeyDer::Pkcs1(der)) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok(),
+            _ => None,
+        };
         let Some(key) = key else {
-            return Err("The private_key in the key JSON can't be read. Download the key again");
+            return Err("The private_key in the key JSON is damaged, or no RSA key. Download the key again and paste the whole file");
         };
         Ok(Self {
             account: ServiceAccount {
@@ -130,7 +139,11 @@ mod tests {
         assert!(says(r#"{"type": "service_account"}"#).contains("client_email"));
         let no_key =
             r#"{"type": "service_account", "client_email": "a@b", "client_id": "1", "private_key_id": "k", "private_key": "canary"}"#;
-        assert!(says(no_key).contains("private_key"));
+        assert!(says(no_key).contains("private_key") && says(no_key).contains("damaged"));
         assert!(!says(no_key).contains("canary"));
+        assert!(says(&no_key.replace(", \"private_key\": \"canary\"", "")).contains("has no private_key"));
+        assert!(says(r#"{"type": "authorized_user", "client_id": "canary"}"#).contains("authorized_user"));
+        assert!(says(r#"{"type": "external_account"}"#).contains("isn't the key of a service account"));
+        assert!(says(&"x".repeat(LONGEST + 1)).contains("longer"));
     }
 }

@@ -6,6 +6,7 @@ mod proof;
 use crate::actions::{FieldProblem, Problems};
 use crate::app::App;
 use crate::model::lint::{self, TenantUse};
+use crate::model::mailbox::Protocol;
 use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, ConsentScreen, Endpoints, Provider};
 use crate::model::scopes;
 use crate::model::template::{self, TemplateKind};
@@ -28,7 +29,7 @@ pub struct ProviderInput {
     pub name: String,
     /// `microsoft`, `google`, `yahoo`, `zoho`, `fastmail` or `custom`.
     pub template: String,
-    /// Directory id or domain.
+    /// Directory id or domain; with a service account of Google, the domain of its accounts.
     pub tenant: String,
     /// `global`, `usgov`, `dod` or `china`.
     pub cloud: String,
@@ -208,12 +209,16 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
         iss_announced: input.endpoints.iss_announced,
         discovered_at: input.endpoints.discovered_at,
     };
+    let grant = match clean(&input.grant).as_str() {
+        "" => GrantType::AuthorizationCode,
+        word => problems.take("grant", kind.grant(word)).unwrap_or(GrantType::AuthorizationCode),
+    };
     let tenant_given = Some(tenant.as_str()).filter(|tenant| !tenant.is_empty());
     let defaults = template::endpoints(kind, cloud, tenant_given, given.authority.as_deref());
     let home = template::endpoints(kind, cloud, tenant_given, None);
     let used = given.or(defaults.clone());
     let at_home = template::at_home(kind, used.token_url.as_deref());
-    check_tenant(&mut problems, kind, cloud, &tenant, &given);
+    check_tenant(&mut problems, kind, cloud, &tenant, &given, grant);
     if used.authorize_url.is_none() && !problems.has("authorize_url") {
         problems.add("authorize_url", "Enter the authorize address, or read it from the issuer");
     }
@@ -225,9 +230,10 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
     let shape = if at_home { kind } else { TemplateKind::Custom };
     let client_id = clean(&input.client_id);
     let destination_changes = current.is_some_and(|current| moves(input, current));
-    let service_account = check_service_account(&mut problems, input, kind, destination_changes);
+    let service_account = check_service_account(&mut problems, input, kind, grant, destination_changes);
     // A service account proves itself: people who sign in need the client besides.
-    let no_client = client_id.is_empty() && (service_account.is_some() || input.has_service_account);
+    let acts = grant == GrantType::JwtBearer || service_account.is_some() || input.has_service_account;
+    let no_client = client_id.is_empty() && acts;
     if !no_client {
         problems.note(
             "client_id",
@@ -271,11 +277,16 @@ pub fn check_provider(app: &App, input: &ProviderInput, current: Option<&Provide
             screen
         }
     };
-    let grant = match clean(&input.grant).as_str() {
-        "" => GrantType::AuthorizationCode,
-        word => problems.take("grant", kind.grant(word)).unwrap_or(GrantType::AuthorizationCode),
-    };
+    if grant == GrantType::ClientCredentials && client_auth == ClientAuth::None {
+        problems.add(
+            "client_auth",
+            "An app that proves nothing gets no token of its own. Choose a client secret or a certificate",
+        );
+    }
     let scopes = match input.scopes.as_deref() {
+        None if grant == GrantType::ClientCredentials && kind == TemplateKind::Microsoft => {
+            Some(vec![template::app_only_scope(cloud, Protocol::Imap)])
+        }
         None => Some(template::scopes_of(kind, cloud, &["imap", "smtp"])),
         Some(text) => check_scopes(&mut problems, kind, cloud, text),
     };
@@ -409,9 +420,13 @@ fn too_long(label: &str, text: &str) -> Option<String> {
     (text.len() > LONGEST).then(|| format!("{label} must be {LONGEST} characters or fewer"))
 }
 
-fn check_tenant(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, tenant: &str, given: &Endpoints) {
+fn check_tenant(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, tenant: &str, given: &Endpoints, grant: GrantType) {
     if kind != TemplateKind::Microsoft {
-        if !tenant.is_empty() {
+        if kind == TemplateKind::Google && grant == GrantType::JwtBearer {
+            if !tenant.is_empty() && !lint::is_domain(tenant) {
+                problems.add("tenant", "Domain must be the one of your Workspace, like contoso.com");
+            }
+        } else if !tenant.is_empty() {
             problems.add("tenant", "Only Microsoft has a directory (tenant) ID. Leave it out");
         }
         if cloud != Cloud::Global {
@@ -422,7 +437,12 @@ fn check_tenant(problems: &mut Problems, kind: TemplateKind, cloud: Cloud, tenan
     // With all addresses given there is nothing left to build from it.
     let built = given.authorize_url.is_none() || given.token_url.is_none() || given.issuer.is_none();
     if built || !tenant.is_empty() {
-        problems.note("tenant", lint::tenant(tenant, TenantUse::SignIn));
+        let used_for = match grant {
+            GrantType::ClientCredentials => TenantUse::AppOnly,
+            GrantType::Password => TenantUse::Password,
+            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::JwtBearer => TenantUse::SignIn,
+        };
+        problems.note("tenant", lint::tenant(tenant, used_for));
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::actions::settings;
 use crate::app::App;
+use crate::model::proof::ProofOutcome;
 use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
-use crate::model::scopes;
+use crate::model::scopes::{self, Resource};
 use crate::model::template::{self, TemplateKind};
-use crate::model::token::Prompt;
+use crate::model::token::{GrantType, Prompt};
 use crate::store::StoreResult;
 use url::Url;
 
@@ -89,19 +90,29 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
             "PKCE is off: whoever gets hold of an authorization code can use it. Turn it on unless the server refuses it.".to_owned(),
         );
     }
-    if endpoints.issuer.is_none() && endpoints.userinfo_url.is_none() {
+    let someone_signs_in = matches!(provider.grant, GrantType::AuthorizationCode | GrantType::DeviceCode);
+    if someone_signs_in && endpoints.issuer.is_none() && endpoints.userinfo_url.is_none() {
         warn(
             "issuer",
             "Neither issuer nor user info address is known. If no ID token comes, nobody can tell who signed in, and every sign-in is refused."
                 .to_owned(),
         );
     }
-    if let Some(text) = scopes::offline_access_missing(kind, &provider.scopes) {
+    if let Some(text) = scopes::offline_access_missing(kind, &provider.scopes).filter(|_| someone_signs_in) {
         warn("scopes", format!("{text}."));
     }
     match kind {
-        TemplateKind::Microsoft => microsoft(&base_url, provider, at_home, &mut warn),
-        TemplateKind::Google => google(provider, &mut warn),
+        TemplateKind::Microsoft if someone_signs_in => microsoft(&base_url, provider, at_home, &mut warn),
+        TemplateKind::Microsoft if provider.grant == GrantType::ClientCredentials => {
+            let graph = scopes::resource_of(kind, &provider.scopes) == Some(Resource::Graph);
+            if graph && !is_limited(app, provider).await? {
+                warn(
+                    "scopes",
+                    "Can open every mailbox of the tenant. Limit it in Exchange, then prove it on the page of its token.".to_owned(),
+                );
+            }
+        }
+        TemplateKind::Google if someone_signs_in => google(provider, &mut warn),
         TemplateKind::Yahoo if at_home => {
             warn("scopes", "Mail permission must be approved by Yahoo first.".to_owned());
         }
@@ -110,13 +121,34 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
         }
         _ => {}
     }
-    if provider.prompt == Prompt::None {
+    if provider.grant == GrantType::Password {
+        warn(
+            "grant",
+            "Username and password fail with a second factor or federated sign-in. Let someone sign in, or use the app itself, wherever that works."
+                .to_owned(),
+        );
+    }
+    if someone_signs_in && provider.prompt == Prompt::None {
         warn(
             "prompt",
             "With prompt \"none\" a sign-in succeeds only if the right account is signed in to the browser already.".to_owned(),
         );
     }
     Ok(warnings)
+}
+
+/// Whether the newest proof of one of its tokens shows that a mailbox is closed to the app.
+async fn is_limited(app: &App, provider: &Provider) -> StoreResult<bool> {
+    for token in app.store.tokens_of(&provider.id).await? {
+        let newest = app.store.proofs_of(&token.id, 1).await?;
+        if newest
+            .iter()
+            .any(|proof| proof.outcome == ProofOutcome::Refused && proof.at >= provider.updated_at)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn microsoft(base_url: &Url, provider: &Provider, at_home: bool, warn: &mut impl FnMut(&'static str, String)) {

@@ -1,9 +1,11 @@
 //! The service account of a provider: its key file is sealed for where the provider is, and said of it is only whose key it is.
 
-use crate::actions::place;
+use super::trial::{self, Trial};
+use crate::actions::{ActionError, place};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::Provider;
+use crate::model::report::Diagnosis;
 use crate::model::token::{GrantType, StoredServiceAccount};
 use crate::oauth::ServiceKey;
 use crate::secret::KeyFile;
@@ -70,4 +72,44 @@ pub async fn set(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider, key
     };
     tx.audit(now, actor, entry).await?;
     Ok(true)
+}
+
+/// What came of putting another key in.
+#[derive(Debug, Clone)]
+pub enum Replaced {
+    /// It is stored. `proved`: the account the provider let it act for.
+    Done {
+        /// The account; none: it wasn't tried, or the answer didn't tell.
+        proved: Option<String>,
+    },
+    /// The provider refuses it; nothing changed.
+    Refused(Diagnosis, String),
+    /// It couldn't be tried, or the answer doesn't tell; nothing changed.
+    Unclear(String),
+}
+
+/// Puts a key in the place of the stored one, after the provider has taken it for the account of a token. Where no token hangs on the
+/// stored one there is nothing to lose, and nobody to try it with. `even_untried`: also if the provider's answer proves nothing.
+pub async fn replace(
+    app: &App,
+    actor: &Actor,
+    provider: &Provider,
+    key: &ServiceKey,
+    file: &KeyFile,
+    even_untried: bool,
+) -> Result<Replaced, ActionError> {
+    let in_use = app.store.service_account(&provider.id).await?.is_some();
+    let mut proved = None;
+    if let Some(token) = trial::acting(app, provider).await? {
+        match trial::try_key(app, provider, key, &token).await {
+            Trial::Accepted(_) => proved = token.user,
+            Trial::Refused(diagnosis, said) if in_use => return Ok(Replaced::Refused(diagnosis, said)),
+            Trial::Unclear(said) | Trial::Unreachable(_, said) if in_use && !even_untried => return Ok(Replaced::Unclear(said)),
+            _ => {}
+        }
+    }
+    let mut tx = app.store.begin().await?;
+    set(app, &mut tx, actor, provider, key, file).await?;
+    tx.commit().await?;
+    Ok(Replaced::Done { proved })
 }

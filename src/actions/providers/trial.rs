@@ -1,6 +1,10 @@
 //! *Save and check*, and trying a new secret before the old one goes: what can be proved about an app registration without anybody
 //! signing in. What can't is listed as proved by the first sign-in.
 
+mod own;
+
+pub use own::{acting, try_key};
+
 use super::place;
 use crate::actions::{ActionError, settings};
 use crate::app::App;
@@ -11,6 +15,7 @@ use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Outcome};
 use crate::model::template::{self, TemplateKind};
+use crate::model::token::GrantType;
 use crate::oauth::{Client, DiscoveryError, OAuthError, authorization, discovery, token_request};
 use crate::secret::Nonce;
 use crate::store::StoreResult;
@@ -51,12 +56,46 @@ impl Check {
     }
 }
 
-/// What only the first sign-in proves.
-pub const UNPROVED: &[&str] = &[
-    "The redirect address is registered",
-    "The permissions are allowed, by an admin where your organisation wants that",
-    "The account has a mailbox and may open it this way",
-];
+/// What a check can't prove, and what proves it.
+pub const fn unproved(grant: GrantType) -> (&'static [&'static str], &'static str) {
+    match grant {
+        GrantType::AuthorizationCode => (
+            &[
+                "The redirect address is registered",
+                "The permissions are allowed, by an admin where your organisation wants that",
+                "The account has a mailbox and may open it this way",
+            ],
+            "Proved by the first sign-in",
+        ),
+        GrantType::DeviceCode => (
+            &[
+                "The app may hand out codes for other devices",
+                "The permissions are allowed, by an admin where your organisation wants that",
+                "The account has a mailbox and may open it this way",
+            ],
+            "Proved by the first sign-in",
+        ),
+        GrantType::Password => (
+            &[
+                "The app allows public client flows, or has its secret here",
+                "An admin has allowed the permissions: nobody is asked at a sign-in of this kind",
+                "The account signs in with its password alone, and has a mailbox",
+            ],
+            "Proved by the first sign-in",
+        ),
+        GrantType::ClientCredentials => (
+            &[
+                "The mailboxes are open to the app, by IMAP, POP and SMTP only where Exchange lets it",
+                "Mailboxes it has no business with are closed to it",
+            ],
+            "Proved by tests of mailboxes, and on the token's page",
+        ),
+        GrantType::JwtBearer => (
+            &["The accounts have mailboxes, and IMAP is on for them"],
+            "Proved by tests of mailboxes",
+        ),
+    }
+}
 
 /// What became of a client secret when it was tried.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,17 +126,15 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
     // What is in use is what is asked about.
     client.fallback = None;
     let mut steps = vec![server(app, provider).await];
-    if steps[0].outcome == Outcome::Failed {
-        steps.push(CheckStep {
-            title: proof_step(provider),
-            outcome: Outcome::Skipped,
-            detail: "Not tried".to_owned(),
-            diagnosis: None,
-            said: String::new(),
-        });
-    } else {
-        steps.push(secret_step(provider, try_client(app, &client).await));
+    let reached = steps[0].outcome != Outcome::Failed;
+    if !provider.client_id.is_empty() {
+        match (reached, provider.grant) {
+            (false, _) => steps.push(not_tried(proof_step(provider))),
+            (true, GrantType::ClientCredentials) => steps.extend(own::steps(app, &client).await),
+            (true, _) => steps.push(secret_step(provider, try_client(app, &client).await)),
+        }
     }
+    steps.extend(own::key_step(app, provider, reached).await?);
     let check = Check {
         at: app.clock.now(),
         by: actor.name.clone(),
@@ -121,6 +158,17 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
     tx.audit(app.clock.now(), actor, entry).await?;
     tx.commit().await?;
     Ok(check)
+}
+
+/// A step that never began.
+fn not_tried(title: String) -> CheckStep {
+    CheckStep {
+        title,
+        outcome: Outcome::Skipped,
+        detail: "Not tried".to_owned(),
+        diagnosis: None,
+        said: String::new(),
+    }
 }
 
 fn proof_step(provider: &Provider) -> String {

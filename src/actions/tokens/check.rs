@@ -104,6 +104,9 @@ pub fn check_token(
         GrantType::ClientCredentials => no_user(&mut problems, &clean(&input.user)),
         _ => check_user(&mut problems, provider.template, &clean(&input.user)),
     };
+    if way == GrantType::JwtBearer {
+        check_domain(&mut problems, provider, user.as_deref());
+    }
     let typed = clean(&input.name);
     let suggested = match way {
         GrantType::ClientCredentials => Some(provider.name.clone()),
@@ -270,6 +273,22 @@ fn check_user(problems: &mut Problems, kind: TemplateKind, user: &str) -> Option
     }
     problems.add("user", "Account that must sign in must be an address like support@example.com");
     None
+}
+
+/// A service account acts for accounts of its domain.
+fn check_domain(problems: &mut Problems, provider: &Provider, user: Option<&str>) {
+    let domain = provider.tenant.as_deref().unwrap_or_default();
+    let Some((_, of)) = user.and_then(|user| user.rsplit_once('@')) else {
+        return;
+    };
+    if !domain.is_empty() && !of.eq_ignore_ascii_case(domain) {
+        problems.add(
+            "user",
+            format!(
+                "Account is at {of}, and the service account acts for {domain}. Enter an account there, or change the provider's domain"
+            ),
+        );
+    }
 }
 
 fn check_refresh_token(problems: &mut Problems, given: Option<&RefreshToken>) -> Option<RefreshToken> {

@@ -42,6 +42,87 @@ pub const fn steps(kind: TemplateKind) -> &'static [HelpStep] {
     }
 }
 
+/// Where to find the values of an app of Microsoft that gets its tokens itself, by certificate or by secret.
+pub const fn app_only_steps(by_certificate: bool) -> &'static [HelpStep] {
+    if by_certificate { APP_BY_CERTIFICATE } else { APP_BY_SECRET }
+}
+
+/// The same where tokens are got with username and password.
+pub const fn password_steps() -> &'static [HelpStep] {
+    PASSWORD
+}
+
+/// The same for a service account of Google.
+pub const fn service_account_steps() -> &'static [HelpStep] {
+    SERVICE_ACCOUNT
+}
+
+const REGISTRATION: HelpStep = step(
+    "Entra admin center",
+    "> Entra ID > App registrations: open your app, or make one with New registration, for accounts in this organizational directory only.",
+);
+const OVERVIEW: HelpStep = step("Overview", "shows the Application (client) ID and the Directory (tenant) ID.");
+const APPLICATION: HelpStep = step(
+    "API permissions",
+    "> Add a permission > Microsoft Graph > Application permissions: Mail.ReadWrite and Mail.Send. Or > APIs my organization uses > Office 365 Exchange Online > Application permissions: IMAP.AccessAsApp, POP.AccessAsApp, SMTP.SendAsApp.",
+);
+const APP_CONSENT: HelpStep = step("Grant admin consent", "on the same page. Without it the app may do nothing.");
+
+const APP_BY_CERTIFICATE: &[HelpStep] = &[
+    REGISTRATION,
+    OVERVIEW,
+    APPLICATION,
+    APP_CONSENT,
+    step(
+        "Certificates & secrets",
+        "> Certificates > Upload certificate: the .cer that this console gives you after saving. Compare the thumbprint.",
+    ),
+];
+
+const APP_BY_SECRET: &[HelpStep] = &[
+    REGISTRATION,
+    OVERVIEW,
+    APPLICATION,
+    APP_CONSENT,
+    step(
+        "Certificates & secrets",
+        "> New client secret: copy the Value at once, Entra shows it only this time. The Secret ID beside it is something else.",
+    ),
+];
+
+const PASSWORD: &[HelpStep] = &[
+    REGISTRATION,
+    OVERVIEW,
+    step(
+        "Authentication",
+        "> Settings (older pages: Advanced settings): set Allow public client flows to Yes, and save.",
+    ),
+    step(
+        "API permissions",
+        "> Add a permission > Microsoft Graph > Delegated permissions: tick IMAP.AccessAsUser.All, SMTP.Send, offline_access, openid, email and profile.",
+    ),
+    step(
+        "Grant admin consent",
+        "on the same page. It has to be there before the first token: nobody is asked at a sign-in of this kind.",
+    ),
+];
+
+const SERVICE_ACCOUNT: &[HelpStep] = &[
+    step(
+        "Google Cloud console",
+        "choose or make a project inside your Workspace organisation, and turn on APIs & Services > Library > Gmail API.",
+    ),
+    step("IAM & Admin", "> Service Accounts > Create service account. It needs no role."),
+    step(
+        "Keys",
+        "> Add key > Create new key > JSON: the file that downloads is the key JSON. Your organisation may forbid such keys; an admin can lift that for the project.",
+    ),
+    step(
+        "Google Admin console",
+        "> Security > Access and data control > API controls > Manage Domain Wide Delegation > Add new: the client ID and the scopes shown here. It may take minutes, at most a day.",
+    ),
+];
+
 const MICROSOFT: &[HelpStep] = &[
     step(
         "Entra admin center",
@@ -146,6 +227,14 @@ mod tests {
 
     #[test]
     fn every_template_says_where_its_values_are() {
+        for steps in [
+            app_only_steps(true),
+            app_only_steps(false),
+            password_steps(),
+            service_account_steps(),
+        ] {
+            assert!(steps.len() > 3 && steps.iter().all(|s| s.text.ends_with('.')));
+        }
         for kind in TemplateKind::ALL {
             assert!(!steps(*kind).is_empty(), "{kind}");
             assert!(steps(*kind).iter().all(|s| s.text.ends_with('.')), "{kind}: sentences");

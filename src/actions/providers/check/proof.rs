@@ -7,6 +7,7 @@ use crate::model::Date;
 use crate::model::lint;
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::template::TemplateKind;
+use crate::model::token::GrantType;
 use crate::oauth::{KeyedCertificate, ServiceKey};
 use crate::secret::{ClientSecret, KeyFile};
 
@@ -15,6 +16,7 @@ pub(super) fn check_service_account(
     problems: &mut Problems,
     input: &ProviderInput,
     kind: TemplateKind,
+    grant: GrantType,
     destination_changes: bool,
 ) -> Option<(ServiceKey, KeyFile)> {
     let given = input
@@ -24,6 +26,8 @@ pub(super) fn check_service_account(
     let Some(file) = given else {
         if input.has_service_account && destination_changes {
             problems.add("service_account", "Paste the key JSON again: it goes to another address now");
+        } else if grant == GrantType::JwtBearer && !input.has_service_account {
+            problems.add("service_account", "Paste the key JSON of the service account, or choose its file");
         }
         return None;
     };
