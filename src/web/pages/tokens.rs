@@ -10,6 +10,7 @@ mod permissions;
 mod prove;
 pub mod remove;
 mod verdict;
+mod ways;
 
 pub use list::index;
 pub(super) use verdict::STUCK;

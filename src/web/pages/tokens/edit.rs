@@ -1,7 +1,7 @@
 //! `/tokens/new` and `/tokens/{name}/edit`.
 
-use super::alone::way;
 use super::find;
+use super::ways::{Missing, Way, ways};
 use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
 use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
@@ -152,25 +152,6 @@ pub struct Start {
     add: String,
 }
 
-/// A choice of *How to get it*.
-struct Way {
-    value: &'static str,
-    words: &'static str,
-    hint: String,
-    chosen: bool,
-}
-
-/// What a way to get a token means, under its choice.
-fn hint(grant: GrantType) -> &'static str {
-    match grant {
-        GrantType::AuthorizationCode => "In a browser, once. The console keeps the token fresh.",
-        GrantType::ClientCredentials => "No person. One token serves every mailbox the app may open.",
-        GrantType::DeviceCode => "With a code, on a phone or another computer.",
-        GrantType::Password => "Last resort: fails with a second factor or federated sign-in.",
-        GrantType::JwtBearer => "No person. The provider's service account acts for one account of the domain.",
-    }
-}
-
 #[derive(Template)]
 #[template(path = "tokens/choose.html")]
 struct ChoosePage {
@@ -188,6 +169,7 @@ struct FormPage {
     form: TokenForm,
     provider: Provider,
     ways: Vec<Way>,
+    missing: Vec<Missing>,
     password_set: String,
     ticks: Vec<Tick>,
     always: &'static [&'static str],
@@ -207,16 +189,27 @@ impl FormPage {
     }
 
     async fn new(
+        web: &WebState,
         user: &CurrentUser,
         mut form: TokenForm,
         provider: Provider,
         current: Option<(&Token, Option<&Grant>)>,
         errors: FieldErrors,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         form.refresh_token.clear();
         form.password.clear();
         if form.grant.is_empty() {
             form.grant = provider.grant.to_string();
+        }
+        let stored = current.map(|(token, _)| token.grant);
+        let (mut ways, missing) = ways(&web.app, &provider, &form.grant, stored).await?;
+        // What new tokens start with may lack something; then the first way that works is it.
+        if current.is_none()
+            && !ways.iter().any(|way| way.chosen)
+            && let Some(first) = ways.first_mut()
+        {
+            first.chosen = true;
+            first.value.clone_into(&mut form.grant);
         }
         let title = if current.is_some() { "Edit token" } else { "Add token" };
         let mut layout = user.layout(Section::Tokens, title).await.crumb("Tokens", "/tokens");
@@ -232,18 +225,9 @@ impl FormPage {
         let mut prompts = vec![(INHERIT.to_owned(), format!("The provider's: {}", words.to_lowercase()))];
         prompts.extend(PROMPTS.iter().map(|(word, words)| ((*word).to_owned(), (*words).to_owned())));
         let grant = current.and_then(|(_, grant)| grant);
-        Self {
-            ways: provider
-                .template
-                .grants()
-                .into_iter()
-                .map(|grant| Way {
-                    value: grant.as_str(),
-                    words: way(grant),
-                    hint: hint(grant).to_owned(),
-                    chosen: form.grant == grant.as_str(),
-                })
-                .collect(),
+        Ok(Self {
+            ways,
+            missing,
             password_set: match current {
                 Some((token, _)) if token.grant == GrantType::Password => "Set, and never shown".to_owned(),
                 _ => String::new(),
@@ -265,7 +249,7 @@ impl FormPage {
             errors,
             form,
             provider,
-        }
+        })
     }
 }
 
@@ -274,7 +258,9 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
     if let Some(fields) = user.take_draft("/tokens/new").await {
         let form: TokenForm = refill(&fields).await.unwrap_or_default();
         let provider = providers::find(&web.app, &form.provider).await?;
-        return FormPage::new(&user, form, provider, None, FieldErrors::default()).await.show();
+        return FormPage::new(&web, &user, form, provider, None, FieldErrors::default())
+            .await?
+            .show();
     }
     let all = web.app.store.providers().await?;
     let chosen = match start.provider.as_deref() {
@@ -291,8 +277,8 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
         shared: if start.shared == "1" { "on".to_owned() } else { String::new() },
         ..TokenForm::of_provider(provider)
     };
-    FormPage::new(&user, form, provider.clone(), None, FieldErrors::default())
-        .await
+    FormPage::new(&web, &user, form, provider.clone(), None, FieldErrors::default())
+        .await?
         .show()
 }
 
@@ -325,7 +311,7 @@ pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(for
     };
     match made {
         Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
-        Err(ActionError::Fields(problems)) => FormPage::new(&user, form, provider, None, problems.into()).await.refused(),
+        Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, None, problems.into()).await?.refused(),
         Err(error) => Err(error.into()),
     }
 }
@@ -361,8 +347,8 @@ pub async fn edit(
     if start.add == "offline_access" && !form.all_scopes(&provider).contains("offline_access") {
         form.scopes = format!("{}\noffline_access", form.scopes).trim().to_owned();
     }
-    FormPage::new(&user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default())
-        .await
+    FormPage::new(&web, &user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default())
+        .await?
         .show()
 }
 
@@ -390,7 +376,9 @@ pub async fn update(
     };
     match made {
         Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
-        Err(ActionError::Fields(problems)) => FormPage::new(&user, form, provider, current, problems.into()).await.refused(),
+        Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, current, problems.into())
+            .await?
+            .refused(),
         Err(ActionError::Store(StoreError::Stale)) => {
             let (token, provider) = find(&web.app, &name).await?;
             somebody_was_faster(&web, &user, &form, &token, &provider).await
