@@ -43,14 +43,42 @@
   document.querySelector("[data-focus]")?.focus();
 
   // A new provider's redirect address ends with its name.
-  const named = document.querySelector('form[action="/providers/new"] input[name="name"]');
-  const redirect = document.getElementById("redirect");
-  if (named && redirect) {
-    named.addEventListener("input", () => {
-      const beginning = redirect.textContent.slice(0, redirect.textContent.lastIndexOf("/") + 1);
-      redirect.textContent = beginning + (named.value.trim() || "NAME");
+  document.querySelector('form[action="/providers/new"]')?.addEventListener("input", ({ target }) => {
+    if (target.name !== "name") return;
+    ["redirect", "consent_return"].map((id) => document.getElementById(id)).forEach((address) => {
+      if (!address) return;
+      const beginning = address.textContent.slice(0, address.textContent.lastIndexOf("/") + 1);
+      address.textContent = beginning + (target.value.trim() || "NAME");
     });
-  }
+  });
+
+  // Another card of a new provider: the form below changes at once. What was typed stays, and secrets don't leave the page for it.
+  const picker = document.querySelector('form[action="/providers/new"] .pick');
+  let picked = 0;
+  picker?.addEventListener("change", async () => {
+    const form = picker.closest("form");
+    const turn = (picked += 1);
+    const part = (page) => page.querySelector(".cols.wide-aside");
+    const secrets = 'input[type=password], [name="service_account"], [name="client_json"]';
+    const typed = new URLSearchParams();
+    [...new FormData(form)].forEach(([name, value]) => {
+      if (typeof value === "string" && !all(secrets, form).some((field) => field.name === name)) typed.append(name, value);
+    });
+    typed.set("act", "template");
+    const response = await fetch(form.getAttribute("action"), { method: "POST", body: typed, credentials: "same-origin" }).catch(() => null);
+    if (turn !== picked || !response?.ok || response.redirected) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    const [old, block] = [part(document), part(fresh)];
+    if (!old || !block) return;
+    all(secrets, old).forEach((field) => {
+      const same = field.id && block.querySelector(`#${field.id}`);
+      if (same && !same.value) same.value = field.value;
+    });
+    form.enctype = fresh.querySelector('form[action="/providers/new"]').enctype;
+    old.replaceWith(document.importNode(block, true));
+    wire(part(document));
+    document.getElementById("picked").textContent = document.getElementById("fh").textContent;
+  });
 
   // Leaving a changed form: the browser's own question.
   let changed = false;

@@ -3,9 +3,10 @@
 
 use super::csrf::Checked;
 use super::error::PageError;
+use super::upload::Upload;
 use crate::actions::FieldProblem;
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{Method, header};
 use axum_extra::extract::Form;
 use serde::de::DeserializeOwned;
@@ -88,6 +89,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for CsrfForm<T> {
                     "A field of the form is missing or has a value that isn't offered. Nothing was changed.".into(),
                 ))
             }
+        }
+    }
+}
+
+/// The same for a form that may bring files: with them where it was sent that way, by itself where a page without files sent it.
+#[derive(Debug, Clone, Default)]
+pub struct UploadForm<T>(pub T, pub Option<Upload>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for UploadForm<T> {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        if request.extensions().get::<Upload>().is_none() {
+            let CsrfForm(form) = CsrfForm::<T>::from_request(request, state).await?;
+            return Ok(Self(form, None));
+        }
+        let (mut parts, _) = request.into_parts();
+        let upload = Upload::from_request_parts(&mut parts, state).await?;
+        match refill(&upload.fields()).await {
+            Some(form) => Ok(Self(form, Some(upload))),
+            None => Err(PageError::Bad(
+                "A field of the form is missing or has a value that isn't offered. Nothing was changed.".into(),
+            )),
         }
     }
 }

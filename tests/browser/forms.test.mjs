@@ -58,6 +58,32 @@ for (const script of [true, false]) {
   });
 }
 
+test('another card changes the form at once, and a secret that was typed stays without leaving the page', async () => {
+  await visit(browser, console, {}, async (browsing) => {
+    const { page } = browsing;
+    await signIn(browsing);
+    await browsing.go('/providers/new?template=microsoft');
+    await fill(page, 'Name', 'litware');
+    await fill(page, 'Client secret', 'canary secret');
+    const sent = [];
+    page.on('request', (request) => sent.push(request.postData() ?? ''));
+    await page.getByRole('radio', { name: /^App-only, client secret/ }).check();
+    await arrive(page, 'Add provider');
+    await page.getByRole('heading', { name: 'Microsoft 365, app-only, client secret' }).waitFor();
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'litware');
+    assert.equal(await page.getByLabel('Client secret', { exact: true }).inputValue(), 'canary secret');
+    assert.ok(sent.length > 0 && !sent.join().includes('canary'));
+    await page.getByRole('radio', { name: /^Service account/ }).check();
+    await page.getByRole('heading', { name: 'Google, service account' }).waitFor();
+    await axe(browsing);
+    // The form takes files now.
+    await page.getByLabel('As a file', { exact: true }).setInputFiles({ name: 'key.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
+    await press(page, 'Save without checking');
+    await arrive(page, 'Add provider');
+    assert.match(await page.locator('.summary').innerText(), /so it isn't the key of a service account/);
+  });
+});
+
 test('two tabs that edit one provider: the later one is asked, field by field', async () => {
   await visit(browser, console, {}, async (browsing) => {
     const { page, context } = browsing;

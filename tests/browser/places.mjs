@@ -1,4 +1,6 @@
 // Every page of the console, and what has to be there for it to be seen: for pages.test.mjs and for pictures.mjs.
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { visit } from './browser.mjs';
 import { Console } from './console.mjs';
 import { READ, SEND, control, register, rig, somebody } from './rig.mjs';
@@ -12,6 +14,16 @@ export const VIEWER = { email: 'ville@rig.test', password: 'a birch behind the h
 const LONG = 'a-mailbox-with-a-name-that-is-as-long-as-names-are-allowed-to-b';
 const SCOPE = `openid email profile offline_access ${READ} ${SEND}`;
 const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
+const file = (name) => readFileSync(new URL(`../data/${name}`, import.meta.url), 'utf8');
+const serviceAccount = () =>
+  JSON.stringify({
+    type: 'service_account',
+    client_email: 'mail-console@project-of-the-whole-group-123456.iam.gserviceaccount.com',
+    client_id: '117000000000000000001',
+    private_key_id: '0123456789abcdef0123456789abcdef01234567',
+    private_key: generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } }).privateKey,
+  });
 
 /** What is not of the rig: a password, and known providers with dates. Nobody connects to these. */
 const others = () => `
@@ -42,6 +54,24 @@ client_id = "123456789012-abcdefghijklmnop.apps.googleusercontent.com"
 client_secret = "another value"
 consent_screen = "testing"
 client_secret_expires = "${day(71)}"
+
+[[provider]]
+name = "litware"
+template = "microsoft"
+tenant = "litware.onmicrosoft.com"
+client_id = "22223333-bbbb-4444-cccc-5555dddd6666"
+client_auth = "certificate"
+certificate = """
+${file('certificates/pkcs8.pem')}"""
+grant = "client_credentials"
+scopes = ["https://graph.microsoft.com/.default"]
+
+[[provider]]
+name = "workspace"
+template = "google"
+tenant = "contoso.test"
+grant = "jwt_bearer"
+service_account = '${serviceAccount()}'
 `;
 
 /** A console with providers, tokens, mailboxes, runs, sign-ins and links in every state there is, and the `places` that show them. */
@@ -195,11 +225,21 @@ function places(seen) {
     at('/providers/new?template=microsoft'),
     named('providers-refused', '/providers/new?template=microsoft', { status: 422, open: refusedProvider }),
     at('/providers/new?template=google'),
+    ...['microsoft-certificate', 'microsoft-secret', 'microsoft-password', 'google-service'].map((card) => named(`providers-card-${card}`, `/providers/new?card=${card}`)),
+    named('providers-card-chosen', '/providers/new', { open: (page) => chooseCard(page, 'Service account') }),
+    named('providers-card-refused-certificate', '/providers/new?card=microsoft-certificate', { status: 422, open: (page) => press(page, 'Save without checking') }),
+    named('providers-card-refused-service', '/providers/new?card=google-service', { status: 422, open: refusedService }),
     at('/providers/new?template=zoho'),
     at('/providers/new?template=custom'),
     at('/providers/contoso'),
     at('/providers/microsoft'),
     at('/providers/google'),
+    at('/providers/litware'),
+    at('/providers/litware/certificate'),
+    at('/providers/workspace'),
+    at('/providers/workspace/edit'),
+    at('/providers/workspace/key'),
+    named('providers-key-refused', '/providers/workspace/key', { status: 422, open: (page) => press(page, 'Replace key') }),
     at('/providers/contoso/edit'),
     at('/providers/contoso/secret'),
     at('/providers/contoso/delete'),
@@ -208,6 +248,7 @@ function places(seen) {
     at('/tokens?state=unauthorized&missing=1'),
     at('/tokens/new'),
     at('/tokens/new?provider=microsoft'),
+    at('/tokens/new?provider=workspace'),
     named('tokens-refused', '/tokens/new?provider=microsoft', { status: 422, open: refusedToken }),
     at('/tokens/works'),
     at('/tokens/nobody'),
@@ -265,6 +306,17 @@ async function refusedProvider(page) {
   await fill(page, 'Directory (tenant) ID', 'aaaabbbb-0000-cccc-1111-dddd2222eeee');
   await fill(page, 'Application (client) ID', '11112222-bbbb-3333-cccc-4444dddd5555');
   await fill(page, 'Client secret', '99998888-bbbb-3333-cccc-4444dddd5555');
+  await press(page, 'Save without checking');
+}
+
+async function chooseCard(page, name) {
+  await page.getByRole('radio', { name }).check();
+  await press(page, 'Use this template');
+  await arrive(page, 'Add provider');
+}
+
+async function refusedService(page) {
+  await fill(page, 'Or pasted', '{"web": {"client_id": "1"}}');
   await press(page, 'Save without checking');
 }
 

@@ -12,6 +12,7 @@ mod mailboxes;
 mod me;
 mod microsoft;
 mod overview;
+mod provider_cards;
 pub mod providers;
 mod safe;
 mod secret_links;

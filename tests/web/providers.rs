@@ -59,7 +59,8 @@ async fn the_picker_offers_what_this_version_can_do_and_keeps_what_was_typed() {
     assert_eq!(page.text("h1"), "Add provider");
     assert_eq!(
         page.text(".opt b"),
-        "User sign-in\nUser sign-in\nYahoo, Zoho or Fastmail\nOther OAuth provider"
+        "User sign-in\nApp-only, certificate\nApp-only, client secret\nUsername and password (ROPC)\nUser sign-in\nService account\n\
+         Yahoo, Zoho or Fastmail\nOther OAuth provider"
     );
     assert_eq!(page.text("#redirect"), "http://127.0.0.1:8080/oauth/callback/microsoft");
     assert!(page.text("aside").contains("Entra admin center"));

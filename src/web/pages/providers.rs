@@ -1,9 +1,13 @@
 //! `/providers`: list, page of one, its check, its secret, and deleting it. The form is in [`edit`].
 
+pub mod cards;
 pub mod certificate;
 pub mod conflict;
 pub mod edit;
 pub mod form;
+mod form_page;
+pub mod key;
+mod limit;
 pub mod secret;
 mod view;
 
@@ -28,6 +32,9 @@ use crate::web::routes::{self, Access, Routes};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use cards::Card;
+use key::KeyFacts;
+use limit::Limit;
 use serde::Deserialize;
 use trial::Check;
 use view::{Standing, standing};
@@ -50,6 +57,8 @@ pub fn routes() -> Routes {
         .post("/providers/{name}/check", change, check)
         .get("/providers/{name}/secret", secret, secret::edit)
         .post("/providers/{name}/secret", secret, secret::update)
+        .get("/providers/{name}/key", secret, key::edit)
+        .post("/providers/{name}/key", secret, key::update)
         .get("/providers/{name}/certificate", secret, certificate::show)
         .post("/providers/{name}/certificate", secret, certificate::upload)
         .post("/providers/{name}/certificate/make", secret, certificate::make)
@@ -70,6 +79,7 @@ pub(super) async fn find(app: &App, name: &str) -> Result<Provider, PageError> {
 
 struct Row {
     provider: Provider,
+    kind: String,
     standing: Standing,
     tokens: i64,
     mailboxes: i64,
@@ -94,6 +104,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
             standing: standing(&provider, check.as_ref(), proved, web.app.clock.now()),
             tokens: used.map_or(0, |usage| usage.tokens),
             mailboxes: used.map_or(0, |usage| usage.mailboxes),
+            kind: Card::of(&provider).title(provider.template),
             provider,
         });
     }
@@ -108,7 +119,15 @@ struct ShowPage {
     standing: Standing,
     warnings: Vec<Warning>,
     check: Option<Check>,
-    unproved: &'static [&'static str],
+    unproved: (&'static [&'static str], &'static str),
+    heading: String,
+    /// Whether somebody comes back from the provider's pages.
+    has_person: bool,
+    /// Whether it may have a service account.
+    google: bool,
+    key: Option<KeyFacts>,
+    /// How an app-only provider is limited to its mailboxes.
+    limit: Option<Limit>,
     redirect: String,
     /// Mark and words of the admin consent, where the provider knows one.
     consent: Option<(&'static str, String)>,
@@ -143,6 +162,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     let (count, mailboxes) = used.as_ref().map_or((0, 0), |usage| (usage.tokens, usage.mailboxes));
     let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
     let check = trial::last(&web.app, &provider.id).await?;
+    let card = Card::of(&provider);
     let layout = user
         .layout(Section::Providers, provider.name.as_str())
         .await
@@ -151,7 +171,17 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         standing: standing(&provider, check.as_ref(), proved, now),
         warnings: providers::lint(&web.app, &provider).await?,
         check,
-        unproved: trial::UNPROVED,
+        unproved: trial::unproved(provider.grant),
+        heading: card.title(provider.template),
+        has_person: card.has_person(),
+        google: provider.template == TemplateKind::Google,
+        key: web
+            .app
+            .store
+            .service_account(&provider.id)
+            .await?
+            .map(|stored| KeyFacts::of(&provider, &stored, &layout)),
+        limit: card.is_app_only().then(|| limit::of(&provider)),
         redirect: trial::redirect_uri(&web.app, &provider).await?,
         consent: if consent::is_known(&provider) {
             let found = super::consent::view::verdict(&consent::standing(&web.app, &provider).await?, &provider, false);

@@ -28,7 +28,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 /// How long a certificate made here may last: days, and words.
-const LASTS: [(&str, &str); 3] = [("183", "6 months"), ("365", "1 year"), ("730", "2 years")];
+pub(super) const LASTS: [(&str, &str); 3] = [("183", "6 months"), ("365", "1 year"), ("730", "2 years")];
 
 /// Which buttons and fields of the page were used.
 #[derive(Default, Deserialize)]
@@ -104,14 +104,7 @@ pub async fn upload(
 ) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
     let passphrase = Password::new(upload.text("passphrase"));
-    let now = web.app.clock.now();
-    let read = match upload.file("file").map(|file| zeroize::Zeroizing::new(file.to_vec())) {
-        None => Err(("file", "Choose a file: a PFX, or a PEM with certificate and private key".to_owned())),
-        Some(file) => blocking(move || KeyedCertificate::read(&file, &passphrase, now))
-            .await?
-            .map_err(|error| (field_of(&error), error.to_string())),
-    };
-    match read {
+    match read(&web, upload.file("file"), passphrase).await? {
         Ok(certificate) => taken(&web, &user, &provider, &certificate, "Certificate saved.").await,
         Err((field, message)) => {
             let mut errors = FieldErrors::default();
@@ -123,14 +116,16 @@ pub async fn upload(
     }
 }
 
-fn field_of(error: &CertificateError) -> &'static str {
+/// The field that a problem with a file belongs to.
+pub(super) fn field_of(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Passphrase => "passphrase",
         _ => "file",
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PageError> {
+/// Work that takes a moment, off the threads that answer.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PageError> {
     tokio::task::spawn_blocking(work).await.map_err(PageError::internal)
 }
 
@@ -142,16 +137,12 @@ pub async fn make(
     CsrfForm(form): CsrfForm<CertificateForm>,
 ) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
-    let known = LASTS.iter().find(|(days, _)| *days == form.lasts);
-    let Some(days) = known.and_then(|(days, _)| days.parse::<i64>().ok()) else {
+    let Some(days) = days(&form.lasts) else {
         let mut errors = FieldErrors::default();
         errors.add("lasts", "Choose how long the certificate lasts");
         return CertificatePage::new(&user, provider, &form, errors).await.refused();
     };
-    let (app, subject) = (web.app.clone(), provider.name.to_string());
-    let made = blocking(move || KeyedCertificate::make(&subject, days * 86_400, app.clock.now(), &*app.random))
-        .await?
-        .map_err(PageError::internal)?;
+    let made = make_one(&web, provider.name.to_string(), days).await?;
     taken(
         &web,
         &user,
@@ -160,6 +151,35 @@ pub async fn make(
         "Key and certificate made. Download the public half and give it to the provider.",
     )
     .await
+}
+
+/// The days of a choice.
+pub(super) fn days(lasts: &str) -> Option<i64> {
+    let known = LASTS.iter().find(|(days, _)| *days == lasts)?;
+    known.0.parse().ok()
+}
+
+/// Makes a key and a certificate.
+pub(super) async fn make_one(web: &WebState, subject: String, days: i64) -> Result<KeyedCertificate, PageError> {
+    let app = web.app.clone();
+    blocking(move || KeyedCertificate::make(&subject, days * 86_400, app.clock.now(), &*app.random))
+        .await?
+        .map_err(PageError::internal)
+}
+
+/// Reads an uploaded one; else the field and what to say.
+pub(super) async fn read(
+    web: &WebState,
+    file: Option<&[u8]>,
+    passphrase: Password,
+) -> Result<Result<KeyedCertificate, (&'static str, String)>, PageError> {
+    let now = web.app.clock.now();
+    let Some(file) = file.map(|file| zeroize::Zeroizing::new(file.to_vec())) else {
+        let message = "Choose a file: a PFX, or a PEM with certificate and private key";
+        return Ok(Err(("file", message.to_owned())));
+    };
+    let read = blocking(move || KeyedCertificate::read(&file, &passphrase, now)).await?;
+    Ok(read.map_err(|error| (field_of(&error), error.to_string())))
 }
 
 async fn taken(

@@ -111,14 +111,20 @@ pub(super) async fn of_provider(
         ("name", "", String::new(), provider.name.to_string()),
         ("iss_announced", "", String::new(), form.iss_announced.clone()),
         ("discovered_at", "", String::new(), form.discovered_at.clone()),
+        ("last_resort", "", String::new(), form.last_resort.clone()),
         pair("tenant", "Directory (tenant) ID", |f| f.tenant.clone()),
+        pair("domain", "Domain", |f| f.domain.clone()),
         pair("cloud", "Cloud", |f| f.cloud().to_string()),
         pair("client_id", "Client ID", |f| f.client_id.clone()),
         pair("client_auth", "How the client proves itself", |f| f.client_auth.clone()),
         pair("assertion_alg", "Assertions are signed with", |f| f.assertion_alg.clone()),
         pair("client_secret_expires", "Secret expires on", |f| f.client_secret_expires.clone()),
         pair("consent_screen", "Consent screen", |f| f.consent_screen.clone()),
-        ("scopes", "Permissions", scopes(&theirs), scopes(form)),
+        if form.card().is_app_only() {
+            pair("app_resource", "What the app may use", |f| f.app_resource.clone())
+        } else {
+            ("scopes", "Permissions", scopes(&theirs), scopes(form))
+        },
         pair("prompt", "Prompt", |f| f.prompt.clone()),
         pair("login_hint", "Login hint", |f| f.login_hint.clone()),
         pair("pkce", "PKCE", |f| f.pkce.clone()),

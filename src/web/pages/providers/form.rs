@@ -2,17 +2,23 @@
 
 mod choices;
 mod ticks;
+mod values;
 
 pub use choices::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS};
 pub use ticks::{Tick, all_scopes, apart, short_scope, ticks};
+pub use values::suggested_name;
+use values::{client_json, lines, parameters};
 
+use super::cards::Card;
 use crate::actions::providers::ProviderInput;
 use crate::actions::providers::check::secret_expires;
-use crate::model::lint::is_guid;
+use crate::model::mailbox::Protocol;
 use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, Endpoints, Provider};
-use crate::model::template::{self, TemplateKind, ZOHO_DATA_CENTRES};
-use crate::secret::ClientSecret;
+use crate::model::scopes::{Resource, resource_of};
+use crate::model::template::{self, TemplateKind, ZOHO_DATA_CENTRES, app_only_scope};
+use crate::secret::{ClientSecret, KeyFile};
 use crate::web::form::FieldErrors;
+use crate::web::upload::Upload;
 use serde::Deserialize;
 
 /// What was typed. No `Debug`: it holds a secret.
@@ -23,7 +29,7 @@ pub struct ProviderForm {
     pub suggested: String,
     /// Which button: `check`, `save`, `read`, `template`.
     pub act: String,
-    /// Card of the picker: `microsoft`, `google`, `known`, `custom`.
+    /// [Card](super::cards::Card) of the picker, by its word.
     pub card: String,
     /// Which of the known ones, for the card `known`.
     pub which: String,
@@ -39,6 +45,24 @@ pub struct ProviderForm {
     pub client_auth: String,
     /// How the assertions of a certificate are signed.
     pub assertion_alg: String,
+    /// What an app-only provider's tokens are for: `graph`, or `outlook` for IMAP, POP and SMTP.
+    pub app_resource: String,
+    /// Where a new certificate comes from: `make` or `upload`.
+    pub certificate_how: String,
+    /// How many days one that is made here lasts.
+    pub lasts: String,
+    /// Passphrase of an uploaded one; never filled in again.
+    pub passphrase: String,
+    /// The domain a service account acts in.
+    pub domain: String,
+    /// The key JSON of a service account, pasted or from its file; never filled in again.
+    pub service_account: String,
+    /// The account of a service account's first token.
+    pub first_account: String,
+    /// Ticked: the first token is made too.
+    pub make_token: String,
+    /// Ticked: username and password are known to be the last resort.
+    pub last_resort: String,
     /// A new secret; never filled in again.
     pub client_secret: String,
     /// Ticked: somebody else enters it later, through a link.
@@ -87,23 +111,45 @@ pub struct ProviderForm {
 
 impl ProviderForm {
     /// What a new provider of a template starts with.
-    pub fn of_template(kind: TemplateKind) -> Self {
+    pub fn of_template(card: Card, kind: TemplateKind) -> Self {
         let mut form = Self::default();
-        form.choose(kind);
+        form.choose(card, kind);
         form
     }
 
+    /// The chosen card.
+    pub fn card(&self) -> Card {
+        Card::parse(&self.card).unwrap_or(Card::Microsoft)
+    }
+
+    /// Takes the files of a form; a file goes before what was pasted beside it.
+    pub fn take_files(&mut self, upload: &Upload) {
+        let text = |name| upload.file(name).map(|file| String::from_utf8_lossy(file).into_owned());
+        if let Some(text) = text("service_account_file") {
+            self.service_account = text;
+        }
+        if let Some(text) = text("client_json_file") {
+            self.client_json = text;
+        }
+    }
+
     /// Takes a template's values over and keeps what belongs to the app registration.
-    pub fn choose(&mut self, kind: TemplateKind) {
+    pub fn choose(&mut self, card: Card, kind: TemplateKind) {
         let template = kind.template();
         *self = Self {
-            card: card(kind).to_owned(),
+            card: card.word().to_owned(),
             which: kind.to_string(),
             name: std::mem::take(&mut self.name),
             tenant: std::mem::take(&mut self.tenant),
             cloud: Cloud::Global.to_string(),
             client_id: std::mem::take(&mut self.client_id),
-            client_auth: template.client_auth.to_string(),
+            client_auth: card.client_auth().unwrap_or(template.client_auth).to_string(),
+            app_resource: "graph".to_owned(),
+            certificate_how: "make".to_owned(),
+            lasts: "365".to_owned(),
+            domain: std::mem::take(&mut self.domain),
+            first_account: std::mem::take(&mut self.first_account),
+            make_token: tick(card.is_app_only() || card == Card::GoogleService),
             assertion_alg: AssertionAlg::default().to_string(),
             client_secret_expires: std::mem::take(&mut self.client_secret_expires),
             purposes: vec!["imap".into(), "smtp".into(), "api".into()],
@@ -130,12 +176,17 @@ impl ProviderForm {
         let own = &provider.overrides;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let kind = provider.template;
+        let card = Card::of(provider);
+        let graph = resource_of(kind, &provider.scopes) == Some(Resource::Graph);
         let (purposes, scopes) = apart(kind, provider.cloud, &provider.scopes);
         Self {
-            card: card(kind).to_owned(),
+            card: card.word().to_owned(),
             which: kind.to_string(),
             name: provider.name.to_string(),
-            tenant: text(&provider.tenant),
+            tenant: text(&provider.tenant.clone().filter(|_| kind == TemplateKind::Microsoft)),
+            domain: text(&provider.tenant.clone().filter(|_| kind == TemplateKind::Google)),
+            app_resource: if graph { "graph" } else { "outlook" }.to_owned(),
+            last_resort: tick(card == Card::MicrosoftPassword),
             cloud: provider.cloud.to_string(),
             client_id: provider.client_id.clone(),
             client_auth: provider.client_auth.to_string(),
@@ -167,11 +218,8 @@ impl ProviderForm {
 
     /// The template that is chosen.
     pub fn kind(&self) -> TemplateKind {
-        let known = TemplateKind::parse(&self.which).filter(|kind| card(*kind) == "known");
-        match self.card.as_str() {
-            "known" => known.unwrap_or(TemplateKind::Yahoo),
-            card => TemplateKind::parse(card).unwrap_or(TemplateKind::Microsoft),
-        }
+        let known = TemplateKind::parse(&self.which).filter(|kind| Card::of_kind(*kind) == Card::Known);
+        self.card().kind().or(known).unwrap_or(TemplateKind::Yahoo)
     }
 
     /// Microsoft's cloud that is chosen.
@@ -194,6 +242,10 @@ impl ProviderForm {
 
     /// All scopes: those of the ticks and the further ones.
     pub fn all_scopes(&self) -> String {
+        if self.card().is_app_only() {
+            let graph = self.app_resource == "graph";
+            return app_only_scope(self.cloud(), if graph { Protocol::Graph } else { Protocol::Imap });
+        }
         all_scopes(self.kind(), self.cloud(), &self.purposes, &self.scopes)
     }
 
@@ -216,7 +268,7 @@ impl ProviderForm {
 
     /// What was typed as the action takes it. What the form doesn't show stays as it is stored.
     pub fn input(&self, current: Option<&Provider>, errors: &mut FieldErrors) -> ProviderInput {
-        let kind = self.kind();
+        let (kind, card) = (self.kind(), self.card());
         let only = |kinds: &[TemplateKind], text: &str| if kinds.contains(&kind) { text.to_owned() } else { String::new() };
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.trim().is_empty());
         let stored = current.map(|current| current.overrides.clone()).unwrap_or_default();
@@ -224,19 +276,29 @@ impl ProviderForm {
         let mut input = ProviderInput {
             name: self.name.clone(),
             template: kind.to_string(),
-            tenant: only(&[TemplateKind::Microsoft], &self.tenant),
+            tenant: match card {
+                Card::GoogleService => self.domain.clone(),
+                _ => only(&[TemplateKind::Microsoft], &self.tenant),
+            },
             cloud: only(&[TemplateKind::Microsoft], &self.cloud),
             client_id: self.client_id.clone(),
-            client_auth: self.client_auth.clone(),
+            client_auth: match card.client_auth() {
+                Some(auth) if current.is_none() => auth.to_string(),
+                _ => self.client_auth.clone(),
+            },
             client_secret: some(&self.client_secret).map(ClientSecret::new),
             secret_later: !self.secret_later.is_empty(),
-            service_account: None,
+            service_account: some(&self.service_account).map(KeyFile::new),
             has_service_account: false,
             client_secret_expires: self.client_secret_expires.clone(),
             certificate: None,
             assertion_alg: self.assertion_alg.clone(),
             consent_screen: only(&[TemplateKind::Google], &self.consent_screen),
-            grant: current.map(|current| current.grant.to_string()).unwrap_or_default(),
+            // Files know ways that no card has; they stay.
+            grant: match current {
+                Some(current) if Card::of(current) == card => current.grant.to_string(),
+                _ => card.grant().to_string(),
+            },
             scopes: Some(self.all_scopes()),
             prompt: Some(self.prompt.clone()),
             login_hint: Some(!self.login_hint.is_empty()),
@@ -256,17 +318,20 @@ impl ProviderForm {
             },
             extra_authorize_params: Some(parameters(&self.extra_authorize_params, errors)),
         };
-        if kind == TemplateKind::Google && !self.client_json.trim().is_empty() {
+        if card == Card::Google && !self.client_json.trim().is_empty() {
             match client_json(&self.client_json) {
-                Some((id, secret)) => {
+                Ok((id, secret)) => {
                     input.client_id = id;
                     input.client_secret = Some(secret);
                 }
-                None => errors.add(
-                    "client_json",
-                    "Client JSON must be the file of a web client, as Google hands it out under Clients",
-                ),
+                Err(message) => errors.add("client_json", message),
             }
+        }
+        if card == Card::MicrosoftPassword && self.last_resort.is_empty() {
+            errors.add(
+                "last_resort",
+                "Tick \u{201c}I know this is the last resort\u{201d}, or choose another card",
+            );
         }
         input
     }
@@ -308,52 +373,8 @@ impl ProviderForm {
     }
 }
 
-/// The picker's card of a template.
-pub fn card(kind: TemplateKind) -> &'static str {
-    match kind {
-        TemplateKind::Yahoo | TemplateKind::Zoho | TemplateKind::Fastmail => "known",
-        other => other.as_str(),
-    }
-}
-
 fn tick(on: bool) -> String {
     if on { "on".to_owned() } else { String::new() }
-}
-
-fn lines<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)]) -> String {
-    let lines: Vec<String> = pairs
-        .iter()
-        .map(|(key, value)| format!("{}={}", key.as_ref(), value.as_ref()))
-        .collect();
-    lines.join("\n")
-}
-
-fn parameters(text: &str, errors: &mut FieldErrors) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.split_once('=') {
-            Some((name, value)) => pairs.push((name.to_owned(), value.to_owned())),
-            None => errors.add("extra_authorize_params", "Extra parameters must be name=value, one a line"),
-        }
-    }
-    pairs
-}
-
-/// Id and secret in the file Google hands out for a web client.
-fn client_json(text: &str) -> Option<(String, ClientSecret)> {
-    let document: serde_json::Value = serde_json::from_str(text.trim()).ok()?;
-    let web = document.get("web")?;
-    let text = |name: &str| web.get(name)?.as_str().map(str::to_owned);
-    Some((text("client_id")?, ClientSecret::new(text("client_secret")?)))
-}
-
-/// A name for a new provider: the template's, or what stands before the first dot of the tenant's domain.
-pub fn suggested_name(kind: TemplateKind, tenant: &str) -> String {
-    let domain = Some(tenant.trim()).filter(|tenant| tenant.contains('.') && !is_guid(tenant));
-    domain
-        .and_then(|domain| domain.split('.').next())
-        .unwrap_or(kind.as_str())
-        .to_owned()
 }
 
 #[cfg(test)]
@@ -361,16 +382,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn googles_file_brings_id_and_secret() {
-        let (id, secret) = client_json(r#" {"web":{"client_id":"1.apps.googleusercontent.com","client_secret":"canary"}} "#).unwrap();
-        assert_eq!((id.as_str(), secret.expose_secret()), ("1.apps.googleusercontent.com", "canary"));
-        assert!(client_json(r#"{"installed":{"client_id":"1"}}"#).is_none() && client_json("{").is_none());
-    }
-
-    #[test]
     fn a_form_of_each_template_holds_its_own_scopes() {
         for kind in TemplateKind::ALL {
-            let form = ProviderForm::of_template(*kind);
+            let form = ProviderForm::of_template(Card::of_kind(*kind), *kind);
             assert_eq!(form.kind(), *kind);
             let mut errors = FieldErrors::default();
             let input = form.input(None, &mut errors);
