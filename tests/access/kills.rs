@@ -27,13 +27,14 @@ async fn house(rotation: Rotation, signed_in_ago: i64) -> (House, App, Token) {
     (house, app, token)
 }
 
-fn mailgrant(house: &House, arguments: &[&str]) -> Command {
+pub fn mailgrant(house: &House, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailgrant"));
     command
         .args(arguments)
         .env_clear()
         .env("MAILGRANT_DATA_DIR", house.data())
         .env("MAILGRANT_ALLOW_NETWORKS", "loopback")
+        .envs(house.url.iter().map(|url| ("MAILGRANT_DATABASE_URL", url)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -41,7 +42,7 @@ fn mailgrant(house: &House, arguments: &[&str]) -> Command {
     command
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -97,7 +98,7 @@ async fn no_token_leaves_without_its_entry_in_the_audit_log() {
 
 /// At which moment of a renewal a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub enum Moment {
     /// Somewhere between its start and the arrival of the request: claimed or not.
     BeforeTheRequest,
     /// The request has arrived; the provider does its part all the same.
@@ -108,22 +109,22 @@ enum Moment {
     Answered,
 }
 
-const MOMENTS: [Moment; 4] = [Moment::BeforeTheRequest, Moment::Sent, Moment::Rotated, Moment::Answered];
-const AFTER: Duration = Duration::from_millis(15);
+pub const MOMENTS: [Moment; 4] = [Moment::BeforeTheRequest, Moment::Sent, Moment::Rotated, Moment::Answered];
+pub const AFTER: Duration = Duration::from_millis(15);
 
-fn below(random: &dyn Random, limit: u64) -> u64 {
+pub fn below(random: &dyn Random, limit: u64) -> u64 {
     let mut bytes = [0; 8];
     random.fill(&mut bytes);
     u64::from_le_bytes(bytes) % limit.max(1)
 }
 
-async fn reach(phases: &mut UnboundedReceiver<Phase>, phase: Phase) {
+pub async fn reach(phases: &mut UnboundedReceiver<Phase>, phase: Phase) {
     let reached = async { while phases.recv().await != Some(phase) {} };
     let _ = tokio::time::timeout(Duration::from_secs(20), reached).await;
 }
 
 /// Kills it with signal 9. Says whether that is what it died of.
-async fn kill(mut child: Child) -> bool {
+pub async fn kill(mut child: Child) -> bool {
     child.start_kill().unwrap();
     child.wait().await.unwrap().signal() == Some(9)
 }

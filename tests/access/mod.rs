@@ -1,5 +1,6 @@
 //! Access tokens: what programs and tests get handed, and what becomes of the only refresh token when things go wrong.
 
+mod alone;
 mod disk;
 mod failures;
 mod handing;
@@ -8,6 +9,7 @@ mod overlap;
 mod resources;
 mod sharing;
 mod simulator;
+mod takeover;
 mod unanswered;
 
 use crate::support::databases::{NOW, config, new_postgres};
@@ -23,7 +25,7 @@ use mailgrant::oauth::{Http, Limits, TokenResponse};
 use mailgrant::random::{Random, SystemRandom};
 use mailgrant::secret::{AccessToken, RefreshToken};
 use simulator::{Rotation, Simulator};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -203,9 +205,13 @@ impl House {
 }
 
 async fn open(dir: &TempDir, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
+    open_at(&dir.path().join("data"), url, clock).await
+}
+
+async fn open_at(data: &Path, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
     let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
     settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
-    let config = config(&dir.path().join("data"), &settings);
+    let config = config(data, &settings);
     let mut app = App::open(config, clock, Arc::new(SystemRandom)).await.unwrap();
     let limits = Limits {
         connect: Duration::from_millis(500),

@@ -99,6 +99,12 @@ impl State {
         token
     }
 
+    /// The members of the answer to a grant that brings no refresh token.
+    fn anew(&mut self) -> Value {
+        self.made += 1;
+        json!({"access_token": format!("canary-anew-{}", self.made), "token_type": "Bearer", "expires_in": self.lifetime})
+    }
+
     /// The members of the answer to this refresh token; none: `invalid_grant`.
     fn redeem(&mut self, token: &str) -> Option<Value> {
         let now = Instant::now();
@@ -349,10 +355,14 @@ async fn work(state: Arc<Mutex<State>>, headers: HeaderMap, body: Bytes) -> Resp
             &json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}),
         );
     }
-    let redeemed = state
-        .lock()
-        .unwrap()
-        .redeem(form.get("refresh_token").map(String::as_str).unwrap_or_default());
+    let redeemed = {
+        let mut state = state.lock().unwrap();
+        match form.get("grant_type").map(String::as_str) {
+            // Nobody signed in, and nothing is there to be renewed: the same question again.
+            Some("client_credentials" | "password" | "urn:ietf:params:oauth:grant-type:jwt-bearer") => Some(state.anew()),
+            _ => state.redeem(form.get("refresh_token").map(String::as_str).unwrap_or_default()),
+        }
+    };
     tell(Phase::Rotated);
     tokio::time::sleep(delays.1).await;
     let Some(mut document) = redeemed else {

@@ -29,14 +29,14 @@ const TYPED: &str = "canary-typed-by-mistake";
 const PASSPHRASE: &str = "canary passphrase of the PFX";
 
 pub struct Life<'a> {
-    console: &'a Console,
-    provider: Provider,
-    admin: Browser,
+    pub console: &'a Console,
+    pub provider: Provider,
+    pub admin: Browser,
     /// Reads what it is sent and says it again.
     echo: Server,
     incoming: Server,
     outgoing: Server,
-    runs: Vec<String>,
+    pub runs: Vec<String>,
     attempts: Vec<String>,
 }
 
@@ -153,7 +153,9 @@ impl<'a> Life<'a> {
         self.sign_ins(search).await;
         self.renewals().await;
         self.device().await;
+        self.alone(search).await;
         self.mailboxes().await;
+        self.other_protocols().await;
         self.links(search).await;
         self.imports(search).await;
         self.provider_links(search).await;
@@ -164,6 +166,10 @@ impl<'a> Life<'a> {
             let verifier = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "code_verifier");
             if let Some((_, verifier)) = verifier {
                 search.add("verifier", &verifier);
+            }
+            let assertion = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "assertion");
+            if let Some((_, assertion)) = assertion {
+                search.add("assertion", assertion.rsplit_once('.').unwrap().1);
             }
         }
         for token in self.provider.id_tokens() {
@@ -415,7 +421,7 @@ impl<'a> Life<'a> {
         assert!(ran.out.contains("\"auth\""), "{}", ran.out);
     }
 
-    async fn test(&mut self, mailbox: &str, direction: &str, passes: bool) {
+    pub async fn test(&mut self, mailbox: &str, direction: &str, passes: bool) {
         let path = format!("/mailboxes/{mailbox}/test/{direction}");
         let from = format!("{mailbox}@contoso.test");
         let fields = match direction {
@@ -658,9 +664,9 @@ impl<'a> Life<'a> {
     /// The addresses of a route, with everything there is in place of its parameters.
     fn concrete(&self, route: &str) -> Vec<String> {
         let named: Vec<String> = match route.split('/').nth(1).unwrap_or_default() {
-            "providers" => vec!["rig".into()],
-            "tokens" => vec!["support".into()],
-            _ => vec!["support".into(), "hr".into()],
+            "providers" => ["rig", "accounts", "graph"].map(str::to_owned).into(),
+            "tokens" => ["support", "phone", "old", "robot", "graph"].map(str::to_owned).into(),
+            _ => ["support", "hr", "by-pop", "by-graph"].map(str::to_owned).into(),
         };
         let mut paths = vec![route.to_owned()];
         for (parameter, values) in [

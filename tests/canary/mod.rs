@@ -1,6 +1,7 @@
 //! One console, its whole life with every secret there is, at the finest log level; then a look for the secrets wherever something
 //! came out. Servers and provider throw back what they were sent.
 
+mod alone;
 mod console;
 mod life;
 mod search;
@@ -11,7 +12,7 @@ use search::Search;
 use std::collections::BTreeSet;
 
 /// Where a secret is meant to come out: what it is, how the name of the place begins, and in which form.
-const MEANT: [(&str, &str); 20] = [
+const MEANT: [(&str, &str); 22] = [
     ("setup code", "serve.log "),
     ("master key", "data/master.key "),
     ("access token", "stdout of token get"),
@@ -33,10 +34,12 @@ const MEANT: [(&str, &str); 20] = [
     ("client secret", "stdout of config export --with-secrets"),
     ("mailbox password", "stdout of config export --with-secrets"),
     ("refresh token", "stdout of config export --with-secrets"),
+    ("granted password", "stdout of config export --with-secrets"),
+    ("service account key", "stdout of config export --with-secrets"),
 ];
 
 /// What has to have come out, or nothing was looked at: the beginning of a place, and something harmless there.
-const HARMLESS: [(&str, &str); 22] = [
+const HARMLESS: [(&str, &str); 27] = [
     ("serve.log ", "\"level\":\"DEBUG\""),
     ("serve.log ", "POST /tokens/{name}/renew"),
     ("serve.log ", "Asked 127.0.0.1"),
@@ -55,6 +58,11 @@ const HARMLESS: [(&str, &str); 22] = [
     ("GET /providers/rig/secret as operator", "403"),
     ("GET /tests/", "Authentication failed"),
     ("GET /mailboxes/hr/edit as admin", "hr@contoso.test"),
+    ("GET /tokens/old as viewer", "old@contoso.test"),
+    ("GET /tokens/robot/edit as admin", "robot"),
+    ("GET /providers/accounts/edit as admin", "Google"),
+    ("stdout of mailbox test by-pop --incoming --json", "\"outcome\": \"failed\""),
+    ("stdout of mailbox test by-graph --incoming --json", "InvalidAuthenticationToken"),
     ("POST /providers/new as admin", "422"),
     ("stdout of config export", "client_id"),
     ("stdout of mailbox test support --login-only --json", "\"outcome\""),

@@ -21,7 +21,7 @@ use mailgrant::sandbox::{AppCertificate, AppClient, Folder};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
-const ORDERS: &str = "orders@contoso.test";
+pub const ORDERS: &str = "orders@contoso.test";
 const HELP: &str = "help@fabrikam.test";
 const POST: &str = "post@tailspin.test";
 /// An app without a secret, as Fastmail has them.
@@ -35,9 +35,9 @@ const GRAPH: [&str; 3] = [
 ];
 
 /// A console with a provider for each template and way, and the sandbox it asks.
-struct Console {
-    t: TestApp,
-    play: Play,
+pub struct Console {
+    pub t: TestApp,
+    pub play: Play,
     clock: MockClock,
     directory: TempDir,
 }
@@ -61,7 +61,7 @@ fn client(kind: TemplateKind, house: House) -> (&'static str, &'static str) {
 }
 
 impl Console {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let clock = MockClock::at(NOW);
         let play = Play::start_at(&clock).await;
         let directory = TempDir::new().unwrap();
@@ -88,7 +88,7 @@ impl Console {
         Self { t, play, clock, directory }
     }
 
-    async fn apply(&self, text: &str) {
+    pub async fn apply(&self, text: &str) {
         let sources = Sources {
             directory: self.directory.path().to_path_buf(),
             env: &|_| None,
@@ -100,7 +100,7 @@ impl Console {
     }
 
     /// The provider and the token of a way, nothing else; the token's name. A sign-in at Microsoft is for Exchange or for Graph.
-    async fn make(&self, kind: TemplateKind, way: Way, graph: bool) -> String {
+    pub async fn make(&self, kind: TemplateKind, way: Way, graph: bool) -> String {
         let name = format!("{kind}-{}{}", way.name(), if graph { "-graph" } else { "" });
         let of_microsoft: &[&str] = if graph { &GRAPH } else { &EXCHANGE };
         let (house, account) = house(kind, way);
@@ -159,18 +159,22 @@ impl Console {
         name
     }
 
-    async fn token(&self, name: &str) -> Token {
+    pub async fn token(&self, name: &str) -> Token {
         self.t.app.store.token(&Name::parse(name).unwrap()).await.unwrap().unwrap()
     }
 
     /// Where somebody has to sign in, somebody does: in the browser, or with the code of the page at another device.
     async fn sign_in(&self, kind: TemplateKind, way: Way, name: &str) {
         let (house, account) = house(kind, way);
+        self.sign_in_as(way, name, house, client(kind, house).0, account).await;
+    }
+
+    pub async fn sign_in_as(&self, way: Way, name: &str, house: House, app: &str, account: &str) {
         let mut admin = self.t.admin();
         match way {
             Way::Code => {
                 let back = format!("{}oauth/callback/{name}", self.t.web.base_url());
-                self.play.sandbox.add_redirect_uri(client(kind, house).0, &back);
+                self.play.sandbox.add_redirect_uri(app, &back);
                 let page = admin.submit(format!("/tokens/{name}/authorize"), &[]).await;
                 let leave = page
                     .attribute("a#continue", "href")
@@ -225,7 +229,7 @@ impl Console {
         name
     }
 
-    async fn test(&self, name: &str, direction: Direction) -> Report {
+    pub async fn test(&self, name: &str, direction: Direction) -> Report {
         let mailbox = self.t.app.store.mailbox(&Name::parse(name).unwrap()).await.unwrap().unwrap();
         let options = Options {
             subject: Some(format!("Proof of {name}")),

@@ -4,6 +4,7 @@ mod abilities;
 mod alone;
 mod certificate;
 mod console;
+mod consoles;
 mod demo;
 mod device;
 mod grants;
@@ -11,6 +12,7 @@ mod graph;
 mod mail;
 mod matrix;
 mod sign_in;
+mod switching;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -2,6 +2,8 @@
 
 mod audit;
 mod consent;
+mod credentials;
+mod imports;
 mod mailboxes;
 mod open;
 mod people;

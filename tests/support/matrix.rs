@@ -71,11 +71,11 @@ pub fn not_offered((kind, way, protocol): Cell) -> Option<&'static str> {
         Protocol::Smtp => "smtp",
         Protocol::Graph => "graph",
     };
+    let is_offered = purposes(kind, Cloud::Global).iter().any(|purpose| purpose.key == key);
+    let takes_tokens = is_offered || (kind == TemplateKind::Custom && protocol != Protocol::Graph);
     if !kind.grants().contains(&way.grant()) {
         Some("no such grant")
-    } else if kind == TemplateKind::Custom && protocol != Protocol::Graph {
-        None
-    } else if purposes(kind, Cloud::Global).iter().any(|purpose| purpose.key == key) {
+    } else if takes_tokens {
         None
     } else if protocol == Protocol::Graph {
         Some("Graph is Microsoft's")

@@ -244,6 +244,10 @@ fn token(url: &str, shared: &mut Shared, headers: &HeaderMap, form: &HashMap<Str
             _ => {}
         }
     }
+    // A service account proves itself with what it asks with.
+    if field("grant_type").ends_with(":jwt-bearer") {
+        return anew(shared, &lies);
+    }
     if !proved(shared, headers, form) {
         return json_answer(
             401,
@@ -286,8 +290,19 @@ fn token(url: &str, shared: &mut Shared, headers: &HeaderMap, form: &HashMap<Str
             }
             json_answer(200, document)
         }
+        "password" | "client_credentials" => anew(shared, &lies),
         _ => json_answer(400, json!({"error": "unsupported_grant_type"})),
     }
+}
+
+/// A token that nobody signed in for.
+fn anew(shared: &mut Shared, lies: &[Lie]) -> Response {
+    shared.made += 1;
+    let broken = if lies.contains(&Lie::BrokenToken) { "\r\nX" } else { "" };
+    json_answer(
+        200,
+        json!({"access_token": format!("canary-access-{}{broken}", shared.made), "token_type": "Bearer", "expires_in": 3600}),
+    )
 }
 
 fn proved(shared: &Shared, headers: &HeaderMap, form: &HashMap<String, String>) -> bool {

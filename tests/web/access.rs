@@ -1,5 +1,6 @@
 //! Who may use which page.
 
+use super::real_things::Things;
 use crate::sandbox::Play;
 use crate::support::app::TestApp;
 use axum::http::{Method, StatusCode};
@@ -36,6 +37,66 @@ async fn every_route_of_the_demo_lets_in_exactly_the_roles_it_declares() {
         let page = browser.get("/demo").await;
         assert_eq!((page.status, page.has("form[action='/demo'] button")), (StatusCode::OK, may));
     }
+}
+
+/// The same with things that exist, where somebody would lose something: whoever may not is refused before anything is looked up, and
+/// what they would have changed is as it was. Who may looks only.
+#[tokio::test]
+async fn what_exists_is_kept_from_whoever_may_not() {
+    let things = Things::make().await;
+    let t = &things.t;
+    let before = super::safe::rows(t).await;
+    let (mut refused, mut shown) = (0, 0);
+    for route in mailgrant::web::all().list() {
+        let path = things.address(route.path);
+        if path == "/logout" || path.starts_with("/setup") {
+            continue;
+        }
+        let allows = |role: Role| match route.access {
+            Access::Public | Access::SignedIn => true,
+            Access::Permission(permission) => role.may(permission),
+        };
+        for role in Role::ALL {
+            let mut browser = t.signed_in(role.as_str());
+            if !allows(*role) {
+                let page = if route.method == Method::GET {
+                    browser.get(&path).await
+                } else {
+                    browser.post(&path, &[("confirm", "hr"), ("act", "save")]).await
+                };
+                assert_eq!(page.status, StatusCode::FORBIDDEN, "{role} {} {path}", route.method);
+                assert!(!page.body.contains("canary"), "{role} {path}");
+                refused += 1;
+            } else if route.method == Method::GET {
+                let page = browser.get(&path).await;
+                let ok = page.status != StatusCode::FORBIDDEN && !page.status.is_server_error();
+                assert!(ok, "{role} {path}: {}", page.status);
+                shown += usize::from(page.status == StatusCode::OK);
+            }
+        }
+        if route.access != Access::Public {
+            let mut nobody = t.anonymous();
+            let page = if route.method == Method::GET {
+                nobody.get(&path).await
+            } else {
+                nobody.post(&path, &[]).await
+            };
+            let to = page.location().unwrap_or_default();
+            assert!(
+                page.status == StatusCode::SEE_OTHER && to.starts_with("/login"),
+                "nobody {path}: {}",
+                page.status
+            );
+        }
+    }
+    // Somebody else who may import sees nothing of what this one brought.
+    let other = t.add_user(Role::Admin, "Another Admin").await;
+    let page = t.browser_with(&other).get(things.address("/transfer/import/{id}")).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND, "an import is its owner's");
+    let after = super::safe::rows(t).await;
+    let changed: Vec<_> = after.symmetric_difference(&before).collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+    assert!(refused > 60 && shown > 60, "{refused} {shown}");
 }
 
 /// Every route of this console with every role, and with nobody.

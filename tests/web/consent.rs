@@ -41,7 +41,11 @@ pub async fn provider(t: &TestApp) -> Provider {
 }
 
 pub async fn change(t: &TestApp, change: impl FnOnce(&mut Provider)) {
-    let mut provider = provider(t).await;
+    change_named(t, "contoso", change).await;
+}
+
+pub async fn change_named(t: &TestApp, name: &str, change: impl FnOnce(&mut Provider)) {
+    let mut provider = t.app.store.provider(&Name::parse(name).unwrap()).await.unwrap().unwrap();
     change(&mut provider);
     let mut tx = t.app.store.begin().await.unwrap();
     tx.update_provider(&provider).await.unwrap();

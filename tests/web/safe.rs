@@ -1,7 +1,6 @@
 //! Looking changes nothing, however one looks.
 
-use super::authorize::{begin, house, signed_in};
-use crate::probe::imap_server::Imapd;
+use super::real_things::Things;
 use crate::support::app::TestApp;
 use axum::body::Body;
 use axum::http::Method;
@@ -13,7 +12,7 @@ use std::collections::BTreeSet;
 const MAY_CHANGE: [&str; 4] = ["sessions", "audit", "audit_head", "users"];
 
 /// Every row of every other table.
-async fn rows(t: &TestApp) -> BTreeSet<String> {
+pub async fn rows(t: &TestApp) -> BTreeSet<String> {
     let pool = t.app.store.raw_pool();
     let tables: Vec<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_sqlx%' ESCAPE '\\'")
@@ -43,51 +42,24 @@ async fn rows(t: &TestApp) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn no_page_changes_anything_by_being_looked_at() {
-    let (t, provider) = house().await;
-    signed_in(&t, &provider).await;
-    let server = Imapd::default().start(None).await;
-    t.add_mailbox("hr", Some(server.port), None).await;
-    let mut admin = t.admin();
-    let page = admin.submit("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
-    assert!(page.text("title").starts_with("Passed"), "{}", page.words());
-    let runs: Vec<String> = sqlx::query_scalar("SELECT id FROM runs")
-        .fetch_all(t.app.store.raw_pool())
-        .await
-        .unwrap();
-    let (attempt, _) = begin(&mut admin, &[]).await;
-    admin.get("/tokens/support").await;
-    let page = admin.post("/tokens/support/links", &[]).await;
-    let link = page.text("#link").rsplit('/').next().unwrap().to_owned();
-
-    let before = rows(&t).await;
-    assert!(before.len() > 8, "{before:#?}");
+    let things = Things::make().await;
+    let Things { t, provider, server, .. } = &things;
+    let admin = t.admin();
+    let before = rows(t).await;
+    assert!(before.len() > 12, "{before:#?}");
     let asked = (provider.heard().len(), server.connections());
     for route in mailgrant::web::all().list() {
         if route.method != Method::GET {
             continue;
         }
-        let name = match route.path.split('/').nth(1).unwrap_or_default() {
-            "providers" => "rig",
-            "tokens" => "support",
-            _ => "hr",
-        };
-        let mut path = route.path.to_owned();
-        for (parameter, value) in [
-            ("{name}", name),
-            ("{run}", &runs[0]),
-            ("{attempt}", attempt.rsplit('/').next().unwrap()),
-            ("{direction}", "incoming"),
-            ("{provider}", "rig"),
-            ("{code}", &link),
-        ] {
-            path = path.replace(parameter, value);
-        }
+        let path = things.address(route.path);
+        let name = path.split('/').nth(2).unwrap_or_default();
         for method in [Method::GET, Method::HEAD] {
             for mut browser in [admin.clone(), t.anonymous()] {
                 // As somebody would who hopes that a link does it.
                 let address = format!("{path}?act=save&confirm=1&name={name}&defaults=1&login_only=1");
                 browser.send(method.clone(), &address, &[], Body::empty()).await;
-                let after = rows(&t).await;
+                let after = rows(t).await;
                 let changed: Vec<_> = after.symmetric_difference(&before).collect();
                 assert!(changed.is_empty(), "{method} {path}: {changed:#?}");
             }
