@@ -23,6 +23,10 @@ const WHEN: &str = "in the middle of the conversation";
 const LARGEST_HEADER: usize = 64 * 1024;
 const LARGEST_BODY: usize = 2 * 1024 * 1024;
 const MOST_HEADERS: usize = 64;
+/// Longest refusal that is looked into; Graph's own have a few lines.
+const LARGEST_ERROR: usize = 64 * 1024;
+/// Numbers of a request that reports show.
+const REQUEST_IDS: [&str; 2] = ["request-id", "client-request-id"];
 
 /// A connection to Graph that opens one mailbox with one token.
 pub struct Graph {
@@ -191,7 +195,18 @@ impl Graph {
 
     /// Reads an answer: a document or nothing where it is a good one, else an error.
     async fn read(&mut self, response: Response<Incoming>) -> Result<(Answer, Option<Value>), MailError> {
-        let (head, mut body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        for name in REQUEST_IDS {
+            // What isn't text shows nowhere.
+            let shown = head
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(|text| self.recorder.masked(text));
+            if let Some(shown) = shown.and_then(|text| HeaderValue::try_from(text).ok()) {
+                head.headers.insert(name, shown);
+            }
+        }
         let answer = Answer::of(head.status, &head.headers);
         let id = answer.request_id.as_deref().map(|id| format!(", request-id {id}"));
         self.recorder.note('S', &format!("{}{}", answer.line(), id.unwrap_or_default()));
@@ -212,7 +227,10 @@ impl Graph {
             return Ok((answer, None));
         }
         let value = serde_json::from_slice::<Value>(&bytes).ok();
-        if let Some(error) = value.as_ref().and_then(|value| GraphError::read(&answer, value)) {
+        let error = value
+            .as_ref()
+            .filter(|value| bytes.len() <= LARGEST_ERROR && value.get("error").is_some());
+        if let Some(error) = error.and_then(|value| GraphError::read(&answer, &self.without_secrets(value))) {
             self.is_graph();
             return Err(self.refused(error));
         }
@@ -224,6 +242,21 @@ impl Graph {
             }
             _ if answer.content_type.starts_with("text/html") || looks_like_html(&bytes) => Err(MailError::Strange(Strange::Html)),
             _ => Err(self.nonsense()),
+        }
+    }
+
+    /// A document with every text in it masked, before anything is cut: half a token is one that nobody finds any more.
+    fn without_secrets(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.recorder.masked(text).into(),
+            Value::Array(values) => values.iter().map(|value| self.without_secrets(value)).collect(),
+            Value::Object(members) => {
+                let members = members
+                    .iter()
+                    .map(|(name, value)| (self.recorder.masked(name), self.without_secrets(value)));
+                Value::Object(members.collect())
+            }
+            other => other.clone(),
         }
     }
 
