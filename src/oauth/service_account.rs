@@ -132,6 +132,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_rsa_key_is_taken_in_either_form_and_no_other_key() {
+        let read = |pem: &str| {
+            let file =
+                json!({"type": "service_account", "client_email": "a@b", "client_id": "1", "private_key_id": "k", "private_key": pem});
+            ServiceKey::read(&file.to_string()).map(|key| key.account.key_id)
+        };
+        for pem in [
+            include_str!("../../tests/data/certificates/pkcs1.pem"),
+            include_str!("../../tests/data/certificates/pkcs8.pem"),
+        ] {
+            assert_eq!(read(pem).as_deref(), Ok("k"));
+        }
+        let refused = read(include_str!("../../tests/data/certificates/ec.pem")).unwrap_err();
+        assert!(refused.contains("no RSA key"), "{refused}");
+    }
+
+    #[test]
     fn what_is_no_key_file_is_told_apart_without_repeating_it() {
         let says = |text: &str| ServiceKey::read(text).err().unwrap_or_default();
         assert!(says("canary").contains("can't be read"));

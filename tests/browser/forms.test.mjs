@@ -78,6 +78,7 @@ test('another card changes the form at once, and a secret that was typed stays w
     await axe(browsing);
     // The form takes files now.
     await page.getByLabel('As a file', { exact: true }).setInputFiles({ name: 'key.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
+    browsing.expect(422);
     await press(page, 'Save without checking');
     await arrive(page, 'Add provider');
     assert.match(await page.locator('.summary').innerText(), /so it isn't the key of a service account/);

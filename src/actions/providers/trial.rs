@@ -69,7 +69,7 @@ pub const fn unproved(grant: GrantType) -> (&'static [&'static str], &'static st
         ),
         GrantType::DeviceCode => (
             &[
-                "The app may hand out codes for other devices",
+                "The app is known, and may get codes for other devices",
                 "The permissions are allowed, by an admin where your organisation wants that",
                 "The account has a mailbox and may open it this way",
             ],
@@ -77,7 +77,7 @@ pub const fn unproved(grant: GrantType) -> (&'static [&'static str], &'static st
         ),
         GrantType::Password => (
             &[
-                "The app allows public client flows, or has its secret here",
+                "The app is known, and allows public client flows where it has no secret here",
                 "An admin has allowed the permissions: nobody is asked at a sign-in of this kind",
                 "The account signs in with its password alone, and has a mailbox",
             ],
@@ -128,10 +128,12 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
     let mut steps = vec![server(app, provider).await];
     let reached = steps[0].outcome != Outcome::Failed;
     if !provider.client_id.is_empty() {
-        match (reached, provider.grant) {
-            (false, _) => steps.push(not_tried(proof_step(provider))),
-            (true, GrantType::ClientCredentials) => steps.extend(own::steps(app, &client).await),
-            (true, _) => steps.push(secret_step(provider, try_client(app, &client).await)),
+        match (reached, provider.grant, provider.client_auth) {
+            // Without a secret only these ways are open to the app: the made-up code of a sign-in would be refused for the lack of one.
+            (_, GrantType::Password | GrantType::DeviceCode, ClientAuth::None) => {}
+            (false, ..) => steps.push(not_tried(proof_step(provider))),
+            (true, GrantType::ClientCredentials, _) => steps.extend(own::steps(app, &client).await),
+            (true, ..) => steps.push(secret_step(provider, try_client(app, &client).await)),
         }
     }
     steps.extend(own::key_step(app, provider, reached).await?);

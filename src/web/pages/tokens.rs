@@ -3,6 +3,7 @@
 mod abilities;
 pub mod alone;
 mod commands;
+mod conflict;
 mod device;
 pub mod edit;
 mod list;

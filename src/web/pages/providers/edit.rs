@@ -176,6 +176,9 @@ async fn add(
         _ => "",
     };
     let makes = !form.make_token.is_empty() && (form.card().is_app_only() || form.card() == Card::GoogleService);
+    if makes {
+        user.require(Permission::TokenEdit).await?;
+    }
     Ok(providers::create_with(&web.app, &user.actor(), edit, makes.then_some(account)).await)
 }
 

@@ -5,6 +5,7 @@ use super::certificate::LASTS;
 use super::form::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS, ProviderForm, Tick, suggested_name};
 use super::key::KeyFacts;
 use super::limit::{Limit, limit};
+use crate::clock::Timestamp;
 use crate::model::provider::Provider;
 use crate::model::scopes::parse_scopes;
 use crate::model::template::{self, HelpStep, TemplateKind, ZOHO_DATA_CENTRES};
@@ -68,7 +69,7 @@ pub(super) struct FormPage {
     /// The service account whose key is stored.
     key: Option<KeyFacts>,
     /// Thumbprint and end of the certificate in use.
-    certificate: String,
+    certificate: Option<(String, Timestamp)>,
     /// Scopes as Google Admin takes them.
     delegated: String,
     /// How an app-only provider is limited to its mailboxes.
@@ -177,9 +178,7 @@ impl FormPage {
             steps: card.steps(kind),
             portal: template::portal(kind, form.cloud()),
             key: stored.map(|(provider, stored)| KeyFacts::of(provider, &stored, &layout)),
-            certificate: in_use
-                .map(|stored| format!("Thumbprint (SHA-1) {}", stored.facts.sha1))
-                .unwrap_or_default(),
+            certificate: in_use.map(|stored| (stored.facts.sha1.clone(), stored.facts.ends)),
             delegated: parse_scopes(&form.all_scopes()).unwrap_or_default().join(","),
             limit: card.is_app_only().then(|| limit(named, &form.client_id, None)),
             fold_open: folded || (errors.has("scopes") && kind != TemplateKind::Custom),

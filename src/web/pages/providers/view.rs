@@ -5,6 +5,7 @@ use crate::actions::providers::trial::Check;
 use crate::clock::Timestamp;
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Outcome};
+use crate::model::token::GrantType;
 
 /// How a provider stands.
 pub(super) struct Standing {
@@ -81,12 +82,23 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool,
         Some(_) => Standing::new(
             "ok",
             "Works as far as it can be checked",
-            "The rest is proved by the first sign-in.",
+            match provider.grant {
+                GrantType::ClientCredentials | GrantType::JwtBearer => "The rest is proved by the tests of mailboxes.",
+                _ => "The rest is proved by the first sign-in.",
+            },
         ),
         None => Standing::new(
             "todo",
             "Not checked yet",
-            "A check shows whether the app is known and its secret accepted.",
+            match (provider.grant, provider.client_auth) {
+                (GrantType::JwtBearer, _) => "A check shows whether the service account's key is accepted.",
+                (_, ClientAuth::Certificate) => "A check shows whether the app is known and its certificate accepted.",
+                (GrantType::Password | GrantType::DeviceCode, ClientAuth::None) => {
+                    "A check shows whether the tenant exists. The rest is proved by the first sign-in."
+                }
+                (_, ClientAuth::None) => "A check shows whether the app is known.",
+                _ => "A check shows whether the app is known and its secret accepted.",
+            },
         ),
     }
 }

@@ -1,5 +1,6 @@
 //! `/tokens/new` and `/tokens/{name}/edit`.
 
+use super::conflict::somebody_was_faster;
 use super::find;
 use super::ways::{Missing, Way, ways};
 use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
@@ -18,7 +19,6 @@ use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::mailboxes::fitting;
-use crate::web::pages::providers::conflict;
 use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
 use crate::web::pages::{authorize, providers};
 use crate::web::routes;
@@ -34,20 +34,20 @@ const INHERIT: &str = "provider";
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct TokenForm {
-    act: String,
-    provider: String,
-    name: String,
-    grant: String,
-    user: String,
-    password: String,
-    last_resort: String,
-    shared: String,
-    purposes: Vec<String>,
-    scopes: String,
-    prompt: String,
-    refresh_token: String,
-    forget: String,
-    version: i64,
+    pub(super) act: String,
+    pub(super) provider: String,
+    pub(super) name: String,
+    pub(super) grant: String,
+    pub(super) user: String,
+    pub(super) password: String,
+    pub(super) last_resort: String,
+    pub(super) shared: String,
+    pub(super) purposes: Vec<String>,
+    pub(super) scopes: String,
+    pub(super) prompt: String,
+    pub(super) refresh_token: String,
+    pub(super) forget: String,
+    pub(super) version: i64,
 }
 
 impl TokenForm {
@@ -63,7 +63,8 @@ impl TokenForm {
         }
     }
 
-    fn of(token: &Token, provider: &Provider) -> Self {
+    /// A stored token, to be edited.
+    pub(super) fn of(token: &Token, provider: &Provider) -> Self {
         let (purposes, scopes) = apart(provider.template, provider.cloud, &token.scopes);
         Self {
             provider: provider.name.to_string(),
@@ -84,7 +85,8 @@ impl TokenForm {
         }
     }
 
-    fn all_scopes(&self, provider: &Provider) -> String {
+    /// All scopes: those of the ticks and the further ones.
+    pub(super) fn all_scopes(&self, provider: &Provider) -> String {
         let all = all_scopes(provider.template, provider.cloud, &self.purposes, &self.scopes);
         let own = self.grant == GrantType::ClientCredentials.as_str() && provider.template == TemplateKind::Microsoft;
         if own && !all.contains("/.default") {
@@ -385,38 +387,4 @@ pub async fn update(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-async fn somebody_was_faster(
-    web: &WebState,
-    user: &CurrentUser,
-    form: &TokenForm,
-    token: &Token,
-    provider: &Provider,
-) -> Result<Response, PageError> {
-    let theirs = TokenForm::of(token, provider);
-    let text = |form: &TokenForm| parse_scopes(&form.all_scopes(provider)).unwrap_or_default().join("\n");
-    let fields = vec![
-        ("act", "", String::new(), "save".to_owned()),
-        ("provider", "", String::new(), provider.name.to_string()),
-        ("last_resort", "", String::new(), form.last_resort.clone()),
-        ("grant", "How to get it", theirs.grant.clone(), form.grant.clone()),
-        ("name", "", String::new(), token.name.to_string()),
-        ("forget", "", String::new(), form.forget.clone()),
-        (
-            "user",
-            "Account that must sign in",
-            theirs.user.clone(),
-            form.user.trim().to_owned(),
-        ),
-        ("shared", "May open shared mailboxes", theirs.shared.clone(), form.shared.clone()),
-        ("scopes", "Permissions", text(&theirs), text(form)),
-        ("prompt", "Prompt", theirs.prompt.clone(), form.prompt.clone()),
-    ];
-    let path = routes::token(token.name.as_str());
-    let layout = user.layout(Section::Tokens, "Changed by somebody else").await;
-    let layout = layout.crumb("Tokens", "/tokens").crumb(token.name.as_str(), &path).error();
-    let target = format!("token:{}", token.name);
-    let changed = (token.updated_at, token.version);
-    conflict::show(&web.app, layout, &target, &path, changed, fields, false).await
 }

@@ -23,7 +23,7 @@ pub(super) struct Missing {
     pub words: &'static str,
     /// What is missing, a sentence.
     pub text: &'static str,
-    /// Where to mend it, and the words of the link; empty: nowhere.
+    /// Where to mend it, and the words of the link.
     pub link: String,
     pub link_words: &'static str,
 }
@@ -74,7 +74,10 @@ fn lack(provider: &Provider, grant: GrantType, has_key: bool) -> Option<Missing>
         Some(Missing {
             words: way(grant),
             text,
-            link: if link.is_empty() { String::new() } else { format!("{path}{link}") },
+            link: match link {
+                "/providers/new?card=google" => link.to_owned(),
+                _ => format!("{path}{link}"),
+            },
             link_words,
         })
     };
@@ -86,7 +89,11 @@ fn lack(provider: &Provider, grant: GrantType, has_key: bool) -> Option<Missing>
         };
     }
     if provider.client_id.is_empty() {
-        return missing("This provider has no client ID.", "/edit", "Add it");
+        return missing(
+            "This provider has a service account only. People sign in at another one.",
+            "/providers/new?card=google",
+            "Add a provider",
+        );
     }
     let tenant = provider.tenant.as_deref().unwrap_or_default();
     let fits = |used_for| provider.template != TemplateKind::Microsoft || tenant.is_empty() || lint::tenant(tenant, used_for).is_none();
