@@ -7,7 +7,7 @@ use super::{ActionError, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::Actor;
-use crate::model::token::{Link, Prompt, Token};
+use crate::model::token::{GrantType, Link, Prompt, Token};
 use crate::secret::Nonce;
 use crate::store::StoreError;
 use crate::vault::sha256;
@@ -61,8 +61,25 @@ pub struct NewLink {
     pub url: Nonce,
 }
 
-/// Makes a link. `seconds` is cut to [`LONGEST`].
-pub async fn create(app: &App, actor: &Actor, token: &Token, prompt: Prompt, seconds: i64) -> Result<NewLink, StoreError> {
+/// Why somebody with a link could not sign in for a token like this; none: they can.
+fn useless(token: &Token) -> Option<String> {
+    let name = &token.name;
+    match token.grant {
+        GrantType::AuthorizationCode => None,
+        GrantType::DeviceCode => Some(format!(
+            "A sign-in link is of no use for the token {name}: its sign-in takes a code at another device. Start it on the token's page and send the code"
+        )),
+        GrantType::ClientCredentials | GrantType::Password | GrantType::JwtBearer => Some(format!(
+            "A sign-in link is of no use for the token {name}: nobody signs in for it. Choose Get token on its page"
+        )),
+    }
+}
+
+/// Makes a link. `seconds` is cut to [`LONGEST`]. Refused for a token that nobody can sign in for with one.
+pub async fn create(app: &App, actor: &Actor, token: &Token, prompt: Prompt, seconds: i64) -> Result<NewLink, ActionError> {
+    if let Some(problem) = useless(token) {
+        return Err(ActionError::field("grant", problem));
+    }
     let now = app.clock.now();
     let code = app.random.base64url(CODE_OCTETS);
     let link = Link {

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod describe;
 mod input;
+pub mod switching;
 
 pub use build::{build, password_place};
 pub use check::{check_mailbox, gate_message, split_list, trimmed};
@@ -118,6 +119,7 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Mailbox, new: &Ma
         return Ok(false);
     }
     tx.update_mailbox(new).await?;
+    switching::note(app, tx, old, new).await?;
     let detail = changes
         .into_iter()
         .map(|(label, old, new)| format!("{label}: {old} → {new}"))

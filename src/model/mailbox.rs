@@ -4,7 +4,7 @@ mod server;
 
 pub use server::{Endpoint, HostError, Protocol, Security, Server};
 
-use super::report::Outcome;
+use super::report::{Direction, Outcome};
 use super::{MailboxId, Name, RunId, Sealed, TokenId, words};
 use crate::clock::Timestamp;
 
@@ -185,6 +185,18 @@ impl Mailbox {
     /// The login user of a side.
     pub fn login<'a>(&'a self, side: &'a Side) -> &'a str {
         side.username.as_deref().unwrap_or(&self.address)
+    }
+
+    /// The sides there are and that have not passed a test since the last change.
+    pub fn unproven(&self) -> Vec<Direction> {
+        [
+            (Direction::Incoming, &self.incoming, &self.incoming_state),
+            (Direction::Outgoing, &self.outgoing, &self.outgoing_state),
+        ]
+        .into_iter()
+        .filter(|(_, side, state)| side.is_some() && !matches!(state.outcome, Some(Outcome::Passed | Outcome::Warning)))
+        .map(|(direction, ..)| direction)
+        .collect()
     }
 
     /// The state that follows from the sides' results (`ux.md`, section 3).

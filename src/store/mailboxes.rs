@@ -76,6 +76,17 @@ impl Store {
         .await?;
         rows.iter().map(mailbox).collect()
     }
+
+    /// The mailboxes that used a token before, by address; at most 200.
+    pub async fn mailboxes_formerly_of_token(&self, token: &TokenId) -> StoreResult<Vec<Mailbox>> {
+        let rows = sqlx::query(select!(
+            "WHERE m.id IN (SELECT mailbox_id FROM former_tokens WHERE token_id = $1) ORDER BY m.address LIMIT 200"
+        ))
+        .bind(token.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(mailbox).collect()
+    }
 }
 
 impl Tx {

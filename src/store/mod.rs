@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authorizations;
 pub mod consents;
 mod devices;
+pub mod former;
 pub mod grants;
 pub mod imports;
 mod mailbox_list;

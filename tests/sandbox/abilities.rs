@@ -21,14 +21,14 @@ const OUTLOOK: &str = "https://outlook.office365.com/.default";
 const GRAPH: &str = "https://graph.microsoft.com/.default";
 
 /// A console with tokens of people and of the app itself.
-struct Town {
-    t: TestApp,
-    play: Play,
+pub struct Town {
+    pub t: TestApp,
+    pub play: Play,
     _ca: TempDir,
 }
 
 impl Town {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let play = Play::start_at(&MockClock::at(NOW)).await;
         let directory = TempDir::new().unwrap();
         let ca = directory.path().join("ca.pem");
@@ -85,7 +85,7 @@ impl Town {
         town
     }
 
-    async fn apply(&self, text: &str) {
+    pub async fn apply(&self, text: &str) {
         let sources = Sources {
             directory: PathBuf::new(),
             env: &|_| None,
@@ -96,7 +96,7 @@ impl Town {
             .unwrap_or_else(|error| panic!("{error:?}"));
     }
 
-    async fn token(&self, name: &str) -> Token {
+    pub async fn token(&self, name: &str) -> Token {
         self.t.app.store.token(&Name::parse(name).unwrap()).await.unwrap().unwrap()
     }
 

@@ -7,6 +7,7 @@ mod console;
 mod consoles;
 mod demo;
 mod device;
+mod former;
 mod grants;
 mod graph;
 mod mail;

@@ -4,6 +4,7 @@ mod audit;
 mod consent;
 mod credentials;
 mod imports;
+mod former;
 mod mailboxes;
 mod open;
 mod people;

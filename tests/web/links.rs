@@ -214,3 +214,23 @@ async fn a_link_made_on_the_page_before_leaving_keeps_the_prompt_chosen_for_this
     open(&mut stranger, &path).await;
     assert_eq!(parameter(&press(&mut stranger, &path).await, "prompt").as_deref(), Some("login"));
 }
+
+#[tokio::test]
+async fn no_link_is_made_where_nobody_could_sign_in_with_it() {
+    use mailgrant::model::token::{GrantType, Token};
+    let (t, _provider) = house().await;
+    let mut admin = t.admin();
+    for (grant, words) in [
+        (GrantType::DeviceCode, "its sign-in takes a code at another device"),
+        (GrantType::ClientCredentials, "nobody signs in for it"),
+    ] {
+        let now = Token { grant, ..token(&t).await };
+        let mut tx = t.app.store.begin().await.unwrap();
+        tx.update_token(&now).await.unwrap();
+        tx.commit().await.unwrap();
+        let page = admin.post("/tokens/support/links", &[]).await;
+        assert_eq!(page.status, StatusCode::CONFLICT, "{grant}");
+        assert!(page.words().contains(words), "{grant}: {}", page.words());
+        assert!(t.app.store.links_of(&now.id).await.unwrap().is_empty());
+    }
+}

@@ -38,7 +38,7 @@ impl Names {
     pub fn of(&self, actor: &str) -> String {
         match actor.split_once(':') {
             Some(("user", email)) => self.0.get(email).cloned().unwrap_or_else(|| email.to_owned()),
-            Some(("link", _)) => "Someone with a sign-in link".to_owned(),
+            Some(("link", _)) => "Someone with a link".to_owned(),
             _ if matches!(actor, "command line" | "console") => format!("The {actor}"),
             _ => "Somebody".to_owned(),
         }
@@ -70,13 +70,21 @@ impl Names {
 pub fn action_words(action: &str, outcome: &str) -> &'static str {
     let (noun, verb) = action.split_once('.').unwrap_or(("", action));
     match (verb, outcome) {
-        ("create", _) if noun == "link" => "made a sign-in link for",
-        ("withdraw", _) => "withdrew a sign-in link of",
+        ("create", _) if noun == "link" => "made a link for",
+        ("withdraw", _) => "withdrew a link of",
+        ("secret", "ok") => "sent what was asked for of",
+        ("secret", _) => "sent something through a link that changed nothing for",
+        ("consent.begin", _) => "went to consent for",
+        ("consent.finish", "ok") => "came back from the consent for",
+        ("consent.finish", _) => "came back from a consent that changed nothing for",
+        ("consent.check", _) => "looked up the consent for",
+        ("fallback", _) => "needed the former secret or certificate of",
         ("create", _) => "added",
         ("update", _) => "changed",
         ("delete", _) => "deleted",
         ("pause", _) => "paused",
         ("turn_on", _) => "turned on",
+        ("keep_token", _) => "kept the former token of",
         ("test", _) => "tested",
         ("test_stop", _) => "stopped a test of",
         ("peek", _) => "looked at senders and subjects of",
@@ -87,6 +95,7 @@ pub fn action_words(action: &str, outcome: &str) -> &'static str {
         ("authorize.cancel", _) => "cancelled a sign-in for",
         ("authorize.finish", "ok") => "signed in for",
         ("authorize.finish", _) => "came back from a sign-in that changed nothing for",
+        ("authorize.late", _) => "threw away a sign-in that came too late for",
         ("refresh", "ok") => "renewed",
         ("refresh", _) => "could not renew",
         ("import", _) => "brought along a sign-in for",
@@ -132,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             told("link:00ff", "token.authorize.begin", ""),
-            "Someone with a sign-in link started a sign-in for it. |0"
+            "Someone with a link started a sign-in for it. |0"
         );
         let long = "Display name: Contoso; ".repeat(8);
         assert_eq!(

@@ -3,7 +3,7 @@
 
 use super::authorize::view::view;
 use super::authorize::{PromptForm, asked, flow, prompt_words, set_flow_cookie};
-use super::tokens::{alone, find, prompts};
+use super::tokens::{find, prompts};
 use crate::actions::authorize::{self, BeginError, Mode, Outcome, leave_url};
 use crate::actions::links::{self, LONGEST, LinkState, state};
 use crate::clock::Timestamp;
@@ -51,9 +51,6 @@ pub async fn create(
     CsrfForm(form): CsrfForm<PromptForm>,
 ) -> Result<Response, PageError> {
     let (token, provider) = find(&web.app, &name).await?;
-    if !token.grant.needs_person() {
-        return alone::got(&web, &user, &token).await;
-    }
     let prompt = form.prompt().or(token.prompt).unwrap_or(provider.prompt);
     let made = links::create(&web.app, &user.actor(), &token, prompt, LONGEST).await?;
     let path = routes::token(&name);
@@ -180,6 +177,7 @@ pub async fn start(
             "This link was started too often. Ask {} for a new one.",
             link.created_by
         ))),
+        Err(error @ BeginError::TooManyOpen(_)) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
 }

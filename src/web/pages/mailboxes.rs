@@ -2,6 +2,7 @@
 
 mod acts;
 mod form;
+pub mod former;
 pub mod list;
 pub mod show;
 mod suggest;
@@ -30,6 +31,8 @@ pub fn routes() -> Routes {
         .get("/mailboxes/{name}/pause", edit, acts::ask_pause)
         .post("/mailboxes/{name}/pause", edit, acts::pause)
         .post("/mailboxes/{name}/turn-on", edit, acts::turn_on)
+        .post("/mailboxes/{name}/change-back", edit, former::change_back)
+        .post("/mailboxes/{name}/keep-token", edit, former::keep)
         .get("/mailboxes/{name}/delete", edit, acts::ask_delete)
         .post("/mailboxes/{name}/delete", edit, acts::delete)
 }

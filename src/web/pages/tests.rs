@@ -17,6 +17,7 @@ use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::mailboxes::former::{self, FormerView};
 use crate::web::routes::{self, Access, Routes};
 use crate::web::{WebState, progress};
 use askama::Template;
@@ -77,6 +78,8 @@ pub struct Now {
     pub enabled: bool,
     /// Whether it has the other side, and which that is.
     pub other: Option<&'static str>,
+    /// The tokens it had before.
+    pub formers: Vec<FormerView>,
 }
 
 /// The page of a run. Its main part alone is what live pages get.
@@ -170,15 +173,16 @@ pub fn last_run(run: &Run) -> LastRun {
 }
 
 impl Now {
-    fn of(mailbox: &Mailbox, direction: Direction) -> Self {
-        Self {
+    async fn of(app: &App, mailbox: &Mailbox, direction: Direction) -> Result<Self, PageError> {
+        Ok(Self {
+            formers: former::views(app, mailbox).await?,
             name: mailbox.name.clone(),
             enabled: mailbox.enabled,
             other: match direction {
                 Direction::Incoming => mailbox.outgoing.as_ref().map(|_| "outgoing"),
                 Direction::Outgoing => mailbox.incoming.as_ref().map(|_| "incoming"),
             },
-        }
+        })
     }
 }
 
@@ -194,7 +198,10 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
         layout,
         view,
         may: Rights::of(user),
-        now: mailbox.map(|mailbox| Now::of(&mailbox, run.direction)),
+        now: match &mailbox {
+            Some(mailbox) => Some(Now::of(app, mailbox, run.direction).await?),
+            None => None,
+        },
         once: app.random.base64url(12),
     };
     Ok((main, running))

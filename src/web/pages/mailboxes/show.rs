@@ -1,6 +1,7 @@
 //! `/mailboxes/{name}`: what a mailbox is set to, how it does, and what was seen last.
 
 use super::find;
+use super::former::{self, FormerView};
 use super::list::{state_kind, state_words};
 use crate::actions::access_token::{not_granted, side_scopes};
 use crate::actions::mailboxes::describe;
@@ -15,6 +16,7 @@ use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::changes::{ChangeLine, Names};
+use crate::web::pages::providers::refused_words;
 use crate::web::pages::tests::last_run;
 use crate::web::pages::tests::view::{LastRun, numbers};
 use askama::Template;
@@ -61,6 +63,7 @@ struct ShowPage {
     kind: &'static str,
     verdict: String,
     problems: Vec<Problem>,
+    formers: Vec<FormerView>,
     sides: Vec<SideView>,
     sign_ins: Vec<SignIn>,
     seen: Vec<(String, String)>,
@@ -99,6 +102,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         kind: state_kind(mailbox.state),
         verdict: verdict(&mailbox),
         problems: problems(app, &mailbox).await?,
+        formers: former::views(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
@@ -200,7 +204,7 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
             None => ("todo", "Nobody has signed in yet"),
             Some(GrantState::Active) => ("ok", "Works"),
             Some(GrantState::Failing) => ("warn", "Renewal fails"),
-            Some(GrantState::Revoked) => ("bad", "Needs a new sign-in"),
+            Some(GrantState::Revoked) => ("bad", refused_words(token.grant)),
         };
         let missing = match (&provider, &grant) {
             (Some(provider), Some(grant)) if !grant.granted_scopes.is_empty() => {
