@@ -1,20 +1,22 @@
 //! Links about a provider for people without an account (`ux.md`, 6.18): `/c/{code}` to consent for an organisation, `/s/{code}` to
-//! enter the app's client secret. A link is for one thing at one provider, once, for 72 hours at most; it can be taken back, and ends
+//! enter what the app proves itself with: its client secret, its certificate, or the key of its service account. A link is for one thing at one provider, once, for 72 hours at most; it can be taken back, and ends
 //! by itself when the provider becomes another app or goes elsewhere.
 
 use super::links::{LONGEST, LinkState};
+use super::providers::credential::{self, New};
 use super::providers::trial::{self, Trial};
-use super::{ActionError, providers, settings};
+use super::providers::{self, service_account};
+use super::{ActionError, place, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::Date;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::consent::{self as model, LinkKind, ProviderLink};
-use crate::model::provider::Provider;
+use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::Diagnosis;
-use crate::oauth::Client;
-use crate::secret::{ClientSecret, Nonce};
-use crate::store::{StoreResult, Tx};
+use crate::model::token::GrantType;
+use crate::oauth::{Client, ServiceKey};
+use crate::secret::{KeyFile, Nonce};
+use crate::store::{StoreError, StoreResult, Tx};
 use crate::vault::sha256;
 
 /// How often may the button behind a link be pressed?
@@ -28,19 +30,37 @@ pub fn state(link: &ProviderLink, provider: &Provider, now: Timestamp) -> LinkSt
         LinkState::Used
     } else if link.withdrawn {
         LinkState::Withdrawn
-    } else if now > link.expires_at || link.app != model::app(provider) {
+    } else if now > link.expires_at || link.app != model::app(provider) || !is_asked_for(link.kind, provider) {
         LinkState::Ended
     } else {
         LinkState::Ready
     }
 }
 
+/// What a link `/s/{code}` to this provider asks for; none where the provider proves itself without a secret.
+pub fn asks_for(provider: &Provider) -> Option<LinkKind> {
+    match (provider.grant, provider.client_auth) {
+        (GrantType::JwtBearer, _) => Some(LinkKind::ServiceKey),
+        (_, ClientAuth::SecretPost | ClientAuth::SecretBasic) => Some(LinkKind::Secret),
+        (_, ClientAuth::Certificate) => Some(LinkKind::Certificate),
+        (_, ClientAuth::None) => None,
+    }
+}
+
+/// A link is for what it was made for, also where the provider wants something else now.
+fn is_asked_for(kind: LinkKind, provider: &Provider) -> bool {
+    kind == LinkKind::Consent || asks_for(provider) == Some(kind)
+}
+
 const fn path(kind: LinkKind) -> &'static str {
     match kind {
         LinkKind::Consent => "/c/",
-        LinkKind::Secret => "/s/",
+        LinkKind::Secret | LinkKind::Certificate | LinkKind::ServiceKey => "/s/",
     }
 }
+
+/// The kinds of links behind `/s/{code}`.
+pub const SECRETS: [LinkKind; 3] = [LinkKind::Secret, LinkKind::Certificate, LinkKind::ServiceKey];
 
 /// A new link.
 #[derive(Debug)]
@@ -80,13 +100,14 @@ pub async fn create(app: &App, actor: &Actor, provider: &Provider, kind: LinkKin
     })
 }
 
-/// The link of a code, with its provider.
-pub async fn find(app: &App, kind: LinkKind, code: &str) -> StoreResult<Option<(ProviderLink, Provider)>> {
+/// The link of a code, with its provider, if it is of one of these kinds.
+pub async fn find(app: &App, kinds: &[LinkKind], code: &str) -> StoreResult<Option<(ProviderLink, Provider)>> {
     // Longer than any code is: not worth a look.
     if code.len() > 100 {
         return Ok(None);
     }
-    let Some(link) = app.store.provider_link_by_code(kind, &sha256(code)).await? else {
+    let found = app.store.provider_link_by_code(&sha256(code)).await?;
+    let Some(link) = found.filter(|link| kinds.contains(&link.kind)) else {
         return Ok(None);
     };
     let provider = app.store.provider_by_id(&link.provider_id).await?;
@@ -113,20 +134,38 @@ pub async fn count_try(app: &App, link: &ProviderLink) -> StoreResult<bool> {
 }
 
 /// Takes a link back.
-pub async fn withdraw(app: &App, actor: &Actor, provider: &Provider, kind: LinkKind, id: &str) -> Result<(), ActionError> {
+pub async fn withdraw(app: &App, actor: &Actor, provider: &Provider, kinds: &[LinkKind], id: &str) -> Result<(), ActionError> {
     let link = app.store.provider_link(id).await?;
-    if !link.is_some_and(|link| link.provider_id == provider.id && link.kind == kind) {
-        return Err(ActionError::NotFound("link"));
-    }
+    let own = link.filter(|link| link.provider_id == provider.id && kinds.contains(&link.kind));
+    let link = own.ok_or(ActionError::NotFound("link"))?;
     let mut tx = app.store.begin().await?;
     if tx.withdraw_provider_link(id).await? {
-        audit(app, &mut tx, actor, "link.withdraw", provider, format!("{kind} link")).await?;
+        audit(app, &mut tx, actor, "link.withdraw", provider, format!("{} link", link.kind)).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// What became of a client secret that was entered through a link.
+/// What was entered through a link.
+#[derive(Debug, Clone)]
+pub enum Brought {
+    /// A client secret or a certificate.
+    Credential(New),
+    /// The key of a service account, and its file.
+    Key(ServiceKey, KeyFile),
+}
+
+impl Brought {
+    const fn kind(&self) -> LinkKind {
+        match self {
+            Self::Credential(New::Secret(..)) => LinkKind::Secret,
+            Self::Credential(New::Certificate(_) | New::Waiting) => LinkKind::Certificate,
+            Self::Key(..) => LinkKind::ServiceKey,
+        }
+    }
+}
+
+/// What became of what was entered through a link.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entered {
     /// The provider takes it, and it is in use.
@@ -135,29 +174,42 @@ pub enum Entered {
     Refused(Diagnosis),
     /// It couldn't be tried, or the answer doesn't tell; nothing was stored.
     Untried,
-    /// The link was used, withdrawn or ended meanwhile; nothing was stored.
+    /// The link was used, withdrawn or ended meanwhile, or is for something else; nothing was stored.
     Over,
 }
 
-/// Enters a client secret through a link: it is tried at the provider first, and only one that is taken there is stored and uses the
-/// link up. Nobody here could say "save it all the same" for a stranger.
-pub async fn enter_secret(
-    app: &App,
-    actor: &Actor,
-    link: &ProviderLink,
-    provider: &Provider,
-    secret: &ClientSecret,
-    expires: Option<Date>,
-) -> Result<Entered, ActionError> {
-    let entered = match trial::try_client(app, &Client::new(provider, Some(secret.clone()))).await {
+/// Takes in what was entered through a link: it is tried at the provider first, and only what is taken there is stored and uses the link
+/// up. Nobody here could say "save it all the same" for a stranger. Both happen in one transaction: whatever stops the program in between
+/// leaves a link that still works.
+pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Provider, brought: Brought) -> Result<Entered, ActionError> {
+    let (trial, candidate) = match &brought {
+        Brought::Credential(new) => {
+            let candidate = credential::candidate(app, actor, provider, new)?;
+            let held = candidate.held().ok_or(StoreError::Stale)?;
+            let client = Client::with(&candidate, place::credential(app, &candidate, &held)?);
+            (trial::try_client(app, &client).await, Some(candidate))
+        }
+        Brought::Key(key, _) => {
+            let trial = match trial::acting(app, provider).await? {
+                Some(token) => trial::try_key(app, provider, key, &token).await,
+                None => trial::try_service_key(app, provider, key).await,
+            };
+            (trial, None)
+        }
+    };
+    let entered = match trial {
         Trial::Accepted(_) => Entered::Done,
         Trial::Refused(diagnosis, _) => Entered::Refused(diagnosis),
         Trial::Unclear(_) | Trial::Unreachable(..) => Entered::Untried,
     };
-    let is_same = link.kind == LinkKind::Secret && link.provider_id == provider.id && link.app == model::app(provider);
-    // Claimed before anything is stored: of two that come at once one is too late.
+    let now = app.clock.now();
+    let is_same = link.kind == brought.kind()
+        && link.provider_id == provider.id
+        && link.app == model::app(provider)
+        && is_asked_for(link.kind, provider);
     let mut tx = app.store.begin().await?;
-    let claimed = entered == Entered::Done && is_same && tx.use_provider_link(&link.id, app.clock.now()).await?;
+    // Of two that come at once one is too late.
+    let claimed = entered == Entered::Done && is_same && tx.use_provider_link(&link.id, now).await?;
     let detail = match (&entered, claimed) {
         (Entered::Refused(diagnosis), _) => format!("refused: {}", diagnosis.title),
         (Entered::Done, true) => "the provider takes it".to_owned(),
@@ -170,27 +222,27 @@ pub async fn enter_secret(
         detail,
         outcome: if claimed { "ok" } else { "refused" },
     };
-    tx.audit(app.clock.now(), actor, entry).await?;
-    tx.commit().await?;
-    match entered {
-        Entered::Done if !claimed => return Ok(Entered::Over),
-        Entered::Done => {}
-        other => return Ok(other),
+    tx.audit(now, actor, entry).await?;
+    if claimed {
+        if let Some(candidate) = candidate {
+            providers::save(app, &mut tx, actor, provider, candidate).await?;
+        }
+        if let Brought::Key(key, file) = &brought {
+            service_account::set(app, &mut tx, actor, provider, key, file).await?;
+        }
     }
-    if let Err(error) = providers::replace_secret(app, actor, provider, secret, expires).await {
-        // Nothing was stored, so nothing was used up.
-        let mut tx = app.store.begin().await?;
-        tx.reopen_provider_link(&link.id).await?;
-        tx.commit().await?;
-        return Err(error);
+    tx.commit().await?;
+    if entered == Entered::Done && !claimed {
+        return Ok(Entered::Over);
     }
     // So that the provider's page doesn't show the check of the old one beside it.
-    if let Some(now) = app.store.provider_by_id(&provider.id).await?
+    if claimed
+        && let Some(now) = app.store.provider_by_id(&provider.id).await?
         && let Err(error) = trial::check(app, actor, &now).await
     {
         tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
     }
-    Ok(Entered::Done)
+    Ok(entered)
 }
 
 async fn audit(app: &App, tx: &mut Tx, actor: &Actor, action: &'static str, provider: &Provider, detail: String) -> StoreResult<()> {

@@ -12,7 +12,6 @@ pub mod trial;
 pub(in crate::actions) use changes::changes;
 pub use check::{ProviderEdit, ProviderInput, SecretEdit, check_provider};
 pub use create::{create, create_with, insert};
-pub use credential::replace_secret;
 pub use lint::{Warning, lint};
 
 use super::{ActionError, FieldProblem, place};

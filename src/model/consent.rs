@@ -11,6 +11,10 @@ words!(
         Consent = "consent",
         /// `/s/{code}`: somebody enters the app's client secret.
         Secret = "secret",
+        /// `/s/{code}`: somebody brings the app's certificate with its private key.
+        Certificate = "certificate",
+        /// `/s/{code}`: somebody brings the key file of the service account.
+        ServiceKey = "service_key",
     }
 );
 

@@ -92,17 +92,19 @@ impl ServiceKey {
         })
     }
 
-    /// An assertion that this account acts for `user`, to this address.
-    fn sign(&self, user: &str, scope: &str, audience: &str, now: Timestamp) -> Result<String, OAuthError> {
+    /// An assertion that this account acts for `user`, or without one for itself, to this address.
+    fn sign(&self, user: Option<&str>, scope: &str, audience: &str, now: Timestamp) -> Result<String, OAuthError> {
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.account.key_id});
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.account.client_email,
-            "sub": user,
             "scope": scope,
             "aud": audience,
             "iat": now.plus(-EARLIER).0,
             "exp": now.plus(LATER).0,
         });
+        if let Some(user) = user {
+            claims["sub"] = json!(user);
+        }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let text = format!("{}.{}", part(&header), part(&claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
@@ -122,9 +124,16 @@ pub async fn acting_for(
     scopes: &[String],
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
-    let assertion = key.sign(user, &client.join_scopes(scopes), client.token_url()?, now)?;
+    let assertion = key.sign(Some(user), &client.join_scopes(scopes), client.token_url()?, now)?;
     let form = vec![("grant_type", GRANT.to_owned()), ("assertion", assertion.clone())];
     send(http, client, form, None, &[&assertion]).await
+}
+
+/// Asks for an access token for the service account itself: whether the provider knows its key. Throws the token away.
+pub async fn prove(http: &Http, client: &Client<'_>, key: &ServiceKey, scopes: &[String], now: Timestamp) -> Result<(), OAuthError> {
+    let assertion = key.sign(None, &client.join_scopes(scopes), client.token_url()?, now)?;
+    let form = vec![("grant_type", GRANT.to_owned()), ("assertion", assertion.clone())];
+    send(http, client, form, None, &[&assertion]).await.map(drop)
 }
 
 #[cfg(test)]

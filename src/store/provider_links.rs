@@ -18,9 +18,8 @@ macro_rules! select {
 
 impl Store {
     /// A link by the hash of its code.
-    pub async fn provider_link_by_code(&self, kind: LinkKind, code_hash: &str) -> StoreResult<Option<ProviderLink>> {
-        let row = sqlx::query(select!("WHERE kind = $1 AND code_hash = $2"))
-            .bind(kind.as_str())
+    pub async fn provider_link_by_code(&self, code_hash: &str) -> StoreResult<Option<ProviderLink>> {
+        let row = sqlx::query(select!("WHERE code_hash = $1"))
             .bind(code_hash)
             .fetch_optional(self.pool())
             .await?;
@@ -100,16 +99,6 @@ impl Tx {
                 .await
                 .map_err(StoreError::from_write)?;
         Ok(done.rows_affected() == 1)
-    }
-
-    /// Undoes [`Self::use_provider_link`], where what it was used for came to nothing.
-    pub async fn reopen_provider_link(&mut self, id: &str) -> StoreResult<()> {
-        sqlx::query("UPDATE provider_links SET used_at = NULL WHERE id = $1")
-            .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(())
     }
 
     /// Takes a link back; says whether it could still be used.

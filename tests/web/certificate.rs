@@ -20,6 +20,11 @@ async fn stored(t: &TestApp) -> mailgrant::model::provider::Provider {
 /// Sends the upload form as a browser does.
 async fn upload(browser: &mut Browser, path: &str, file: &[u8], passphrase: &str) -> Page {
     browser.get("/me").await;
+    send_file(browser, path, file, passphrase).await
+}
+
+/// The same from a page that was looked at before.
+pub async fn send_file(browser: &mut Browser, path: &str, file: &[u8], passphrase: &str) -> Page {
     let token = browser.csrf.clone().unwrap();
     let mut body = Vec::new();
     for (name, value) in [("csrf_token", token.as_str()), ("passphrase", passphrase)] {

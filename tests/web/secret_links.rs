@@ -1,14 +1,19 @@
 //! Secret links: somebody without an account enters the client secret, once, of one app, and learns nothing else.
 
+use super::certificate::send_file;
 use super::consent::{change, house_of, provider};
 use super::providers::send;
 use crate::sandbox::Play;
 use crate::support::app::{Browser, Page, TestApp};
+use crate::support::certificates::{DER, SHA1};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use mailgrant::actions::place;
 use mailgrant::model::consent::{LinkKind, ProviderLink};
-use mailgrant::sandbox::{AppSecret, Fault, MICROSOFT_APP, TENANT};
+use mailgrant::model::provider::ClientAuth;
+use mailgrant::model::template::TemplateKind;
+use mailgrant::model::token::GrantType;
+use mailgrant::sandbox::{AppCertificate, AppSecret, Fault, MICROSOFT_APP, TENANT};
 
 const PAGE: &str = "/providers/contoso/request";
 /// A new secret at the provider.
@@ -238,4 +243,125 @@ async fn a_provider_can_be_saved_before_anybody_here_knows_its_secret() {
     assert_eq!(enter(&mut t.anonymous(), &path, FRESH, "").await.status, StatusCode::SEE_OTHER);
     assert_eq!(stored(&t).await, FRESH);
     assert!(!t.admin().get("/providers/contoso/edit").await.has("#secret_later"));
+}
+
+async fn link_of(t: &TestApp, kind: LinkKind) -> ProviderLink {
+    let links = t.app.store.provider_links_of(&provider(t).await.id, kind).await.unwrap();
+    links.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_is_brought_through_a_link_once_and_only_if_the_provider_takes_it() {
+    let (t, play) = house().await;
+    let old = make(&t).await;
+    change(&t, |provider| provider.client_auth = ClientAuth::Certificate).await;
+    let mut stranger = t.anonymous();
+    // A link for a secret is none for a certificate.
+    assert_eq!(stranger.get(&old).await.text("h1"), "This link has ended");
+
+    let path = make(&t).await;
+    stranger.send(Method::HEAD, &path, &[], Body::empty()).await;
+    assert_eq!(link_of(&t, LinkKind::Certificate).await.opened_at, None);
+    let page = stranger.get(&path).await;
+    assert_eq!(page.text("h1"), "Bring a certificate");
+    assert!(!page.words().contains("contoso"), "{}", page.words());
+    let pfx = std::fs::read(format!("{}/tests/data/certificates/modern.pfx", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for (file, passphrase, at, words) in [
+        (pfx.as_slice(), "canary-wrong", "#passphrase-e", "Passphrase doesn't open this file"),
+        (b"", "", "#file-e", "Choose a file"),
+        (b"<html>", "", "#file-e", "This is no certificate file"),
+        (
+            &pfx,
+            "opensesame",
+            "#file-e",
+            "Certificate was refused by the provider. Nothing was stored",
+        ),
+    ] {
+        let page = send_file(&mut stranger, &path, file, passphrase).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{words}");
+        assert!(page.text(at).contains(words), "{words}: {}", page.words());
+        assert!(!page.body.contains("canary") && !page.body.contains("PRIVATE"));
+    }
+    assert_eq!(
+        enter(&mut stranger, &path, FRESH, "").await.text("#file-e"),
+        "Choose a file: a PFX, or a PEM with certificate and private key"
+    );
+    let now = provider(&t).await;
+    assert!(now.credentials.certificate.is_none() && now.credentials.next.is_none());
+    assert_eq!(link_of(&t, LinkKind::Certificate).await.used_at, None);
+
+    let mut client = play.sandbox.client(MICROSOFT_APP.0).unwrap();
+    client.certificates.push(AppCertificate::from_der(DER).unwrap());
+    play.sandbox.set_client(client);
+    let page = send_file(&mut stranger, &path, &pfx, "opensesame").await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
+    assert!(stranger.follow(page).await.words().contains("You can close this window."));
+    let stored = provider(&t).await.credentials.certificate.unwrap();
+    assert_eq!(
+        (stored.facts.sha1.as_str(), stored.set_by.as_str()),
+        (SHA1, "Someone with the secret link")
+    );
+    let page = send_file(&mut stranger, &path, &pfx, "opensesame").await;
+    assert_eq!(page.text("h1"), "This link was used");
+    let rows = format!("{:?}", t.app.store.audit_rows(20).await.unwrap());
+    assert!(rows.contains(SHA1) && !rows.contains("PRIVATE") && !rows.contains("opensesame"));
+}
+
+#[tokio::test]
+async fn the_key_of_a_service_account_is_brought_through_a_link() {
+    let (t, play) = house().await;
+    let url = play.sandbox.url().to_owned();
+    change(&t, |provider| {
+        provider.template = TemplateKind::Google;
+        provider.grant = GrantType::JwtBearer;
+        provider.client_auth = ClientAuth::None;
+        provider.client_secret = None;
+        provider.scopes = vec!["https://mail.google.com/".into()];
+        provider.overrides.token_url = Some(format!("{url}/google/token"));
+    })
+    .await;
+    let path = make(&t).await;
+    let mut stranger = t.anonymous();
+    assert_eq!(stranger.get(&path).await.text("h1"), "Bring a key file");
+    let scope = "https://mail.google.com/";
+    let older = play.sandbox.add_service_account("robot@fabrikam.test", &[scope]).unwrap();
+    // A newer key takes its place at the provider, which doesn't know the older one any more.
+    let key = play.sandbox.add_service_account("robot@fabrikam.test", &[scope]).unwrap();
+    for (file, words) in [
+        ("{\"canary\": 1}", "isn't the key of a service account"),
+        (older.as_str(), "Key was refused by the provider. Nothing was stored"),
+    ] {
+        let page = send_file(&mut stranger, &path, file.as_bytes(), "").await;
+        assert!(page.text("#file-e").contains(words), "{words}: {}", page.words());
+        assert!(!page.body.contains("canary") && !page.body.contains("PRIVATE"));
+    }
+    assert!(t.app.store.service_account(&provider(&t).await.id).await.unwrap().is_none());
+    let page = send_file(&mut stranger, &path, key.as_bytes(), "").await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
+    let stored = t.app.store.service_account(&provider(&t).await.id).await.unwrap().unwrap();
+    assert_eq!(stored.account.client_email, "robot@fabrikam.test");
+    assert_eq!(stranger.get(&path).await.text("h1"), "This link was used");
+}
+
+#[tokio::test]
+async fn a_program_that_stops_between_link_and_secret_leaves_a_link_that_works() {
+    let (t, _play) = house().await;
+    let path = make(&t).await;
+    let pool = t.app.store.raw_pool();
+    // Whatever is written to the provider fails from here on, and so does putting the link back: as if the program had stopped there.
+    for sql in [
+        "CREATE TRIGGER stop_secret BEFORE UPDATE ON providers BEGIN SELECT RAISE(ABORT, 'stopped'); END",
+        "CREATE TRIGGER stop_link BEFORE UPDATE OF used_at ON provider_links WHEN NEW.used_at IS NULL BEGIN SELECT RAISE(ABORT, 'stopped'); END",
+    ] {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    }
+    let mut stranger = t.anonymous();
+    let page = enter(&mut stranger, &path, FRESH, "").await;
+    assert!(page.status.is_server_error(), "{}", page.status);
+    assert_eq!((link(&t).await.used_at, stored(&t).await.as_str()), (None, MICROSOFT_APP.1));
+    for sql in ["DROP TRIGGER stop_secret", "DROP TRIGGER stop_link"] {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    }
+    assert_eq!(enter(&mut stranger, &path, FRESH, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stored(&t).await, FRESH);
 }

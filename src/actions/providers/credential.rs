@@ -95,15 +95,15 @@ pub async fn replace(app: &App, actor: &Actor, current: &Provider, new: New, ter
     })
 }
 
-/// Puts a client secret in use that the provider has taken already; what was in use before goes.
-pub async fn replace_secret(
-    app: &App,
-    actor: &Actor,
-    current: &Provider,
-    secret: &ClientSecret,
-    expires: Option<Date>,
-) -> Result<Saved, ActionError> {
-    write(app, actor, current, with_secret(app, actor, current, secret, expires)).await
+/// The provider with a new credential in use, to be tried before it is saved; the one in use now is dropped from it. Writes nothing.
+pub fn candidate(app: &App, actor: &Actor, current: &Provider, new: &New) -> Result<Provider, StoreError> {
+    let mut new = match new {
+        New::Secret(secret, expires) => with_secret(app, actor, current, secret, *expires),
+        New::Certificate(certificate) => with_waiting(&waiting(app, actor, current, certificate))?,
+        New::Waiting => with_waiting(current)?,
+    };
+    new.updated_at = app.clock.now();
+    Ok(new)
 }
 
 /// Takes a certificate in: it waits where another credential is in use, and is in use where none is.
@@ -133,6 +133,22 @@ pub async fn drop_fallback(app: &App, actor: &Actor, current: &Provider) -> Resu
     let mut new = current.clone();
     new.credentials.fallback = None;
     write(app, actor, current, new).await
+}
+
+/// Forgets credentials that were kept as fallback and count no more: their seals go with them (SEC-13).
+pub async fn forget_outdated(app: &App) -> Result<(), ActionError> {
+    let now = app.clock.now();
+    for provider in app.store.providers().await? {
+        if provider.credentials.fallback.as_ref().is_none_or(|fallback| fallback.counts(now)) {
+            continue;
+        }
+        match drop_fallback(app, &Actor::console(), &provider).await {
+            // Somebody saves it just now: the next time.
+            Ok(_) | Err(ActionError::Store(StoreError::Stale)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Writes down, at most once a day, that the provider refuses the credential in use and took the one before it.

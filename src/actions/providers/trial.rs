@@ -16,7 +16,7 @@ use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Outcome};
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::GrantType;
-use crate::oauth::{Client, DiscoveryError, OAuthError, authorization, discovery, token_request};
+use crate::oauth::{Client, Credential, DiscoveryError, OAuthError, ServiceKey, authorization, discovery, service_account, token_request};
 use crate::secret::Nonce;
 use crate::store::StoreResult;
 use serde::{Deserialize, Serialize};
@@ -290,6 +290,28 @@ pub async fn try_client(app: &App, client: &Client<'_>) -> Trial {
         };
     }
     trial
+}
+
+/// Tries the key of a service account: it asks for a token for itself. What accounts it may act for shows with the first of them.
+pub async fn try_service_key(app: &App, provider: &Provider, key: &ServiceKey) -> Trial {
+    let client = Client::with(provider, Credential::Public);
+    let mail = vec!["https://mail.google.com/".to_owned()];
+    let scopes = if provider.scopes.is_empty() { &mail } else { &provider.scopes };
+    let error = match service_account::prove(&app.http, &client, key, scopes, app.clock.now()).await {
+        Ok(()) => return Trial::Accepted("The key was accepted".to_owned()),
+        Err(error) => error,
+    };
+    let said = error.evidence();
+    match &error {
+        OAuthError::Refused(refused) => match refused.error.as_str() {
+            "invalid_grant" | "invalid_client" => Trial::Refused(diagnosis_of(&error), said),
+            // The signature counted; what it may do is set at the provider, and shows with the first token.
+            "unauthorized_client" | "access_denied" => Trial::Accepted("The key was accepted".to_owned()),
+            _ => Trial::Unclear(said),
+        },
+        OAuthError::Incomplete(_) => Trial::Refused(diagnosis_of(&error), said),
+        _ => Trial::Unreachable(diagnosis_of(&error), said),
+    }
 }
 
 fn judge(error: Option<OAuthError>) -> Trial {

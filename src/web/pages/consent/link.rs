@@ -36,7 +36,7 @@ struct OpenPage {
 }
 
 async fn find(web: &WebState, code: &str) -> Result<(ProviderLink, Provider), PageError> {
-    provider_links::find(&web.app, LinkKind::Consent, code)
+    provider_links::find(&web.app, &[LinkKind::Consent], code)
         .await?
         .ok_or_else(no_such_link)
 }

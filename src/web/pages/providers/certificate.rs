@@ -119,7 +119,7 @@ pub async fn upload(
 /// The field that a problem with a file belongs to.
 pub(super) fn field_of(error: &CertificateError) -> &'static str {
     match error {
-        CertificateError::Passphrase => "passphrase",
+        CertificateError::Passphrase | CertificateError::PassphraseMissing => "passphrase",
         _ => "file",
     }
 }
@@ -168,7 +168,7 @@ pub(super) async fn make_one(web: &WebState, subject: String, days: i64) -> Resu
 }
 
 /// Reads an uploaded one; else the field and what to say.
-pub(super) async fn read(
+pub(in crate::web::pages) async fn read(
     web: &WebState,
     file: Option<&[u8]>,
     passphrase: Password,
