@@ -44,6 +44,21 @@ impl Store {
         rows.iter().map(consent).collect()
     }
 
+    /// The providers of consents that ended since then, and of consent links that can still be used; at most `limit`.
+    pub async fn providers_with_consents(&self, since: Timestamp, now: Timestamp, limit: i64) -> StoreResult<Vec<ProviderId>> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM providers p WHERE EXISTS (SELECT 1 FROM consents c WHERE c.provider_id = p.id AND c.finished_at >= $1)
+             OR EXISTS (SELECT 1 FROM provider_links l WHERE l.provider_id = p.id AND l.kind = 'consent' AND l.used_at IS NULL
+                        AND l.withdrawn = 0 AND l.expires_at >= $2) ORDER BY name LIMIT $3",
+        )
+        .bind(since.0)
+        .bind(now.0)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().map(ProviderId).collect())
+    }
+
     /// When somebody last signed in through this provider.
     pub async fn last_sign_in(&self, provider: &ProviderId) -> StoreResult<Option<Timestamp>> {
         let at: Option<i64> =

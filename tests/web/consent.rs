@@ -128,6 +128,18 @@ async fn an_admin_without_an_account_consents_through_a_link_once() {
     let (t, play) = house_of(TENANT).await;
     assert_eq!(verdict(&t).await, "Nobody has consented yet");
     let path = make(&t).await;
+    // Whoever asked sees that nobody has answered, and the pages look again by themselves until somebody has.
+    for at in ["/providers/contoso", PAGE, "/"] {
+        let page = t.operator().get(at).await;
+        assert!(page.text("[data-wait]").contains("not opened yet"), "{at}: {}", page.words());
+    }
+    assert!(
+        t.viewer()
+            .get("/providers/contoso")
+            .await
+            .text("#consent")
+            .contains("each mailbox still needs its own sign-in")
+    );
     let mut stranger = t.anonymous();
     // A mail scanner looks first.
     stranger.send(Method::HEAD, &path, &[], Body::empty()).await;
@@ -191,6 +203,15 @@ async fn an_admin_without_an_account_consents_through_a_link_once() {
             .text("#co + *, section")
             .contains("The organisation allows this app")
     );
+    for at in ["/providers/contoso", "/"] {
+        let page = t.operator().get(at).await;
+        assert!(
+            page.text("section").contains("Consent given through a consent link"),
+            "{at}: {}",
+            page.words()
+        );
+        assert!(!page.has("[data-wait]"), "{at}: nobody is waited for any more");
+    }
     let audit = t.app.store.audit_rows(10).await.unwrap();
     let by_link = format!("link:{}", link(&t).await.id);
     assert!(
@@ -442,4 +463,13 @@ async fn what_somebody_says_is_marked_as_said_and_each_role_sees_its_buttons() {
     .await;
     assert_eq!(t.admin().get(PAGE).await.status, StatusCode::NOT_FOUND);
     assert!(!t.admin().get("/providers/contoso").await.has("#co"));
+}
+
+#[tokio::test]
+async fn the_short_words_fit_an_app_that_acts_by_itself() {
+    let (t, _play) = house_of(TENANT).await;
+    change(&t, |provider| provider.grant = GrantType::ClientCredentials).await;
+    let words = t.viewer().get("/providers/contoso").await.text("#consent");
+    assert!(words.contains("to act by itself. Nobody signs in."), "{words}");
+    assert!(!words.contains("each mailbox still needs"), "{words}");
 }

@@ -1,5 +1,6 @@
 //! What an admin is asked to allow, and what the app's own token says of it.
 
+use crate::actions::providers::credential;
 use crate::actions::providers::trial::diagnosis_of;
 use crate::actions::{ActionError, place};
 use crate::app::App;
@@ -142,7 +143,11 @@ pub(super) async fn look(app: &App, provider: &Provider, wanted: &Wanted) -> Res
     let mut roles: Vec<String> = Vec::new();
     for scope in wanted.tokens.iter().take(3) {
         let form = vec![("grant_type", "client_credentials".to_owned()), ("scope", scope.clone())];
-        match token_request(&app.http, &client, form, &[]).await {
+        let answer = token_request(&app.http, &client, form, &[]).await;
+        if client.fell_back() {
+            credential::note_fallback(app, &provider.id).await;
+        }
+        match answer {
             Ok(response) => match Claims::of(&response.access_token) {
                 Some(claims) => roles.extend(claims.roles),
                 None => {

@@ -73,6 +73,8 @@ struct ShowPage {
     layout: Layout,
     provider: Provider,
     verdict: Verdict,
+    /// Since when an admin is waited for, and whether they opened the link.
+    waits: Option<(Timestamp, bool)>,
     asked: Vec<Asked>,
     app_only: bool,
     microsoft: bool,
@@ -92,6 +94,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     ShowPage {
         layout: layout.crumb("Providers", "/providers").crumb(&name, &routes::provider(&name)),
         verdict: verdict(&standing, &provider, wanted.app_only),
+        waits: view::waits_for(&web.app, &provider, &standing).await?,
         asked: asked(&wanted),
         app_only: wanted.app_only,
         microsoft: provider.template == TemplateKind::Microsoft,
@@ -197,7 +200,7 @@ pub async fn withdraw(
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
-    provider_links::withdraw(&web.app, &user.actor(), &provider, LinkKind::Consent, &id).await?;
+    provider_links::withdraw(&web.app, &user.actor(), &provider, &[LinkKind::Consent], &id).await?;
     user.redirect(&path(&provider), "Consent link withdrawn. It doesn't work any more.")
         .await
 }

@@ -1,6 +1,7 @@
 //! `/`: in five seconds, whether mail flows, what breaks next and what to do first (`ux.md` 6.3).
 
 use super::changes::{ChangeLine, Names};
+use super::consent::view::{ConsentCard, card};
 use super::mailboxes::list::{grouped, state_kind, state_words};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -10,6 +11,7 @@ use crate::model::audit::AuditRow;
 use crate::model::mailbox::MailboxState;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
+use crate::model::token::GrantType;
 use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::store::overview::WaitingToken;
@@ -32,6 +34,11 @@ const SOON_DAYS: i64 = 14;
 const TRACK_DAYS: i64 = 90;
 /// How many changes are listed?
 const CHANGES: i64 = 8;
+/// For how long is it shown that a fallback was needed, in seconds? Longer than it takes to be noted again while it is.
+const FALLBACK_SHOWN: i64 = 2 * 86_400;
+/// For how many days is the answer of an admin shown, and how many at most?
+const CONSENT_DAYS: i64 = 7;
+const CONSENTS: i64 = 5;
 
 /// The routes of this section.
 pub fn routes() -> Routes {
@@ -95,6 +102,7 @@ struct OverviewPage {
     total: i64,
     total_words: String,
     shares: Vec<Share>,
+    consents: Vec<ConsentCard>,
     changes: Vec<Change>,
 }
 
@@ -111,6 +119,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     for cause in &mut causes {
         cause.button = match cause.button {
             "Replace secret" if !user.may(Permission::SecretSet) => "Open the provider",
+            "Enter the password" if !user.may(Permission::TokenEdit) => "Open the token",
             "Sign in again" | "Get authorization token" if !user.may(Permission::TokenAuthorize) => "Open the token",
             may => may,
         };
@@ -151,6 +160,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
         working: grouped(working),
         total_words: grouped(total),
         shares: shares(&states, total),
+        consents: consents(app, &providers).await?,
         changes: rows
             .into_iter()
             .filter_map(|row| change(row, &names))
@@ -163,6 +173,19 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
         total,
     }
     .show()
+}
+
+/// Admin consents that were asked for, or answered lately.
+async fn consents(app: &App, providers: &[Provider]) -> StoreResult<Vec<ConsentCard>> {
+    let now = app.clock.now();
+    let since = now.plus(-CONSENT_DAYS * 86_400);
+    let ids = app.store.providers_with_consents(since, now, CONSENTS).await?;
+    let mut cards = Vec::new();
+    for provider in providers.iter().filter(|provider| ids.contains(&provider.id)) {
+        let card = card(app, provider).await?;
+        cards.extend(card.filter(|card| card.asked.is_some() || card.at.as_ref().is_some_and(|(at, _)| *at >= since)));
+    }
+    Ok(cards)
 }
 
 fn count_of(states: &[(MailboxState, i64)], wanted: MailboxState) -> i64 {
@@ -193,17 +216,26 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
         let problem = token.last_error.as_deref().and_then(read);
         causes.push(Cause {
             kind: "bad",
-            title: format!("{} needs a new sign-in", who(token)),
+            title: match token.grant {
+                GrantType::AuthorizationCode | GrantType::DeviceCode => format!("{} needs a new sign-in", who(token)),
+                GrantType::Password => format!("{} needs its password again", who(token)),
+                GrantType::ClientCredentials => format!("The app's own token {} is refused", token.name),
+                GrantType::JwtBearer => format!("The service account is refused for {}", who(token)),
+            },
             text: format!(
                 "{} {}",
                 problem
                     .as_ref()
-                    .map_or("The provider no longer accepts the sign-in.", |p| p.meaning.as_str()),
+                    .map_or("The provider no longer accepts it.", |p| p.meaning.as_str()),
                 uses(token.mailboxes)
             ),
             since: token.since,
             href: format!("/tokens/{}", token.name),
-            button: "Sign in again",
+            button: match token.grant {
+                GrantType::AuthorizationCode | GrantType::DeviceCode => "Sign in again",
+                GrantType::Password => "Enter the password",
+                GrantType::ClientCredentials | GrantType::JwtBearer => "See the fix",
+            },
         });
         told.extend(problem.map(|problem| problem.title));
     }
@@ -240,6 +272,7 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
         });
     }
     for provider in providers {
+        causes.extend(fallback_needed(provider, now));
         if let Some(date) = provider.client_secret_expires
             && date.days_from(now) <= SOON_DAYS
         {
@@ -247,6 +280,30 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
         }
     }
     Ok(causes)
+}
+
+/// The provider refuses what is in use and took what was in use before: it works, until that ends.
+fn fallback_needed(provider: &Provider, now: Timestamp) -> Option<Cause> {
+    let fallback = provider.credentials.fallback.as_ref()?;
+    let used_at = fallback
+        .used_at
+        .filter(|at| fallback.counts(now) && now.since(*at) < FALLBACK_SHOWN)?;
+    let noun = provider.proof_noun();
+    Some(Cause {
+        kind: "warn",
+        title: format!(
+            "{}: the new {noun} is refused, the former {} still works",
+            provider.name,
+            fallback.held.noun()
+        ),
+        text: format!(
+            "It is kept as fallback until {}. Put a {noun} in that the provider accepts before that.",
+            date_words(fallback.until)
+        ),
+        since: Some(used_at),
+        href: format!("/providers/{}", provider.name),
+        button: "See the fix",
+    })
 }
 
 fn read(json: &str) -> Option<Diagnosis> {

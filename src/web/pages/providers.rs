@@ -8,18 +8,19 @@ pub mod form;
 mod form_page;
 pub mod key;
 mod limit;
+mod moving;
 pub mod secret;
 mod view;
 
+use super::consent::view::{self as consents, ConsentCard};
 use crate::actions::ActionError;
-use crate::actions::consent;
 use crate::actions::providers::{self, Warning, trial};
 use crate::app::App;
 use crate::model::Name;
 use crate::model::credential::{Fallback, StoredCertificate};
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::template::TemplateKind;
-use crate::model::token::TokenState;
+use crate::model::token::{GrantType, TokenState};
 use crate::model::user::Permission;
 use crate::store::StoreError;
 use crate::store::token_list::{TokenFilter, TokenRow};
@@ -129,8 +130,8 @@ struct ShowPage {
     /// How an app-only provider is limited to its mailboxes.
     limit: Option<Limit>,
     redirect: String,
-    /// Mark and words of the admin consent, where the provider knows one.
-    consent: Option<(&'static str, String)>,
+    /// The admin consent, where the provider knows one.
+    consent: Option<ConsentCard>,
     secret_set: String,
     path: String,
     /// Whether the app proves itself with a certificate.
@@ -183,12 +184,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
             .map(|stored| KeyFacts::of(&provider, &stored, &layout)),
         limit: card.is_app_only().then(|| limit::of(&provider)),
         redirect: trial::redirect_uri(&web.app, &provider).await?,
-        consent: if consent::is_known(&provider) {
-            let found = super::consent::view::verdict(&consent::standing(&web.app, &provider).await?, &provider, false);
-            Some((found.kind, found.title))
-        } else {
-            None
-        },
+        consent: consents::card(&web.app, &provider).await?,
         secret_set: provider
             .client_secret
             .as_ref()
@@ -205,7 +201,10 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         more_tokens: count - i64::try_from(tokens.len()).unwrap_or(0),
         tokens: tokens
             .into_iter()
-            .map(|row| (state_kind(row.state), row))
+            .map(|row| match state_kind(row.state) {
+                (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => ((kind, refused_words(row.grant)), row),
+                other => (other, row),
+            })
             .map(|((kind, words), row)| (row, kind, words))
             .collect(),
         mailboxes,
@@ -224,6 +223,16 @@ pub(super) fn state_kind(state: TokenState) -> (&'static str, &'static str) {
         TokenState::Expired => ("run", "Renewing"),
         TokenState::Failing => ("warn", "Renewal fails"),
         TokenState::Revoked => ("bad", "Needs a new sign-in"),
+    }
+}
+
+/// What a token that nobody signs in for needs once the provider has refused it.
+pub(super) fn refused_words(grant: GrantType) -> &'static str {
+    match grant {
+        GrantType::AuthorizationCode | GrantType::DeviceCode => "Needs a new sign-in",
+        GrantType::Password => "Needs its password again",
+        GrantType::ClientCredentials => "Refused for the app",
+        GrantType::JwtBearer => "Refused for the service account",
     }
 }
 

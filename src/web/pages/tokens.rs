@@ -16,6 +16,7 @@ mod ways;
 pub use list::index;
 pub(super) use verdict::STUCK;
 
+use super::consent::view::{ConsentCard, card};
 use super::providers::edit::secret_words;
 use crate::actions::access_token::{self, How, Pressed, missing_scopes, next_press, press_renew};
 use crate::actions::links::LinkState;
@@ -160,6 +161,8 @@ struct ShowPage {
     key: String,
     revocable: bool,
     mailboxes: Vec<Mailbox>,
+    /// The admin consent of its provider, where that knows one.
+    consent: Option<ConsentCard>,
     grant: Option<Grant>,
     provider: Provider,
     token: Token,
@@ -244,6 +247,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         key: grant.as_ref().map(key_of).unwrap_or_default(),
         revocable: provider.endpoints().revocation_url.is_some(),
         mailboxes,
+        consent: card(&web.app, &provider).await?,
         account,
         verdict,
         layout,

@@ -1,11 +1,14 @@
 //! How a consent stands, in a mark and sentences, and what it is about.
 
-use crate::actions::consent::{Outcome, Standing, Wanted, plain};
+use crate::actions::consent::{self, Outcome, Standing, Wanted, plain};
 use crate::actions::links::LinkState;
 use crate::actions::provider_links;
+use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::consent::{Consent, ProviderLink};
+use crate::model::Name;
+use crate::model::consent::{Consent, LinkKind, ProviderLink};
 use crate::model::provider::Provider;
+use crate::store::StoreResult;
 use crate::web::pages::providers::form::short_scope;
 
 /// A permission an admin is asked for.
@@ -138,6 +141,80 @@ pub fn verdict(standing: &Standing, provider: &Provider, app_only: bool) -> Verd
 
 fn ended(title: &str) -> String {
     format!("{}.", title.trim_end_matches('.'))
+}
+
+/// The consent of a provider in short: for its own page, those of its tokens and the overview.
+pub struct ConsentCard {
+    /// The provider.
+    pub provider: Name,
+    /// Mark.
+    pub kind: &'static str,
+    /// In a few words.
+    pub title: String,
+    /// What it is.
+    pub text: &'static str,
+    /// When something was found out; what, and by whom.
+    pub at: Option<(Timestamp, String)>,
+    /// Whether an admin was asked who has not answered: when, and whether the link was opened.
+    pub asked: Option<(Timestamp, bool)>,
+}
+
+/// The consent of a provider in short; none where it knows none.
+pub async fn card(app: &App, provider: &Provider) -> StoreResult<Option<ConsentCard>> {
+    if !consent::is_known(provider) {
+        return Ok(None);
+    }
+    let app_only = consent::wanted(app, provider).await?.app_only;
+    let standing = consent::standing(app, provider).await?;
+    let asked = waits_for(app, provider, &standing).await?;
+    let found = verdict(&standing, provider, app_only);
+    Ok(Some(ConsentCard {
+        provider: provider.name.clone(),
+        kind: if asked.is_some() && found.kind == "todo" {
+            "run"
+        } else {
+            found.kind
+        },
+        title: if asked.is_some() && found.kind == "todo" {
+            "An admin was asked".to_owned()
+        } else {
+            found.title
+        },
+        text: if app_only {
+            "An admin allows the app, once, to act by itself. Nobody signs in. Which mailboxes it opens is set apart from that."
+        } else {
+            "Many organisations let only an admin allow an app. It is done once, for everybody; each mailbox still needs its own sign-in."
+        },
+        at: standing.result.as_ref().map(|(consent, outcome)| {
+            let (at, who) = stamp(consent);
+            (at, format!("{} {who}", what(consent, outcome)))
+        }),
+        asked,
+    }))
+}
+
+/// What was done, before who did it.
+fn what(consent: &Consent, outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Told => "Told",
+        // Nobody was sent anywhere.
+        _ if consent.state_hash.is_none() => "Looked up",
+        Outcome::Granted { .. } => "Consent given",
+        _ => "An answer came",
+    }
+}
+
+/// The newest link that an admin may still use, where there is no answer newer than it.
+pub async fn waits_for(app: &App, provider: &Provider, standing: &Standing) -> StoreResult<Option<(Timestamp, bool)>> {
+    let now = app.clock.now();
+    let answered = standing.result.as_ref().and_then(|(consent, _)| consent.finished_at);
+    let links = app.store.provider_links_of(&provider.id, LinkKind::Consent).await?;
+    let open = links
+        .into_iter()
+        .find(|link| provider_links::state(link, provider, now) == LinkState::Ready);
+    Ok(open
+        .filter(|link| answered.is_none_or(|at| at < link.created_at))
+        .map(|link| (link.created_at, link.opened_at.is_some())))
 }
 
 /// A link in a list.
