@@ -5,6 +5,7 @@ use super::simulator::{Fault, Rotation};
 use mailgrant::actions::access_token::{AccessError, Handed, How, access_token_for, other_needed};
 use mailgrant::actions::mailboxes::{MailboxInput, SideInput, check_mailbox, create};
 use mailgrant::actions::place;
+use mailgrant::clock::Clock;
 use mailgrant::model::Sealed;
 use mailgrant::model::audit::Actor;
 use mailgrant::model::scopes::Resource;
@@ -101,13 +102,35 @@ async fn a_refusal_for_the_second_resource_leaves_the_sign_in_as_it_was() {
         house.get_for(&token, &[SEND]).await.unwrap().access_token.expose_secret(),
         "canary-graph-at"
     );
-    // A lost answer is no end either.
+    // A lost answer is no end either: what there is counts until it runs out.
     house.clock.advance(3590);
     house.sim.next([Fault::LostAfter, Fault::LostAfter]);
-    assert!(house.get_for(&token, &[SEND]).await.unwrap_err().is_transient());
+    assert_eq!(house.get_for(&token, &[SEND]).await.unwrap().how, How::Stored);
     let after = house.grant(&token).await;
     assert_eq!((after.state, after.lease_owner), (GrantState::Active, None));
     assert!(house.get(&token).await.is_ok(), "what is stored is served");
+}
+
+#[tokio::test]
+async fn in_its_last_minute_the_second_token_is_still_handed_out_while_the_provider_is_away() {
+    for house in House::on_each(TemplateKind::Microsoft, Rotation::Keep).await {
+        let token = house.for_imap().await;
+        house.sim.next([graphs()]);
+        house.get_for(&token, &[SEND]).await.unwrap();
+        let end = house.grant(&token).await.others[0].expires_at;
+        house.clock.advance(end.since(house.clock.now()) - 30);
+        let away = || Fault::Says(503, "x-none", "none", String::new());
+        house.sim.next([away(), away(), away()]);
+        // The failure itself, and then the pause after it.
+        for _ in 0..2 {
+            let handed = house.get_for(&token, &[SEND]).await.unwrap();
+            assert_eq!((handed.access_token.expose_secret(), handed.how), ("canary-graph-at", How::Stored));
+            assert_eq!(handed.expires_in, 30);
+        }
+        assert!(house.get_for(&token, &[READ]).await.is_err(), "it allows no more than it did");
+        house.clock.advance(31);
+        assert!(house.get_for(&token, &[SEND]).await.is_err(), "it has run out");
+    }
 }
 
 #[tokio::test]

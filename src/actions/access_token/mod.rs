@@ -195,8 +195,19 @@ pub async fn access_token_for(app: &App, token: &Token, provider: &Provider, nee
             handed => return handed,
         }
     }
-    may_renew(app, token, &grant, now)?;
-    flight::renew(app, token, wanted).await
+    let problem = match may_renew(app, token, &grant, now) {
+        Err(problem) => problem,
+        Ok(()) => match flight::renew(app, token, wanted.clone()).await {
+            Ok(handed) => return Ok(handed),
+            Err(problem) => problem,
+        },
+    };
+    // As with the token's own: in its last minute it is still one. Time has passed, and what is there now counts.
+    let grant = app.store.grant(&token.id).await.ok().flatten().unwrap_or(grant);
+    if wanted.still_lives(&grant, app.clock.now()) && check_destination(app, token, &grant).await.is_ok() {
+        return hand(app, token, &grant, How::Stored, &wanted).map_err(|_| problem);
+    }
+    Err(problem)
 }
 
 /// Whether a renewal may be tried at all: not once the provider has ended the grant. What only we refused is looked at anew.

@@ -42,6 +42,17 @@ impl Wanted {
         }
     }
 
+    /// Whether there is a token for the other resource that has not run out, however little is left of it.
+    pub(super) fn still_lives(&self, grant: &Grant, now: Timestamp) -> bool {
+        let Self::Other(resource, wanted) = self else {
+            return false;
+        };
+        other(grant, *resource).is_some_and(|other| {
+            let all = scopes::missing_scopes(TemplateKind::Microsoft, wanted, &other.scopes).is_empty();
+            all && other.expires_at > now && now.since(other.issued_at) >= -SKEW
+        })
+    }
+
     /// The other resource it is for.
     pub(super) fn resource(&self) -> Option<Resource> {
         match self {
