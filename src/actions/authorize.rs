@@ -57,6 +57,9 @@ pub enum BeginError {
     /// This sign-in link was started too often (OAUTH-15).
     #[error("this link was started {LINK_STARTS} times")]
     LinkWornOut,
+    /// Too many sign-ins wait at other devices.
+    #[error("{0}")]
+    TooManyOpen(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,8 +2,8 @@
 
 use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
-use crate::model::TokenId;
 use crate::model::token::Device;
+use crate::model::{TokenId, UserId};
 use sqlx::any::AnyRow;
 
 macro_rules! select_device {
@@ -23,6 +23,19 @@ impl Store {
             .fetch_optional(self.pool())
             .await?;
         row.as_ref().map(device).transpose()
+    }
+
+    /// How many sign-ins wait at other devices: in all, and of this person; none: of the command line.
+    pub async fn open_devices(&self, user: Option<&UserId>, now: Timestamp) -> StoreResult<(i64, i64)> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS all_open, COALESCE(SUM(CASE WHEN COALESCE(a.user_id, '') = $1 THEN 1 ELSE 0 END), 0) AS own
+             FROM devices d JOIN authorizations a ON a.id = d.attempt_id WHERE a.outcome = '' AND a.expires_at > $2",
+        )
+        .bind(user.map_or("", UserId::as_str))
+        .bind(now.0)
+        .fetch_one(self.pool())
+        .await?;
+        Ok((row.int("all_open")?, row.int("own")?))
     }
 
     /// What the provider is to be asked about now.

@@ -12,7 +12,10 @@ use mailgrant::model::audit::Actor;
 use mailgrant::model::token::{Authorization, Device, Grant, Token};
 use mailgrant::sandbox::Fault;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// A console with tokens that are got at another device, and the provider.
 struct House {
@@ -265,6 +268,94 @@ async fn stop_and_every_change_of_the_token_end_it() {
         (house.attempt("post").await.outcome.as_str(), house.grant("post").await),
         ("changed", None)
     );
+}
+
+/// A token endpoint that holds its answers back until it is told to give them.
+async fn held_back(address: &str) -> (String, Arc<Notify>, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (there, heard, told) = (address.to_owned(), Arc::clone(&asked), Arc::clone(&go));
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let mut there = TcpStream::connect(&there).await.unwrap();
+            let (heard, told) = (Arc::clone(&heard), Arc::clone(&told));
+            tokio::spawn(async move {
+                heard.notify_one();
+                told.notified().await;
+                let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+            });
+        }
+    });
+    (url, asked, go)
+}
+
+#[tokio::test]
+async fn what_comes_for_a_sign_in_that_was_stopped_is_given_back_to_the_provider() {
+    let house = House::start().await;
+    let sandbox = house.play.sandbox.url().to_owned();
+    let (url, asked, go) = held_back(sandbox.strip_prefix("http://").unwrap()).await;
+    house
+        .apply(&format!(
+            "[[provider]]\nname = \"tailspin\"\ntemplate = \"custom\"\ntoken_url = \"{url}/token\"\n\
+             revocation_url = \"{sandbox}/revoke\"\nclient_secret = \"{}\"\n",
+            OPEN_APP.1
+        ))
+        .await;
+    let mut admin = house.t.admin();
+    let page = house.begin(&mut admin, "post").await;
+    house.decide(&page, "post@tailspin.test", "allow").await;
+    let attempt = house.attempt("post").await;
+    let stop = async {
+        asked.notified().await;
+        admin.submit(format!("/tokens/post/authorize/{}/cancel", attempt.id), &[]).await;
+        go.notify_one();
+    };
+    tokio::join!(house.later("post", 5), stop);
+    assert_eq!(
+        (house.attempt("post").await.outcome.as_str(), house.grant("post").await),
+        ("withdrawn", None)
+    );
+    let page = house.t.admin().get("/tokens/post").await;
+    assert!(
+        page.words()
+            .contains("after this sign-in was stopped, and what came was thrown away. The provider took it back."),
+        "{}",
+        page.words()
+    );
+    let rows = house.t.app.store.audit_rows(10).await.unwrap();
+    assert!(
+        rows.iter().any(|row| row.action == "token.authorize.late" && row.outcome == "ok"),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_so_many_sign_ins_of_one_person_wait_at_other_devices() {
+    let house = House::start().await;
+    let names: Vec<String> = (0..11).map(|n| format!("many{n}")).collect();
+    let tokens: String = names
+        .iter()
+        .map(|name| format!("[[token]]\nname = \"{name}\"\nprovider = \"contoso\"\nuser = \"{SUPPORT}\"\n"))
+        .collect();
+    house.apply(&tokens).await;
+    let mut admin = house.t.admin();
+    for name in &names[..10] {
+        assert!(house.begin(&mut admin, name).await.has("#code"), "{name}");
+    }
+    let page = house.begin(&mut admin, "many10").await;
+    assert!(
+        page.text(".flash")
+            .starts_with("10 sign-ins that you started wait at other devices already. Cancel one of them"),
+        "{}",
+        page.words()
+    );
+    assert!(house.waits("many10").await.is_none());
+    // Somebody else still can, and so can they once one is over.
+    assert!(house.begin(&mut house.t.operator(), "many10").await.has("#code"));
+    let attempt = house.attempt("many0").await;
+    admin.submit(format!("/tokens/many0/authorize/{}/cancel", attempt.id), &[]).await;
+    assert!(house.begin(&mut admin, "support").await.has("#code"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::Outcome;
 use crate::actions::access_token::{NewGrant, store_first_grant};
+use crate::actions::providers::credential;
 use crate::actions::providers::trial::diagnosis_of;
 use crate::actions::tokens::{audit, event};
 use crate::actions::{ActionError, place, probe};
@@ -82,6 +83,9 @@ impl Flow {
     /// From tokens to tokens of the right account that last; everything else is an outcome.
     pub async fn weigh(&self, client: &Client<'_>, tokens: TokenResponse, nonce: Option<&Nonce>) -> Result<Yield, Outcome> {
         let now = self.app.clock.now();
+        if client.fell_back() {
+            credential::note_fallback(&self.app, &self.provider.id).await;
+        }
         let signed_in = match identity::who(&self.app.http, client, &tokens, nonce, now).await {
             Ok(signed_in) => signed_in,
             Err(IdentityError::Issuer) => {

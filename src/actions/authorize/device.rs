@@ -6,7 +6,7 @@ use super::{BeginError, Outcome};
 use crate::actions::access_token::other_needed;
 use crate::actions::place;
 use crate::actions::providers::trial::diagnosis_of;
-use crate::actions::tokens::audit;
+use crate::actions::tokens::{audit, event};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence as Clue, diagnose, own};
@@ -14,10 +14,10 @@ use crate::model::UserId;
 use crate::model::audit::Actor;
 use crate::model::provider::Provider;
 use crate::model::scopes;
-use crate::model::token::{Authorization, Device, Prompt, Token};
+use crate::model::token::{Authorization, Device, Prompt, Token, TokenEventKind};
 use crate::oauth::device::{self, DeviceCode, Polled};
-use crate::oauth::{Client, OAuthError};
-use crate::secret::Nonce;
+use crate::oauth::{OAuthError, Revocation, revoke};
+use crate::secret::{AccessToken, Nonce, RefreshToken};
 use crate::store::StoreError;
 use crate::vault::VaultError;
 use std::time::Duration;
@@ -32,6 +32,10 @@ const TURN: i64 = 90;
 const SLOWER: i64 = 5;
 /// Longest pause after questions without an answer, in seconds.
 const LONGEST_PAUSE: i64 = 60;
+
+/// How many sign-ins may wait at other devices, in all and of one person? Each is asked about every few seconds.
+const MOST_OPEN: i64 = 100;
+const MOST_OPEN_OF_ONE: i64 = 10;
 
 /// A device sign-in that was asked for.
 #[derive(Debug)]
@@ -57,6 +61,17 @@ pub struct Codes {
 pub async fn start(app: &App, actor: &Actor, user: Option<&UserId>, token: &Token, provider: &Provider) -> Result<Started, BeginError> {
     if let Some(attempt) = waiting(app, token).await? {
         return Ok(Started { attempt, is_new: false });
+    }
+    let (all, own) = app.store.open_devices(user, app.clock.now()).await?;
+    if own >= MOST_OPEN_OF_ONE {
+        return Err(BeginError::TooManyOpen(format!(
+            "{own} sign-ins that you started wait at other devices already. Cancel one of them, or wait until its code runs out"
+        )));
+    }
+    if all >= MOST_OPEN {
+        return Err(BeginError::TooManyOpen(format!(
+            "{all} sign-ins wait at other devices already, and no more can. Try again when one of them is over"
+        )));
     }
     let code = match ask_for_code(app, token, provider).await? {
         Ok(code) => code,
@@ -301,16 +316,54 @@ async fn question(app: &App, device: Device, tests: bool) -> Result<(), crate::a
         return Ok(tx.commit().await?);
     };
     let now = app.clock.now();
-    let reached = match put(&flow, &device, now).await {
+    let over = match put(&flow, &device, now).await {
         Asked::Later { pause, failures } => return later(&flow, device, pause, failures).await,
-        Asked::Over(outcome) => Err(outcome),
-        Asked::Answered(found) => found.map(|found| *found),
+        Asked::Over(outcome) => outcome,
+        Asked::Answered { found, came } => {
+            if !flow.claim().await? {
+                // Stopped while the provider was being asked: nobody waits for what came.
+                return hand_back(&flow, &came).await;
+            }
+            flow.conclude(found.map(|found| *found)).await?;
+            return Ok(());
+        }
     };
-    // Stopped while the provider was being asked: what came is thrown away.
     if flow.claim().await? {
-        flow.conclude(reached).await?;
+        flow.end(&over).await?;
     }
     Ok(())
+}
+
+/// Gives tokens back that came for a sign-in nobody waits for any more, where the provider has a call for that; and notes it.
+async fn hand_back(flow: &Flow, came: &Came) -> Result<(), crate::actions::ActionError> {
+    let app = &flow.app;
+    let told = match flow.client() {
+        Ok(client) => revoke::revoke(&app.http, &client, came.refresh.as_ref(), Some(&came.access)).await,
+        Err(_) => Ok(Revocation::NotOffered),
+    };
+    let (words, outcome) = match told {
+        Ok(Revocation::Revoked) => ("The provider took it back".to_owned(), "ok"),
+        Ok(Revocation::NotOffered) => ("The provider has no call to take it back".to_owned(), "ok"),
+        Err(error) => (
+            format!("The provider didn't take it back: {}", diagnosis_of(&error).title),
+            "failed",
+        ),
+    };
+    let text = format!("Somebody signed in with the code after this sign-in was stopped, and what came was thrown away. {words}.");
+    let mut tx = app.store.begin().await?;
+    if app.store.token_by_id(&flow.token.id).await?.is_some() {
+        event(
+            app,
+            &mut tx,
+            &flow.token.id,
+            TokenEventKind::Removed,
+            &flow.actor.name,
+            text.clone(),
+        )
+        .await?;
+    }
+    audit(app, &mut tx, &flow.actor, "token.authorize.late", &flow.token, text, outcome).await?;
+    Ok(tx.commit().await?)
 }
 
 /// What a question led to.
@@ -320,7 +373,18 @@ enum Asked {
     /// Nothing to wait for any more.
     Over(Outcome),
     /// Somebody signed in.
-    Answered(Result<Box<Yield>, Outcome>),
+    Answered {
+        /// What that is worth.
+        found: Result<Box<Yield>, Outcome>,
+        /// What came.
+        came: Came,
+    },
+}
+
+/// The tokens of an answer.
+struct Came {
+    refresh: Option<RefreshToken>,
+    access: AccessToken,
 }
 
 async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
@@ -340,7 +404,13 @@ async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
         Err(outcome) => return Asked::Over(*outcome),
     };
     match device::poll(&app.http, &client, &secret).await {
-        Polled::SignedIn(tokens) => Asked::Answered(yielded(flow, &client, *tokens).await),
+        Polled::SignedIn(tokens) => Asked::Answered {
+            came: Came {
+                refresh: tokens.refresh_token.clone(),
+                access: tokens.access_token.clone(),
+            },
+            found: flow.weigh(&client, *tokens, None).await.map(Box::new),
+        },
         Polled::Pending => Asked::Later {
             pause: device.pause,
             failures: 0,
@@ -366,10 +436,6 @@ async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
         }
         Polled::Refused(error) => Asked::Over(flow.refused(&error).await),
     }
-}
-
-async fn yielded(flow: &Flow, client: &Client<'_>, tokens: crate::oauth::TokenResponse) -> Result<Box<Yield>, Outcome> {
-    flow.weigh(client, tokens, None).await.map(Box::new)
 }
 
 /// The next turn: after the pause, counted from now, and longer the more questions stayed without an answer; at the end at the latest, when

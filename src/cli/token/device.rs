@@ -18,7 +18,7 @@ pub(super) async fn authorize(app: &App, token: &Token, provider: &Provider) -> 
         Ok(started) => started,
         Err(BeginError::OAuth(error)) => return Err(Failure::no(format!("the sign-in can't begin: {error}"))),
         Err(BeginError::Store(error)) => return Err(error.into()),
-        Err(error @ BeginError::LinkWornOut) => return Err(Failure::no(error.to_string())),
+        Err(error @ (BeginError::LinkWornOut | BeginError::TooManyOpen(_))) => return Err(Failure::no(error.to_string())),
     };
     let attempt = started.attempt;
     if let Some(outcome) = Outcome::read(&attempt.outcome, &attempt.detail) {

@@ -116,8 +116,8 @@ pub(super) async fn leave(
             Ok(Redirect::to(&attempt_path(&token.name, &begun.authorization.id)).into_response())
         }
         Err(BeginError::OAuth(error)) => not_begun(user, token, provider, &error).await,
-        // Only a link wears out.
-        Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
+        // Only a link wears out, and only devices are counted.
+        Err(error @ (BeginError::LinkWornOut | BeginError::TooManyOpen(_))) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
 }
@@ -134,6 +134,10 @@ async fn start_at_device(web: &WebState, user: &CurrentUser, token: &Token, prov
         Ok(started) if started.attempt.outcome.is_empty() => Ok(Redirect::to(&routes::token(token.name.as_str())).into_response()),
         Ok(started) => Ok(Redirect::to(&attempt_path(&token.name, &started.attempt.id)).into_response()),
         Err(BeginError::OAuth(error)) => not_begun(user, token, provider, &error).await,
+        Err(BeginError::TooManyOpen(words)) => {
+            let flash = Flash::bad(&format!("{words}.")).link("/tokens?state=authorizing", "Show them");
+            user.redirect_with(&routes::token(token.name.as_str()), flash).await
+        }
         Err(error @ BeginError::LinkWornOut) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }
