@@ -169,6 +169,14 @@ impl Pop3 {
             for line in lines(&mut self.stream).await? {
                 sizes.push(self.numbers(&line, 0)?);
             }
+            // Numbers count up from 1 (RFC 1939, 5): a list that names one twice, or none at all, is about nothing.
+            let rises = sizes.iter().zip(sizes.iter().skip(1)).all(|(a, b)| a.0 < b.0);
+            if !rises || sizes.first().is_some_and(|(number, _)| *number == 0) {
+                return Err(MailError::malformed(
+                    "the list of messages contradicts itself",
+                    self.stream.recorder(),
+                ));
+            }
             return Ok(sizes);
         }
         if newest == 0 {

@@ -124,9 +124,21 @@ async fn newest(pop3: &mut Pop3, messages: u64, target: &Pop3Target) -> Result<D
     } else {
         pop3.sizes(messages, target.newest).await?
     };
+    // Listed whole, the list is what STAT counted.
+    let listed_whole = messages <= MOST_LISTED;
+    let disagree = (listed_whole && usize::try_from(messages).ok() != Some(sizes.len())).then(|| {
+        format!(
+            "the server counts {} (STAT) and lists {} (LIST)",
+            count(messages, "message"),
+            sizes.len()
+        )
+    });
     let over: Vec<(u64, u64)> = sizes.iter().copied().filter(|(_, size)| *size > limit).collect();
     if !pop3.can_show_headers() {
-        let detail = format!("{}; this server shows no headers (TOP)", oversized_text(over.len(), limit));
+        let mut detail = format!("{}; this server shows no headers (TOP)", oversized_text(over.len(), limit));
+        if let Some(disagree) = disagree {
+            detail = format!("{disagree}; {detail}");
+        }
         return Ok(Done::new(Lists::default(), detail).fact("oversized", over.len()).warn());
     }
     let mut read = BTreeMap::new();
@@ -146,6 +158,13 @@ async fn newest(pop3: &mut Pop3, messages: u64, target: &Pop3Target) -> Result<D
         done("too many messages to look at the size of each".to_owned()).warn()
     } else {
         done(oversized_text(over.len(), limit)).fact("oversized", over.len())
+    };
+    let done = match disagree {
+        Some(disagree) => {
+            let detail = format!("{disagree}; {}", done.detail);
+            Done { detail, ..done }.warn()
+        }
+        None => done,
     };
     Ok(done.with(lists))
 }

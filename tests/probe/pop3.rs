@@ -64,6 +64,22 @@ async fn zero_is_a_result() {
 }
 
 #[tokio::test]
+async fn a_list_that_disagrees_with_the_count_is_told_and_one_that_contradicts_itself_fails() {
+    use mailgrant::model::report::Outcome;
+    for (list, lists) in [("+OK\n1 120\n2 130\n.", 2), ("+OK\n1 120\n2 130\n3 140\n4 150\n.", 4)] {
+        let run = incoming(Popd::default().on("LIST", list)).await;
+        let step = run.step(Stage::Newest);
+        assert_eq!(step.outcome, Outcome::Warning, "{:?}", run.report);
+        let words = format!("the server counts 3 messages (STAT) and lists {lists} (LIST); ");
+        assert!(step.detail.starts_with(&words), "{}", step.detail);
+    }
+    for list in ["+OK\n1 120\n1 120\n3 140\n.", "+OK\n0 120\n1 120\n2 140\n."] {
+        let run = incoming(Popd::default().on("LIST", list)).await;
+        assert_eq!(run.failed().0, Stage::Newest, "{list}");
+    }
+}
+
+#[tokio::test]
 async fn exchange_gets_the_token_on_a_line_of_its_own_and_so_does_every_long_one() {
     let lab = Lab::new();
     let server = capable("TOP\nSASL XOAUTH2").start(lab.identity()).await;
