@@ -32,7 +32,12 @@ pub use state::{AppClient, AppSecret, Grant, House, Person, TENANT, TENANT_DOMAI
 use crate::clock::{Clock, Timestamp};
 use crate::random::Random;
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use shared::Shared;
@@ -53,6 +58,9 @@ pub const PASSWORD: &str = "sandbox";
 pub const HOST: &str = "127.0.0.1";
 /// How long is nobody let in after that has failed? Too many open files are as many a moment later.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
+
+/// How long may the header of a request take?
+const HEADER_TIME: Duration = Duration::from_secs(10);
 
 /// Ports of the mail servers of a house.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +103,7 @@ impl Sandbox {
         let shared = Shared::new(seed::world(now), made?, settings, clock, random, base);
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
         let router = oauth::routes().merge(graph::routes()).with_state(shared.clone());
+        let router = router.layer(axum::middleware::from_fn(own_host));
         tasks.spawn(serve_http(http, router.clone(), None, stopping.clone(), tasks.clone()));
         tasks.spawn(serve_http(https, router, Some(shared.clone()), stopping.clone(), tasks.clone()));
         let mut ports = BTreeMap::new();
@@ -302,9 +311,22 @@ async fn serve_http(listener: TcpListener, router: Router, tls: Option<Shared>, 
     }
 }
 
+/// Answers only to the names of this machine: a page of somebody else whose name leads here has another one (DNS rebinding).
+async fn own_host(request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = request.uri().authority().map(Authority::as_str).or(header).unwrap_or_default();
+    let name = named.parse::<Authority>().map(|found| found.host().to_ascii_lowercase());
+    if name.is_ok_and(|name| ["127.0.0.1", "localhost", "[::1]"].contains(&name.as_str())) {
+        return next.run(request).await;
+    }
+    let words = "This sandbox answers under 127.0.0.1 and localhost only.";
+    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
+}
+
 async fn http_connection(stream: TcpStream, router: Router, tls: Option<Shared>) -> io::Result<()> {
     let service = TowerToHyperService::new(router);
-    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
     let served = match tls {
         None => builder.serve_connection(TokioIo::new(stream), service).await,
         Some(shared) => {

@@ -67,3 +67,30 @@ fn it_keeps_nothing_and_listens_to_nobody_else() {
     assert!(machine.run(&["demo", "--data-dir", "x"]).refused(2)[0].contains("keeps nothing"));
     assert!(machine.run(&["demo", "--listen", "0.0.0.0:0"]).refused(2)[0].contains("this machine only"));
 }
+
+#[tokio::test]
+async fn the_sandbox_answers_only_to_names_of_this_machine_and_waits_for_no_header_for_ever() {
+    use super::{Play, Wire};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let play = Play::start().await;
+    let port: u16 = play.sandbox.url().rsplit(':').next().unwrap().parse().unwrap();
+    for (host, status) in [
+        ("127.0.0.1", "200"),
+        ("localhost:1234", "200"),
+        ("evil.example", "421"),
+        ("127.0.0.1.evil.example", "421"),
+        ("", "4"),
+    ] {
+        let mut stream = Wire::plain(port).await.into_inner();
+        let request = format!("GET /.well-known/openid-configuration HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+    }
+    let mut stream = Wire::plain(port).await.into_inner();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(15), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "it still waits");
+}
