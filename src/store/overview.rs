@@ -2,6 +2,7 @@
 
 use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
+use crate::model::token::GrantType;
 
 /// A token a person has to do something about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct WaitingToken {
     pub account: String,
     /// Its provider's handle.
     pub provider: String,
+    /// How it is got: not everything that waits needs somebody to sign in.
+    pub grant: GrantType,
     /// Whether somebody had signed in before.
     pub had_grant: bool,
     /// Why: a diagnosis as JSON.
@@ -26,8 +29,8 @@ impl Store {
     /// Tokens whose sign-in has ended, and those that mailboxes use before anybody has signed in; most mailboxes first.
     pub async fn waiting_tokens(&self, limit: i64) -> StoreResult<Vec<WaitingToken>> {
         let rows = sqlx::query(
-            "SELECT name, account, provider, had_grant, last_error, since, mailboxes FROM (
-                 SELECT t.name AS name, COALESCE(t.account, '') AS account, p.name AS provider,
+            "SELECT name, account, provider, grant_type, had_grant, last_error, since, mailboxes FROM (
+                 SELECT t.name AS name, COALESCE(t.account, '') AS account, p.name AS provider, t.grant_type AS grant_type,
                         CASE WHEN g.token_id IS NULL THEN 0 ELSE 1 END AS had_grant, g.last_error AS last_error, g.last_error_at AS since,
                         (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes
                  FROM tokens t JOIN providers p ON p.id = t.provider_id LEFT JOIN grants g ON g.token_id = t.id
@@ -43,6 +46,7 @@ impl Store {
                     name: row.text("name")?,
                     account: row.text("account")?,
                     provider: row.text("provider")?,
+                    grant: row.word("grant_type", GrantType::parse)?,
                     had_grant: row.int("had_grant")? != 0,
                     last_error: row.maybe_text("last_error")?,
                     since: row.maybe_time("since")?,

@@ -3,8 +3,8 @@
 mod audit;
 mod consent;
 mod credentials;
-mod imports;
 mod former;
+mod imports;
 mod mailboxes;
 mod open;
 mod people;

@@ -12,7 +12,7 @@ use crate::actions::mailboxes;
 use crate::app::App;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
-use crate::model::token::{GrantState, Token};
+use crate::model::token::{GrantState, GrantType, Token};
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
@@ -319,6 +319,8 @@ async fn tokens(web: &WebState, form: &MailboxForm) -> Result<(Vec<(String, Stri
     let state = |token: &Token| match grants.iter().find(|grant| grant.token_id == token.id).map(|grant| grant.state) {
         None if !token.grant.needs_person() => "",
         None => ", nobody has signed in yet",
+        Some(GrantState::Revoked) if token.grant == GrantType::Password => ", needs its password again",
+        Some(GrantState::Revoked) if !token.grant.needs_person() => ", refused by the provider",
         Some(GrantState::Revoked) => ", needs a new sign-in",
         Some(GrantState::Failing) => ", renewal fails",
         Some(GrantState::Active) => "",

@@ -3,6 +3,7 @@
 use super::cards::Card;
 use super::form::{CLOUDS, ProviderForm};
 use super::form_page::FormPage;
+use super::moving::Moving;
 use super::{certificate, conflict, find};
 use crate::actions::providers::{ProviderEdit, trial};
 use crate::actions::{ActionError, providers};
@@ -269,9 +270,13 @@ pub async fn update(
     let mut errors = FieldErrors::default();
     let mut input = form.input(Some(&provider), &mut errors);
     input.has_service_account = web.app.store.service_account(&provider.id).await?.is_some();
-    let signed_in = signed_in_tokens(&web, &provider).await?;
-    let moving = (signed_in > 0 && providers::check::moves(&input, &provider)).then_some(signed_in);
-    if moving.is_some() && form.confirm_move.is_empty() {
+    let moving = if providers::check::moves(&input, &provider) {
+        Moving::of(&web, &provider).await?
+    } else {
+        None
+    };
+    let loses = moving.as_ref().is_some_and(|moving| moving.people + moving.passwords > 0);
+    if loses && form.confirm_move.is_empty() {
         errors.add(
             "confirm_move",
             "Tick that every token needs a new sign-in, or leave the addresses as they are",
@@ -299,15 +304,6 @@ pub async fn update(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// How many tokens of a provider hold a sign-in that would be lost with a new destination.
-async fn signed_in_tokens(web: &WebState, provider: &Provider) -> Result<i64, StoreError> {
-    let mut count = 0;
-    for token in web.app.store.tokens_of(&provider.id).await? {
-        count += i64::from(web.app.store.grant(&token.id).await?.is_some());
-    }
-    Ok(count)
 }
 
 /// The label of a cloud.

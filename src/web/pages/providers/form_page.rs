@@ -5,6 +5,7 @@ use super::certificate::LASTS;
 use super::form::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS, ProviderForm, Tick, suggested_name};
 use super::key::KeyFacts;
 use super::limit::{Limit, limit};
+use super::moving::Moving;
 use crate::clock::Timestamp;
 use crate::model::provider::Provider;
 use crate::model::scopes::parse_scopes;
@@ -75,7 +76,7 @@ pub(super) struct FormPage {
     /// How an app-only provider is limited to its mailboxes.
     limit: Option<Limit>,
     fold_open: bool,
-    pub moving: Option<i64>,
+    pub moving: Option<Moving>,
     pub found: Option<Discovery>,
     pub changed: Vec<(&'static str, String, String)>,
 }

@@ -10,7 +10,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
-use crate::web::pages::providers::{form::short_scope, state_kind};
+use crate::web::pages::providers::{form::short_scope, refused_words, state_kind};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -91,6 +91,7 @@ impl Line {
         let (kind, words) = match state_kind(row.state) {
             ("ok", _) if !names.is_empty() => ("warn", "Partly works"),
             _ if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ("todo", "No token yet"),
+            (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => (kind, refused_words(row.grant)),
             other => other,
         };
         let stored =
