@@ -13,6 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p12_keystore::Pkcs12Archive;
 use p12_keystore::error::Error as Pkcs12Error;
+use pkcs8::pkcs5;
+use pkcs8::pkcs5::pbes2::Kdf;
 use rcgen::{CertificateParams, DnType, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,6 +25,10 @@ use x509_parser::public_key::PublicKey;
 pub const LONGEST: usize = 64 * 1024;
 /// How long may the subject be that is kept?
 const LONGEST_SUBJECT: usize = 200;
+/// How much work may deriving a key from a passphrase be (PBKDF2), and how much memory and how many lanes may it take (scrypt)?
+const MOST_ITERATIONS: u32 = 10_000_000;
+const MOST_MEMORY: u64 = 64 * 1024 * 1024;
+const MOST_LANES: u16 = 16;
 /// How many certificates of a file are looked at?
 const MOST_CERTIFICATES: usize = 20;
 
@@ -47,8 +53,13 @@ pub enum CertificateError {
     /// A wrong or missing passphrase.
     #[error("Passphrase doesn't open this file")]
     Passphrase,
-    /// A PEM whose key is encrypted.
-    #[error("The private key in this PEM is encrypted. Upload the PFX with its passphrase, or the PEM with the key in clear")]
+    /// A PEM whose key is encrypted, and no passphrase.
+    #[error("The private key in this file is encrypted. Enter its passphrase")]
+    PassphraseMissing,
+    /// A PEM whose key is encrypted in a way that is not opened here.
+    #[error(
+        "The private key in this PEM is encrypted in an old way that isn't opened here. Convert the file and upload the result: openssl pkcs12 -export -in FILE.pem -out FILE.pfx"
+    )]
     EncryptedPem,
     /// Not RSA.
     #[error("RSA keys only. This certificate has another kind of key (EC or Ed25519), which Microsoft refuses")]
@@ -101,23 +112,34 @@ impl KeyedCertificate {
             return Err(CertificateError::TooLarge);
         }
         if file.windows(11).any(|window| window == b"-----BEGIN ") {
-            Self::read_pem(file, now)
+            Self::read_pem_with(file, passphrase, now)
         } else {
             Self::read_pkcs12(file, passphrase, now)
         }
     }
 
-    /// Reads a PEM with certificate and private key.
+    /// Reads a PEM with certificate and private key in clear.
     pub fn read_pem(pem: &[u8], now: Timestamp) -> Result<Self, CertificateError> {
+        Self::read_pem_with(pem, &Password::new(""), now)
+    }
+
+    /// Reads a PEM with certificate and private key, which this passphrase opens if it is encrypted (PKCS#8, RFC 5958, 3).
+    fn read_pem_with(pem: &[u8], passphrase: &Password, now: Timestamp) -> Result<Self, CertificateError> {
         let has = |label: &[u8]| pem.windows(label.len()).any(|window| window == label);
         let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(pem)
             .take(MOST_CERTIFICATES)
             .map(|found| found.map(|der| der.to_vec()))
             .collect::<Result<_, _>>()
             .map_err(|_| CertificateError::Form)?;
-        let encrypted = has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED");
+        if has(b"Proc-Type: 4,ENCRYPTED") {
+            return Err(CertificateError::EncryptedPem);
+        }
+        if let Some(der) = encrypted_key(pem) {
+            let first = certificates.first().ok_or(CertificateError::NoCertificate)?;
+            let key = pkcs8_pem(&decrypt(&der, passphrase)?, first)?;
+            return Self::join(certificates, &key, now);
+        }
         let key = match PrivateKeyDer::from_pem_slice(pem) {
-            _ if encrypted => return Err(CertificateError::EncryptedPem),
             Ok(PrivateKeyDer::Sec1(_)) => return Err(CertificateError::NotRsa),
             Ok(key) => key,
             Err(_) if certificates.is_empty() => return Err(CertificateError::Form),
@@ -181,6 +203,43 @@ impl KeyedCertificate {
     /// Both parts in PEM, as [`Self::read_pem`] takes them.
     pub fn pem(&self) -> PrivateKey {
         PrivateKey::new(format!("{}{}", pem(&self.certificate), self.key.expose_secret()))
+    }
+}
+
+/// The encrypted private key of a PEM, DER; none where it has none.
+fn encrypted_key(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = String::from_utf8_lossy(pem);
+    let (_, rest) = text.split_once("-----BEGIN ENCRYPTED PRIVATE KEY-----")?;
+    let (body, _) = rest.split_once("-----END ENCRYPTED PRIVATE KEY-----")?;
+    let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+    STANDARD.decode(body).ok()
+}
+
+/// Opens an encrypted private key; what it is encrypted with says how long that takes, so that has limits.
+fn decrypt(der: &[u8], passphrase: &Password) -> Result<zeroize::Zeroizing<Vec<u8>>, CertificateError> {
+    let info = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| CertificateError::EncryptedPem)?;
+    let parameters = info.encryption_algorithm.pbes2().ok_or(CertificateError::EncryptedPem)?;
+    let bearable = match &parameters.kdf {
+        Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MOST_ITERATIONS,
+        Kdf::Scrypt(scrypt) => {
+            let memory = scrypt
+                .cost_parameter
+                .saturating_mul(u64::from(scrypt.block_size))
+                .saturating_mul(128);
+            memory <= MOST_MEMORY && scrypt.parallelization <= MOST_LANES
+        }
+        _ => false,
+    };
+    if !bearable {
+        return Err(CertificateError::EncryptedPem);
+    }
+    if passphrase.expose_secret().is_empty() {
+        return Err(CertificateError::PassphraseMissing);
+    }
+    match info.decrypt(passphrase.expose_secret().as_bytes()) {
+        Ok(document) => Ok(zeroize::Zeroizing::new(document.as_bytes().to_vec())),
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::UnsupportedAlgorithm { .. })) => Err(CertificateError::EncryptedPem),
+        Err(_) => Err(CertificateError::Passphrase),
     }
 }
 

@@ -38,6 +38,7 @@ fn the_files_people_have_are_read() {
     for (name, passphrase) in [
         ("pkcs8.pem", ""),
         ("pkcs1.pem", ""),
+        ("encrypted.pem", "opensesame"),
         ("modern.pfx", "opensesame"),
         ("legacy.pfx", "opensesame"),
     ] {
@@ -64,7 +65,8 @@ fn each_mistake_with_a_file_is_told_apart() {
         ("modern.pfx", "wrong", CertificateError::Passphrase),
         ("modern.pfx", "", CertificateError::Passphrase),
         ("legacy.pfx", "wrong", CertificateError::Passphrase),
-        ("encrypted.pem", "opensesame", CertificateError::EncryptedPem),
+        ("encrypted.pem", "", CertificateError::PassphraseMissing),
+        ("encrypted.pem", "open sesame", CertificateError::Passphrase),
         ("ec.pem", "", CertificateError::NotRsa),
         ("ec.pfx", "opensesame", CertificateError::NotRsa),
         ("weak.pem", "", CertificateError::Short(1024)),
