@@ -13,9 +13,11 @@ use self::plan::{Plan, plan};
 use super::providers::service_account;
 use super::{ActionError, mailboxes, providers, tokens};
 use crate::app::App;
+use crate::model::Date;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::config_file;
 use crate::model::config_file::{ConfigFile, Problem};
+use crate::model::credential::Fallback;
 use crate::model::provider::Provider;
 use crate::model::token::Token;
 use crate::store::{StoreError, Tx};
@@ -51,6 +53,9 @@ pub struct Change {
     pub name: String,
     /// What became of it.
     pub what: What,
+    /// What whoever applied it should know; mostly empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// Why nothing was applied.
@@ -78,7 +83,12 @@ impl From<ActionError> for ApplyError {
 
 /// Applies a file, or with `dry_run` says what applying it would do. All or nothing.
 pub async fn apply(app: &App, actor: &Actor, file: &ConfigFile, sources: &Sources<'_>, dry_run: bool) -> Result<Vec<Change>, ApplyError> {
-    let plan = plan(app, actor, file, sources).await?;
+    let mut plan = plan(app, actor, file, sources).await?;
+    for (old, new) in &mut plan.providers {
+        if let Some(old) = old {
+            keep_former(app, old, new);
+        }
+    }
     let mut tx = app.store.begin().await?;
     let changes = write(app, &mut tx, actor, &plan, &|_| {}).await?;
     if dry_run {
@@ -88,6 +98,41 @@ pub async fn apply(app: &App, actor: &Actor, file: &ConfigFile, sources: &Source
         tx.commit().await?;
     }
     Ok(changes)
+}
+
+/// For how long does what a file replaces stay as fallback, in seconds? Nobody tries what a file brings before it is in use.
+const KEPT_FOR: i64 = 14 * 86_400;
+
+/// Keeps what the app proves itself with now as fallback, where the file brings another credential for the same app at the same place.
+fn keep_former(app: &App, old: &Provider, new: &mut Provider) {
+    let same_app = (&old.client_id, old.destination()) == (&new.client_id, new.destination());
+    if !same_app || old.held() == new.held() || new.held().is_none() {
+        return;
+    }
+    let until = time::OffsetDateTime::from_unix_timestamp(app.clock.now().plus(KEPT_FOR).0);
+    if let (Some(held), Ok(until)) = (old.held(), until) {
+        new.credentials.fallback = Some(Fallback {
+            until: Date(until.date()),
+            held,
+            used_at: None,
+        });
+    }
+}
+
+/// That a credential was not tried, and what stands by.
+fn untried(old: &Provider, new: &Provider) -> String {
+    if old.held() == new.held() || new.held().is_none() || old.held().is_none() {
+        return String::new();
+    }
+    let noun = new.proof_noun();
+    match &new.credentials.fallback {
+        Some(fallback) => format!(
+            "the new {noun} was not tried at the provider; the {} before it stays as fallback until {}",
+            fallback.held.noun(),
+            fallback.until
+        ),
+        None => format!("the new {noun} was not tried at the provider"),
+    }
 }
 
 /// Writes a plan with its audit entries and says what became of each entry, in the plan's order; `progress` hears how many are done.
@@ -116,6 +161,7 @@ pub(in crate::actions) async fn write(
             kind: "provider",
             name: new.name.to_string(),
             what,
+            note: old.as_ref().map(|old| untried(old, new)).unwrap_or_default(),
         });
         progress(changes.len());
     }
@@ -146,6 +192,7 @@ pub(in crate::actions) async fn write(
             kind: "token",
             name: new.name.to_string(),
             what,
+            note: String::new(),
         });
         progress(changes.len());
     }
@@ -161,6 +208,7 @@ pub(in crate::actions) async fn write(
             kind: "mailbox",
             name: new.name.to_string(),
             what,
+            note: String::new(),
         });
         progress(changes.len());
     }

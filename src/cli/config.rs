@@ -78,6 +78,9 @@ async fn read_and_apply(app: &App, path: &Path, dry_run: bool, would: &str) -> O
         Ok(changes) => {
             for change in &changes {
                 print(format!("{} {} {would}{}", change.kind, change.name, word(change)))?;
+                if !change.note.is_empty() {
+                    print(format!("  {}", change.note))?;
+                }
             }
             if changes.is_empty() {
                 print("nothing in the file")?;

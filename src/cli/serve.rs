@@ -4,6 +4,7 @@
 use super::answer::{Answer, Failure, Outcome};
 use super::stop::StopSignals;
 use crate::actions::authorize::device;
+use crate::actions::providers::credential;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
 use crate::telemetry::NOTICE;
@@ -138,6 +139,9 @@ async fn sweep(app: App) {
         }
         if let Err(error) = access_token::forget_previous(&app).await {
             tracing::warn!(error = %error, "Replaced refresh tokens could not be swept away: {error}");
+        }
+        if let Err(error) = credential::forget_outdated(&app).await {
+            tracing::warn!(error = %error, "Credentials that were kept for a while could not be swept away: {error}");
         }
     }
 }

@@ -94,6 +94,30 @@ async fn a_program_that_is_stopped_after_any_step_has_a_credential_that_works() 
         house.clock.advance(13 * 86_400);
         let error = house.get(&token).await.unwrap_err();
         assert_eq!(error.diagnosis().id, "entra-7000215-secret-wrong", "{error:?}");
+
+        // And what it was sealed in goes.
+        let kept = stored(&house).await;
+        assert!(kept.credentials.fallback.is_some());
+        credential::forget_outdated(&house.app).await.unwrap();
+        let now = stored(&house).await;
+        assert_eq!((now.credentials.fallback.as_ref(), now.held()), (None, kept.held()));
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_that_still_counts_is_not_swept_away() {
+    for house in House::on_each(CUSTOM, Rotation::Keep).await {
+        house.sim.takes(&[SECRET, "another secret, which is as long"]);
+        let done = replace(
+            &house,
+            New::Secret(ClientSecret::new("another secret, which is as long"), None),
+            Some("2026-12-02"),
+        )
+        .await;
+        assert!(matches!(done, Replaced::Done { .. }), "{done:?}");
+        let before = stored(&house).await;
+        credential::forget_outdated(&house.app).await.unwrap();
+        assert!(before.credentials.fallback.is_some() && stored(&house).await == before);
     }
 }
 

@@ -38,8 +38,11 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         .replace("canary8Q~client-secret", "another8Q~client-secret");
     let more = "\n[[token]]\nname = \"hr\"\nprovider = \"contoso\"\nuser = \"hr@contoso.example\"\n";
     for arguments in [["config", "apply", "--dry-run", "-"].as_slice(), &["config", "check", "-"]] {
+        let out = machine.run_with(arguments, &format!("{changed}{more}")).ok().out;
+        let (notes, entries): (Vec<&str>, Vec<&str>) = out.lines().partition(|line| line.starts_with("  "));
+        assert!(notes.len() == 1 && notes[0].contains("was not tried at the provider"), "{out}");
         assert_eq!(
-            machine.run_with(arguments, &format!("{changed}{more}")).ok().out,
+            entries.join("\n") + "\n",
             "provider contoso would be updated\ntoken support would be unchanged\ntoken hr would be created\nmailbox support would be updated\n"
         );
         assert!(machine.stored() == before);

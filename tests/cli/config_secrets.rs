@@ -45,6 +45,29 @@ fn secrets_come_from_the_file_from_files_beside_it_and_from_the_environment() {
 }
 
 #[test]
+fn a_secret_that_the_file_replaces_stands_by_and_the_output_says_that_the_new_one_was_not_tried() {
+    let machine = Machine::with(&provider("a", "client_secret = \"GOCSPX-canary-a\""));
+    let again = machine.apply(&provider("a", "client_secret = \"GOCSPX-canary-a\"")).ok();
+    assert!(!again.out.contains("tried"), "{}", again.out);
+    let other = machine.apply(&provider("a", "client_secret = \"GOCSPX-canary-b\"")).ok();
+    assert!(
+        other
+            .out
+            .contains("the new client secret was not tried at the provider; the client secret before it stays as fallback until 2"),
+        "{}",
+        other.out
+    );
+    assert!(!other.out.contains("canary"));
+    assert_eq!(exported(&machine, "client_secret"), ["GOCSPX-canary-b"]);
+    let same = machine.apply(&provider("a", "client_secret = \"GOCSPX-canary-b\"")).ok();
+    assert!(
+        same.out.contains("provider a unchanged") && !same.out.contains("tried"),
+        "{}",
+        same.out
+    );
+}
+
+#[test]
 fn a_secret_that_cannot_be_had_is_named_with_its_line_and_never_shown() {
     let mut machine = Machine::with(CONTOSO);
     machine.set("EMPTY", "");
@@ -176,7 +199,7 @@ fn a_secret_is_wanted_again_when_it_would_go_elsewhere() {
     );
     assert_eq!(
         machine.apply(&moved).ok().out,
-        "provider contoso updated\nmailbox support updated\n"
+        "provider contoso updated\n  the new client secret was not tried at the provider\nmailbox support updated\n"
     );
     assert_eq!(exported(&machine, "password"), ["canary-2"]);
     let token = machine.run(&["token", "show", "support", "--json"]).ok().json();
