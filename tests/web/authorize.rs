@@ -266,7 +266,17 @@ async fn a_secret_the_provider_refuses_is_one_problem_of_the_provider() {
     let (_, leave) = begin(&mut admin, &[]).await;
     let page = come_back(&mut admin, &provider.sign_in(&leave, SUPPORT)).await;
     no_canary(&page);
+    assert_eq!(
+        page.text("a.btn.primary[href='/providers/rig/secret']"),
+        "Replace secret",
+        "what helps comes first: {}",
+        page.words()
+    );
     assert_eq!(row(&t).await, before);
+    let mut operator = t.operator();
+    let (_, leave) = begin(&mut operator, &[]).await;
+    let page = come_back(&mut operator, &provider.sign_in(&leave, SUPPORT)).await;
+    assert!(!page.has("a[href='/providers/rig/secret']"), "not for those who may not");
     let page = admin.get("/providers/rig").await;
     assert!(page.has(".verdict .m-bad"), "{}", page.words());
     let page = admin.get("/tokens/support").await;

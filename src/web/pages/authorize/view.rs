@@ -6,7 +6,7 @@ use crate::actions::authorize::Outcome;
 use crate::actions::consent;
 use crate::diagnosis::by_id;
 use crate::diagnosis::own;
-use crate::model::provider::Provider;
+use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::scopes::offline_access_missing;
 use crate::model::template::{self, TemplateKind};
@@ -26,6 +26,8 @@ pub enum Act {
     Go(String, String),
     /// A page of ours for those who may edit tokens.
     Edit(String, String),
+    /// A page of ours for those who may set secrets.
+    Secret(String, &'static str),
 }
 
 /// A result as its page shows it.
@@ -90,9 +92,25 @@ impl View {
         self.acts.retain(|act| match act {
             Act::SignIn(..) | Act::Link(..) => user.may(Permission::TokenAuthorize),
             Act::Edit(..) => user.may(Permission::TokenEdit),
+            Act::Secret(..) => user.may(Permission::SecretSet),
             Act::Go(..) => true,
         });
         self
+    }
+}
+
+/// What puts another secret or certificate in, where the provider refused that; a new sign-in would end the same way.
+fn replacement(diagnosis: &Diagnosis, provider: &Provider) -> Option<Act> {
+    const REFUSED: [&str; 2] = ["oauth-invalid-client", "google-invalid-client-not-found"];
+    let id = diagnosis.id.as_str();
+    if !["secret", "certificate", "700027"].iter().any(|word| id.contains(word)) && !REFUSED.contains(&id) {
+        return None;
+    }
+    let home = format!("/providers/{}", provider.name);
+    match provider.client_auth {
+        ClientAuth::SecretPost | ClientAuth::SecretBasic => Some(Act::Secret(format!("{home}/secret"), "Replace secret")),
+        ClientAuth::Certificate => Some(Act::Secret(format!("{home}/certificate"), "Replace certificate")),
+        ClientAuth::None => None,
     }
 }
 
@@ -201,13 +219,16 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
                 .act(Act::SignIn(Some("select_account"), "Choose the account"))
         }
         Outcome::Declined { diagnosis, said } | Outcome::ExchangeFailed { diagnosis, said } | Outcome::NoIdentity { diagnosis, said } => {
-            diagnosed(diagnosis, said)
-                .also(if stored {
-                    "The old token stays as it is."
-                } else {
-                    "Nothing was stored."
-                })
-                .act(Act::SignIn(None, "Try again"))
+            let view = diagnosed(diagnosis, said).also(if stored {
+                "The old token stays as it is."
+            } else {
+                "Nothing was stored."
+            });
+            match replacement(diagnosis, provider) {
+                Some(act) => view.act(act),
+                None => view,
+            }
+            .act(Act::SignIn(None, "Try again"))
         }
         Outcome::NoLastingToken { account } => {
             let text = format!(
