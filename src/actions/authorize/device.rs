@@ -1,12 +1,17 @@
 //! Signing in at another device (RFC 8628): the attempt lies in the database, so that neither a closed browser nor a restart ends it, and
 //! whoever takes its turn there asks the provider. What comes of it goes the way of every sign-in.
 
+mod codes;
+mod late;
+
+pub use codes::{Codes, codes};
+
 use super::conclude::{Flow, Yield};
 use super::{BeginError, Outcome};
 use crate::actions::access_token::other_needed;
 use crate::actions::place;
 use crate::actions::providers::trial::diagnosis_of;
-use crate::actions::tokens::{audit, event};
+use crate::actions::tokens::audit;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence as Clue, diagnose, own};
@@ -14,12 +19,12 @@ use crate::model::UserId;
 use crate::model::audit::Actor;
 use crate::model::provider::Provider;
 use crate::model::scopes;
-use crate::model::token::{Authorization, Device, Prompt, Token, TokenEventKind};
+use crate::model::token::{Authorization, Device, Prompt, Token};
+use crate::oauth::OAuthError;
 use crate::oauth::device::{self, DeviceCode, Polled};
-use crate::oauth::{OAuthError, Revocation, revoke};
-use crate::secret::{AccessToken, Nonce, RefreshToken};
 use crate::store::StoreError;
-use crate::vault::VaultError;
+use codes::{open, to_text};
+use late::{Came, hand_back};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -44,17 +49,6 @@ pub struct Started {
     pub attempt: Authorization,
     /// Whether it began just now: while one waits, no other begins.
     pub is_new: bool,
-}
-
-/// What a person needs to sign in elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Codes {
-    /// What to type in.
-    pub user_code: String,
-    /// Where.
-    pub address: String,
-    /// The same with the code filled in.
-    pub complete: Option<String>,
 }
 
 /// Begins a device sign-in, or finds the one that waits already.
@@ -141,34 +135,6 @@ fn attempt_of(
         detail: String::new(),
         finished_at: None,
     }
-}
-
-/// One line each; none of them can hold a line break.
-fn to_text(code: &DeviceCode) -> String {
-    let complete = code.complete.as_deref().unwrap_or_default();
-    let secret = code.device_code.expose_secret();
-    format!("{secret}\n{}\n{}\n{complete}", code.user_code, code.verification_uri)
-}
-
-/// What to ask with, and what the person needs.
-fn open(app: &App, provider: &Provider, attempt: &Authorization) -> Result<(Nonce, Codes), VaultError> {
-    let place_of = provider.destination();
-    let text = app.vault.open(&place::authorization(&attempt.id, &place_of), &attempt.sealed)?;
-    let mut lines = text.split('\n');
-    let (Some(secret), Some(user_code), Some(address), Some(complete)) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
-        return Err(VaultError::Form);
-    };
-    let codes = Codes {
-        user_code: user_code.to_owned(),
-        address: address.to_owned(),
-        complete: Some(complete.to_owned()).filter(|complete| !complete.is_empty()),
-    };
-    Ok((Nonce::new(secret), codes))
-}
-
-/// What the person needs for a sign-in that waits. None once the provider goes elsewhere.
-pub fn codes(app: &App, provider: &Provider, attempt: &Authorization) -> Option<Codes> {
-    open(app, provider, attempt).ok().map(|(_, codes)| codes)
 }
 
 async fn insert(app: &App, actor: &Actor, token: &Token, attempt: &Authorization, pause: i64) -> Result<(), StoreError> {
@@ -334,38 +300,6 @@ async fn question(app: &App, device: Device, tests: bool) -> Result<(), crate::a
     Ok(())
 }
 
-/// Gives tokens back that came for a sign-in nobody waits for any more, where the provider has a call for that; and notes it.
-async fn hand_back(flow: &Flow, came: &Came) -> Result<(), crate::actions::ActionError> {
-    let app = &flow.app;
-    let told = match flow.client() {
-        Ok(client) => revoke::revoke(&app.http, &client, came.refresh.as_ref(), Some(&came.access)).await,
-        Err(_) => Ok(Revocation::NotOffered),
-    };
-    let (words, outcome) = match told {
-        Ok(Revocation::Revoked) => ("The provider took it back".to_owned(), "ok"),
-        Ok(Revocation::NotOffered) => ("The provider has no call to take it back".to_owned(), "ok"),
-        Err(error) => (
-            format!("The provider didn't take it back: {}", diagnosis_of(&error).title),
-            "failed",
-        ),
-    };
-    let text = format!("Somebody signed in with the code after this sign-in was stopped, and what came was thrown away. {words}.");
-    let mut tx = app.store.begin().await?;
-    if app.store.token_by_id(&flow.token.id).await?.is_some() {
-        event(
-            app,
-            &mut tx,
-            &flow.token.id,
-            TokenEventKind::Removed,
-            &flow.actor.name,
-            text.clone(),
-        )
-        .await?;
-    }
-    audit(app, &mut tx, &flow.actor, "token.authorize.late", &flow.token, text, outcome).await?;
-    Ok(tx.commit().await?)
-}
-
 /// What a question led to.
 enum Asked {
     /// Ask again, with this pause.
@@ -379,12 +313,6 @@ enum Asked {
         /// What came.
         came: Came,
     },
-}
-
-/// The tokens of an answer.
-struct Came {
-    refresh: Option<RefreshToken>,
-    access: AccessToken,
 }
 
 async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
