@@ -13,14 +13,15 @@ mod takeover;
 mod unanswered;
 
 use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::records;
 use mailgrant::actions::access_token::{AccessError, Handed, NewGrant, access_token, store_first_grant};
 use mailgrant::actions::place;
 use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock};
-use mailgrant::model::provider::{ClientAuth, Cloud, Endpoints, Provider, StoredSecret};
+use mailgrant::model::provider::{Provider, StoredSecret};
 use mailgrant::model::template::TemplateKind;
-use mailgrant::model::token::{Grant, GrantType, Identity, Prompt, Token};
-use mailgrant::model::{Name, ProviderId, Sealed, TokenId};
+use mailgrant::model::token::{Grant, Identity, Token};
+use mailgrant::model::{Name, Sealed, TokenId};
 use mailgrant::oauth::{Http, Limits, TokenResponse};
 use mailgrant::random::{Random, SystemRandom};
 use mailgrant::secret::{AccessToken, RefreshToken};
@@ -86,16 +87,9 @@ impl House {
         let token = Token {
             id: TokenId(format!("id-of-{name}")),
             name: Name::parse(name).unwrap(),
-            provider_id: self.provider.id.clone(),
-            provider: self.provider.name.clone(),
-            grant: GrantType::AuthorizationCode,
             user: Some(format!("{name}@contoso.test")),
             scopes: vec!["mail.read".into(), "mail.send".into()],
-            prompt: None,
-            shared: false,
-            version: 1,
-            created_at: NOW,
-            updated_at: NOW,
+            ..records::token()
         };
         let mut tx = self.app.store.begin().await.unwrap();
         tx.insert_token(&token).await.unwrap();
@@ -225,35 +219,9 @@ async fn open_at(data: &Path, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
 
 fn provider(app: &App, kind: TemplateKind, url: &str) -> Provider {
     let mut provider = Provider {
-        id: ProviderId("p1".into()),
-        name: Name::parse("contoso").unwrap(),
         template: kind,
-        tenant: None,
-        cloud: Cloud::Global,
         client_id: "the-app".into(),
-        client_auth: ClientAuth::SecretPost,
-        client_secret: None,
-        client_secret_expires: None,
-        credentials: Default::default(),
-        consent_screen: None,
-        grant: GrantType::AuthorizationCode,
-        scopes: vec![],
-        prompt: Prompt::Consent,
-        login_hint: true,
-        pkce: true,
-        overrides: Endpoints {
-            issuer: Some(url.to_owned()),
-            authorize_url: Some(format!("{url}/authorize")),
-            token_url: Some(format!("{url}/token")),
-            revocation_url: Some(format!("{url}/revoke")),
-            ..Endpoints::default()
-        },
-        extra_authorize_params: vec![],
-        problem: None,
-        problem_since: None,
-        version: 1,
-        created_at: NOW,
-        updated_at: NOW,
+        ..records::provider_at(url)
     };
     let destination = provider.destination();
     let sealed = app.vault.seal(&place::client_secret(&provider.id, 1, &destination), SECRET);

@@ -3,14 +3,14 @@
 mod probe;
 
 use crate::probe::server::Server;
-use mailgrant::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
+use crate::support::records;
+use mailgrant::actions::mailboxes::{self, MailboxInput, check_mailbox};
 use mailgrant::app::App;
 use mailgrant::clock::{MockClock, Timestamp};
 use mailgrant::config::{Config, Flags};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::Mailbox;
 use mailgrant::random::SeededRandom;
-use mailgrant::secret::Password;
 use std::sync::Arc;
 
 /// The moment every test starts at: 2026-11-21T08:14:02Z.
@@ -47,22 +47,11 @@ impl House {
     }
 }
 
+/// A mailbox as it is typed, with copies of what it sends.
 fn input(name: &str, incoming: Option<&Server>, outgoing: Option<&Server>, password: &str) -> MailboxInput {
-    let side = |protocol: &str, server: &Server| SideInput {
-        protocol: protocol.into(),
-        host: "127.0.0.1".into(),
-        port: server.port.to_string(),
-        security: "none".into(),
-        auth: "password".into(),
-        password: Some(Password::new(password)),
-        ..SideInput::default()
-    };
+    let port = |server: &Server| server.port;
     MailboxInput {
-        name: name.into(),
-        address: format!("{name}@contoso.test"),
-        incoming: incoming.map(|server| side("imap", server)),
-        outgoing: outgoing.map(|server| side("smtp", server)),
         bcc: vec!["archive@contoso.test".into()],
-        ..MailboxInput::default()
+        ..records::mailbox(name, incoming.map(port), outgoing.map(port), password)
     }
 }

@@ -1,22 +1,22 @@
 //! Setup, provider, token, sign-ins, renewals, links, mailboxes and their tests, exports, mistakes: everything that handles a secret.
 
+mod links;
+mod walk;
+
 use super::console::{Console, come_back, until};
+use super::echo::echo;
 use super::search::Search;
 use crate::probe::imap_server::{Imapd, PASSWORD};
-use crate::probe::server::{Gone, Peer, Server};
+use crate::probe::server::Server;
 use crate::probe::smtp_server::Smtpd;
 use crate::support::app::{Browser, Page};
 use crate::support::certificates::FILE;
 use crate::support::provider::{CLIENT, Lie, Provider, SECRET, parameter};
 use crate::web::providers::send;
 use axum::http::{Method, StatusCode};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use mailgrant::clock::{Clock, SystemClock};
 use serde_json::json;
 use sqlx::Connection;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 
 const SUPPORT: &str = "support@contoso.test";
 const PEOPLE: [(&str, &str, &str); 3] = [
@@ -38,48 +38,6 @@ pub struct Life<'a> {
     outgoing: Server,
     pub runs: Vec<String>,
     attempts: Vec<String>,
-}
-
-/// A server that refuses every sign-in with what was said, in several forms.
-async fn echo() -> Server {
-    Server::start(None, |mut peer: Peer| async move {
-        peer.say("* OK ready").await?;
-        loop {
-            let line = peer.line().await?;
-            let (tag, command) = line.split_once(' ').unwrap_or(("*", ""));
-            if command.starts_with("AUTHENTICATE") {
-                peer.say("+ ").await?;
-                let sent = peer.line().await?;
-                refuse(&mut peer, tag, &sent).await?;
-            } else if command.starts_with("CAPABILITY") {
-                peer.say(&format!("* CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2\n{tag} OK done"))
-                    .await?;
-            } else {
-                peer.say(&format!("* BYE {command}\n{tag} OK done")).await?;
-            }
-        }
-    })
-    .await
-}
-
-async fn refuse(peer: &mut Peer, tag: &str, sent: &str) -> Result<(), Gone> {
-    let message = String::from_utf8(STANDARD.decode(sent).unwrap()).unwrap();
-    let secret = message.rsplit(['\0', '=']).next().unwrap().trim_end_matches('\x01').to_owned();
-    let secret = secret.strip_prefix("Bearer ").unwrap_or(&secret);
-    let readable = message.replace(['\0', '\x01'], " ");
-    if message.contains('\x01') {
-        let document = json!({"status": "400", "schemes": secret, "scope": readable}).to_string();
-        peer.say(&format!("+ {}", STANDARD.encode(document))).await?;
-        peer.line().await?;
-    }
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let twice = STANDARD.encode(secret);
-    peer.say(&format!(
-        "* OK you said {sent}\n* OK that is {readable}\n* OK or {hex} or {percent} or {twice}\n\
-         {tag} NO [AUTHENTICATIONFAILED] Authentication failed for {readable} {secret}"
-    ))
-    .await
 }
 
 impl<'a> Life<'a> {
@@ -439,248 +397,5 @@ impl<'a> Life<'a> {
             page.words()
         );
         self.runs.push(run.strip_prefix("/tests/").unwrap().to_owned());
-    }
-
-    async fn links(&mut self, search: &mut Search) {
-        self.provider.lies(&[]);
-        self.admin.get("/tokens/support").await;
-        let page = self.admin.post("/tokens/support/links", &[]).await;
-        let address = page.text("#link");
-        let path = address
-            .strip_prefix(self.console.base.as_str())
-            .unwrap_or_else(|| panic!("{}", page.words()));
-        search.add("link", path.strip_prefix("l/").unwrap());
-        let path = format!("/{path}");
-        let mut stranger = self.console.browser("somebody with a link");
-        stranger.get(&path).await;
-        let page = stranger.post(&path, &[]).await;
-        let page = stranger.follow(page).await;
-        let leave = page.attribute("a#continue", "href").unwrap_or_else(|| panic!("{}", page.words()));
-        search.add("link's state", &parameter(&leave, "state").unwrap());
-        search.add("link's nonce", &parameter(&leave, "nonce").unwrap());
-        let page = come_back(&mut stranger, &self.console.base, &self.provider.sign_in(&leave, SUPPORT)).await;
-        assert_eq!(page.text("h1"), "Done", "{}", page.words());
-    }
-
-    /// Settings brought along in every format: seen, one applied and undone, the others left to wait.
-    async fn imports(&mut self, search: &mut Search) {
-        search.add("brought along", "canary-import-");
-        let endpoint = "https://login.microsoftonline.com/fabrikam.test/oauth2/v2.0/token";
-        let client = "11112222-bbbb-3333-cccc-4444dddd5555";
-        for text in [
-            format!(
-                "[[provider]]\nname = \"brought\"\ntemplate = \"microsoft\"\ntenant = \"fabrikam.test\"\nclient_id = \"{client}\"\n\
-                 client_secret = \"canary-import-toml\"\n[[token]]\nname = \"brought\"\nprovider = \"brought\"\nuser = \"a@fabrikam.test\"\n\
-                 refresh_token = \"canary-import-refresh\"\n"
-            ),
-            "name,address,incoming.host,incoming.password\nrow,row@contoso.test,imap.example.com,canary-import-csv\n".to_owned(),
-            format!(
-                "mail.store.user=b@fabrikam.test\nmail.store.host=imap.example.com\nmail.store.oauth.enabled=true\nmail.oauth.client.id={client}\n\
-                 mail.oauth.client.secret=canary-import-settings\nmail.oauth.token.endpoint={endpoint}\nmail.transport.password=canary-import-left\n"
-            ),
-        ] {
-            let page = self.admin.submit("/transfer/import", &[("text", &text)]).await;
-            assert!(page.text("title").starts_with("Preview of the import"), "{}", page.words());
-            let action = page.attribute("form[action$=apply]", "action").unwrap();
-            let fields = page.form(&action);
-            if text.starts_with("[[") {
-                let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                let page = self.admin.post_raw(&action, &fields).await;
-                let page = self.admin.follow(page).await;
-                assert!(page.words().contains("2 entries were imported."), "{}", page.words());
-                let page = self.admin.submit(action.replace("/apply", "/undo"), &[]).await;
-                assert!(page.words().contains("The import was undone."), "{}", page.words());
-            }
-        }
-    }
-
-    /// An admin consents through a link, and somebody enters the client secret through another.
-    async fn provider_links(&mut self, search: &mut Search) {
-        self.provider.lies(&[]);
-        let mut shell = self.shell().await;
-        let endpoints: String = sqlx::query_scalar("SELECT endpoints FROM providers WHERE name = 'rig'")
-            .fetch_one(&mut shell)
-            .await
-            .unwrap();
-        let mut endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
-        endpoints["admin_consent_url"] = format!("{}/adminconsent", self.provider.url).into();
-        let update = sqlx::query("UPDATE providers SET endpoints = $1 WHERE name = 'rig'").bind(endpoints.to_string());
-        assert_eq!(update.execute(&mut shell).await.unwrap().rows_affected(), 1);
-        shell.close().await.unwrap();
-
-        self.admin.get("/providers/rig/consent").await;
-        let page = self.admin.post("/providers/rig/consent/links", &[]).await;
-        let path = self.made(search, "consent link", &page);
-        let mut stranger = self.console.browser("somebody with a link");
-        stranger.get(&path).await;
-        for answer in [
-            &[("error", "access_denied"), ("error_description", TYPED), ("admin_consent", "True")][..],
-            &[("admin_consent", "True"), ("tenant", "a-tenant")],
-        ] {
-            let page = stranger.post(&path, &[]).await;
-            let page = stranger.follow(page).await;
-            let leave = page.attribute("a#continue", "href").unwrap_or_else(|| panic!("{}", page.words()));
-            search.add("consent's state", &parameter(&leave, "state").unwrap());
-            let page = come_back(&mut stranger, &self.console.base, &self.provider.back(&leave, answer)).await;
-            assert!(!page.text("h1").is_empty(), "{}", page.words());
-        }
-        self.admin.get("/providers/rig/request").await;
-        let page = self.admin.post("/providers/rig/request", &[]).await;
-        let path = self.made(search, "secret link", &page);
-        let mut stranger = self.console.browser("somebody with a link");
-        stranger.get(&path).await;
-        for (lies, secret) in [(&[Lie::Echoes][..], TYPED), (&[], TYPED), (&[Lie::Echoes], SECRET), (&[], SECRET)] {
-            self.provider.lies(lies);
-            let page = stranger.post(&path, &[("client_secret", secret)]).await;
-            assert_eq!(
-                page.status == StatusCode::SEE_OTHER,
-                lies.is_empty() && secret == SECRET,
-                "{}",
-                page.words()
-            );
-        }
-    }
-
-    /// The path of a link that was made just now.
-    fn made(&self, search: &mut Search, what: &'static str, page: &Page) -> String {
-        let address = page.text("#link");
-        let path = address
-            .strip_prefix(self.console.base.as_str())
-            .unwrap_or_else(|| panic!("{}", page.words()));
-        search.add(what, path.rsplit('/').next().unwrap());
-        format!("/{path}")
-    }
-
-    async fn commands(&mut self, search: &mut Search) {
-        for arguments in [
-            &["config", "export"][..],
-            &["config", "export", "--with-secrets"],
-            &["config", "check", "-"],
-            &["provider", "list", "--json"],
-            &["token", "list", "--json"],
-            &["token", "show", "support", "--json"],
-            &["token", "show", "support"],
-            &["token", "get", "support", "--json"],
-            &["token", "get", "nobody"],
-            &["mailbox", "list", "--json"],
-            &["mailbox", "list"],
-            &["user", "list"],
-            &["doctor", "--json"],
-        ] {
-            self.console.command(arguments, "");
-        }
-        // It waits for somebody to sign in, so there is time to look at it.
-        let mut command = self.console.machine.command(&["token", "authorize", "support"]);
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut link = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut link).unwrap();
-        search.add("link of the command line", link.trim().rsplit('/').next().unwrap());
-        self.console.look_at_process("token authorize", child.id());
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Secrets in the wrong field, at the wrong time, to the wrong address.
-    async fn mistakes(&mut self) {
-        let names = [
-            "password",
-            "client_secret",
-            "current",
-            "incoming_password",
-            "outgoing_password",
-            "code",
-            "nonsense",
-        ];
-        let secrets = names.map(|name| (name, TYPED));
-        let mut browsers = vec![self.admin.clone(), self.console.browser("nobody")];
-        for (role, email, password) in &PEOPLE[1..] {
-            browsers.push(self.console.sign_in(role, email, password).await);
-        }
-        for browser in &mut browsers {
-            for path in [
-                "/login",
-                "/me/password",
-                "/providers/new",
-                "/providers/rig/secret",
-                "/mailboxes/new",
-                "/tokens/new",
-                "/nowhere",
-            ] {
-                browser.post(path, &secrets).await;
-                // Without the token of a form.
-                browser.post_raw(path, &secrets).await;
-            }
-        }
-        // A session that ended while somebody typed: what was typed waits for them.
-        let (_, email, password) = PEOPLE[0];
-        let mut late = self.console.sign_in("admin", email, password).await;
-        late.get("/providers/new?template=custom").await;
-        let session = mailgrant::vault::sha256(&late.cookies["session"]);
-        let mut shell = self.shell().await;
-        let end = sqlx::query("UPDATE sessions SET expires_at = 1 WHERE id_hash = $1").bind(session);
-        assert_eq!(end.execute(&mut shell).await.unwrap().rows_affected(), 1);
-        let page = late
-            .post_raw(
-                "/providers/new",
-                &[
-                    ("csrf_token", late.csrf.clone().unwrap().as_str()),
-                    ("name", "later"),
-                    ("client_secret", TYPED),
-                ],
-            )
-            .await;
-        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
-        shell.close().await.unwrap();
-        let page = self
-            .console
-            .browser("nobody")
-            .post("/login", &[("email", email), ("password", TYPED)])
-            .await;
-        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.words());
-    }
-
-    /// Every page there is, as everybody.
-    async fn walk(&mut self, search: &mut Search) {
-        let mut browsers = vec![("nobody", self.console.browser("nobody"))];
-        for (role, email, password) in PEOPLE {
-            browsers.push((role, self.console.sign_in(role, email, password).await));
-        }
-        for (role, browser) in &mut browsers {
-            if let Some(session) = browser.cookies.get("session") {
-                search.add("session", session);
-            }
-            for route in mailgrant::web::all().list() {
-                if route.method != Method::GET {
-                    continue;
-                }
-                for path in self.concrete(route.path) {
-                    let page = browser.get(&path).await;
-                    assert!(!page.status.is_server_error(), "{role} {path}: {}", page.status);
-                }
-            }
-        }
-    }
-
-    /// The addresses of a route, with everything there is in place of its parameters.
-    fn concrete(&self, route: &str) -> Vec<String> {
-        let named: Vec<String> = match route.split('/').nth(1).unwrap_or_default() {
-            "providers" => ["rig", "accounts", "graph"].map(str::to_owned).into(),
-            "tokens" => ["support", "phone", "old", "robot", "graph"].map(str::to_owned).into(),
-            _ => ["support", "hr", "by-pop", "by-graph"].map(str::to_owned).into(),
-        };
-        let mut paths = vec![route.to_owned()];
-        for (parameter, values) in [
-            ("{name}", named),
-            ("{run}", self.runs.clone()),
-            ("{attempt}", self.attempts.clone()),
-            ("{direction}", vec!["incoming".into(), "outgoing".into()]),
-            ("{provider}", vec!["rig".into()]),
-        ] {
-            if route.contains(parameter) {
-                let fill = |path: &String| values.iter().map(|value| path.replace(parameter, value)).collect::<Vec<_>>();
-                paths = paths.iter().flat_map(fill).collect();
-            }
-        }
-        paths.iter().map(|path| path.replace(['{', '}', '*'], "")).collect()
     }
 }

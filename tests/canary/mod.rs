@@ -3,6 +3,7 @@
 
 mod alone;
 mod console;
+mod echo;
 mod life;
 mod search;
 

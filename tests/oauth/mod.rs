@@ -9,12 +9,10 @@ mod sign_in;
 mod token_endpoint;
 mod transport;
 
+use crate::support::records;
 use mailgrant::clock::Timestamp;
 use mailgrant::gate::{AllowNetwork, Gate};
-use mailgrant::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
-use mailgrant::model::template::TemplateKind;
-use mailgrant::model::token::{GrantType, Prompt};
-use mailgrant::model::{Name, ProviderId};
+use mailgrant::model::provider::Provider;
 use mailgrant::oauth::{Client, Http, Limits};
 use mailgrant::secret::ClientSecret;
 use rustls::{ClientConfig, RootCertStore};
@@ -52,38 +50,12 @@ fn http() -> Http {
 
 /// An app registration of the kind `custom` at `base`.
 fn provider(base: &str) -> Provider {
-    Provider {
-        id: ProviderId("p1".into()),
-        name: Name::parse("contoso").unwrap(),
-        template: TemplateKind::Custom,
-        tenant: None,
-        cloud: Cloud::Global,
+    let mut provider = Provider {
         client_id: "mailgrant-app".into(),
-        client_auth: ClientAuth::SecretPost,
-        client_secret: None,
-        client_secret_expires: None,
-        credentials: Default::default(),
-        consent_screen: None,
-        grant: GrantType::AuthorizationCode,
-        scopes: vec![],
-        prompt: Prompt::Consent,
-        login_hint: true,
-        pkce: true,
-        overrides: Endpoints {
-            issuer: Some(base.to_owned()),
-            authorize_url: Some(format!("{base}/authorize")),
-            token_url: Some(format!("{base}/token")),
-            revocation_url: Some(format!("{base}/revoke")),
-            userinfo_url: Some(format!("{base}/userinfo")),
-            ..Endpoints::default()
-        },
-        extra_authorize_params: vec![],
-        problem: None,
-        problem_since: None,
-        version: 1,
-        created_at: NOW,
-        updated_at: NOW,
-    }
+        ..records::provider_at(base)
+    };
+    provider.overrides.userinfo_url = Some(format!("{base}/userinfo"));
+    provider
 }
 
 /// Speaks as that app, with a secret.

@@ -1,19 +1,16 @@
 //! What a token can do, before connecting, and the proof that an app-only token is kept out of a mailbox: against the sandbox.
 
-use super::{GOOGLE_APP, HOST, House, IMAP, MICROSOFT_APP, Play, SMTP, SUPPORT, TENANT, claims};
+use super::{GOOGLE_APP, HOST, House, IMAP, MICROSOFT_APP, Play, SMTP, SUPPORT, TENANT, apply, claims};
 use crate::support::app::{Page, TestApp};
 use crate::support::databases::NOW;
 use axum::http::StatusCode;
 use mailgrant::actions::access_token::{NewGrant, access_token, store_first_grant};
-use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::clock::MockClock;
-use mailgrant::model::audit::Actor;
 use mailgrant::model::token::{GrantType, Identity, Token};
 use mailgrant::model::{Name, TokenId};
 use mailgrant::oauth::TokenResponse;
 use mailgrant::sandbox::Fault;
 use mailgrant::secret::AccessToken;
-use std::path::PathBuf;
 use tempfile::TempDir;
 
 const CEO: &str = "ceo@contoso.test";
@@ -86,14 +83,7 @@ impl Town {
     }
 
     pub async fn apply(&self, text: &str) {
-        let sources = Sources {
-            directory: PathBuf::new(),
-            env: &|_| None,
-        };
-        let file = parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
-        apply(&self.t.app, &Actor::command_line(), &file, &sources, false)
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
+        apply(&self.t.app, text).await.unwrap();
     }
 
     pub async fn token(&self, name: &str) -> Token {

@@ -1,26 +1,19 @@
 //! Tokens that nobody signs in for, against the sandbox: the app itself, a service account, a password; both directions, every protocol
 //! the provider allows.
 
-use super::SUPPORT;
 use super::console::Demo;
+use super::{SUPPORT, apply};
 use mailgrant::actions::access_token::{AccessError, How, access_token, refresh_now};
-use mailgrant::actions::config::{Sources, apply, export, parse};
+use mailgrant::actions::config::export;
 use mailgrant::model::Name;
 use mailgrant::model::audit::Actor;
 use mailgrant::model::report::{Direction, Outcome};
 use mailgrant::model::token::{GrantState, Token};
 use mailgrant::sandbox::{HOST, House};
-use std::path::PathBuf;
 
 impl Demo {
     async fn apply(&self, text: &str) -> Result<(), String> {
-        let sources = Sources {
-            directory: PathBuf::new(),
-            env: &|_| None,
-        };
-        let file = parse(text).map_err(|error| format!("{error:?}"))?;
-        let applied = apply(&self.app, &Actor::console(), &file, &sources, false).await;
-        applied.map(|_| ()).map_err(|error| format!("{error:?}"))
+        apply(&self.app, text).await
     }
 
     async fn token(&self, name: &str) -> Token {

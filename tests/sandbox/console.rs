@@ -1,9 +1,8 @@
 //! Mailgrant against the sandbox, with the samples of the demo: both directions pass, and each fault fails a test at its step, or shows
 //! where it should.
 
-use super::Play;
+use super::{Play, apply};
 use crate::support::databases::config;
-use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::actions::demo::choose_faults;
 use mailgrant::actions::probe::{self, Options, Order};
 use mailgrant::app::App;
@@ -13,7 +12,6 @@ use mailgrant::model::audit::Actor;
 use mailgrant::model::report::{Direction, Outcome, Report};
 use mailgrant::random::SystemRandom;
 use mailgrant::sandbox::{Fault, Sandbox};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -32,12 +30,7 @@ impl Demo {
         let mut config = config(&directory.path().join("data"), &[("MAILGRANT_ALLOW_NETWORKS", "loopback")]);
         (config.extra_ca_file, config.demo) = (Some(ca), true);
         let app = App::open(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await.unwrap();
-        let sources = Sources {
-            directory: PathBuf::new(),
-            env: &|_| None,
-        };
-        let file = parse(&mailgrant::cli::demo::samples(&sandbox)).unwrap();
-        apply(&app, &Actor::console(), &file, &sources, false).await.unwrap();
+        apply(&app, &mailgrant::cli::demo::samples(&sandbox)).await.unwrap();
         Self {
             app,
             sandbox,

@@ -1,17 +1,14 @@
 //! Mailgrant against the sandbox's device flow: a code on a page, somebody at another device, and what comes of it.
 
-use super::{GOOGLE_APP, IMAP, MICROSOFT_APP, OPEN_APP, Play, SMTP, SUPPORT, TENANT};
+use super::{GOOGLE_APP, IMAP, MICROSOFT_APP, OPEN_APP, Play, SMTP, SUPPORT, TENANT, apply};
 use crate::support::app::{Browser, Page, TestApp};
 use crate::support::databases::NOW;
 use axum::http::StatusCode;
 use mailgrant::actions::authorize::device::ask_about;
-use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::clock::{Clock, MockClock, Timestamp};
 use mailgrant::model::Name;
-use mailgrant::model::audit::Actor;
 use mailgrant::model::token::{Authorization, Device, Grant, Token};
 use mailgrant::sandbox::Fault;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -63,14 +60,7 @@ impl House {
     }
 
     async fn apply(&self, text: &str) {
-        let sources = Sources {
-            directory: PathBuf::new(),
-            env: &|_| None,
-        };
-        let file = parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
-        apply(&self.t.app, &Actor::command_line(), &file, &sources, false)
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
+        apply(&self.t.app, text).await.unwrap();
     }
 
     async fn token(&self, name: &str) -> Token {

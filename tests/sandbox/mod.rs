@@ -17,10 +17,14 @@ mod switching;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use mailgrant::actions::config::{self, Sources, parse};
+use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock, SystemClock};
+use mailgrant::model::audit::Actor;
 use mailgrant::random::SystemRandom;
 use mailgrant::sandbox::{GOOGLE_APP, HOST, House, MICROSOFT_APP, OPEN_APP, Sandbox, Settings, TENANT};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -31,6 +35,17 @@ pub const IMAP: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
 pub const POP: &str = "https://outlook.office.com/POP.AccessAsUser.All";
 pub const SMTP: &str = "https://outlook.office.com/SMTP.Send";
 pub const SUPPORT: &str = "support@contoso.test";
+
+/// Applies a configuration file without files beside it; what is wrong with it otherwise.
+async fn apply(app: &App, text: &str) -> Result<(), String> {
+    let sources = Sources {
+        directory: PathBuf::new(),
+        env: &|_| None,
+    };
+    let file = parse(text).map_err(|problems| format!("{problems:?}"))?;
+    let applied = config::apply(app, &Actor::command_line(), &file, &sources, false).await;
+    applied.map(|_| ()).map_err(|error| format!("{error:?}"))
+}
 
 /// A sandbox and a browser.
 pub struct Play {

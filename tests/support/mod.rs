@@ -7,5 +7,6 @@ pub mod databases;
 pub mod logs;
 pub mod matrix;
 pub mod provider;
+pub mod records;
 pub mod rig;
 pub mod visitor;

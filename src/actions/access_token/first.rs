@@ -31,7 +31,7 @@ pub enum NewGrant<'a> {
 }
 
 /// A grant with nothing in it yet.
-pub(super) fn blank(token: &TokenId, generation: i64, destination: &str, now: Timestamp) -> Grant {
+pub(crate) fn blank(token: &TokenId, generation: i64, destination: &str, now: Timestamp) -> Grant {
     Grant {
         token_id: token.clone(),
         state: GrantState::Active,

@@ -90,38 +90,16 @@ pub(super) fn long_enough(grant: &Grant, min_lifetime: Option<i64>, now: Timesta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::token::{GrantState, Identity};
+    use crate::actions::access_token::first::blank;
     use crate::model::{Sealed, TokenId};
 
     fn grant(lifetime: i64) -> Grant {
+        let issued = Timestamp(1000);
         Grant {
-            token_id: TokenId("t".into()),
-            state: GrantState::Active,
-            generation: 1,
-            rt_current: None,
-            rt_current_proven: false,
-            rt_previous: None,
-            rt_rotated_at: None,
             access_token: Some((Sealed("x".into()), 1)),
-            others: Vec::new(),
-            token_type: "Bearer".into(),
-            issued_at: Some(Timestamp(1000)),
-            expires_at: Some(Timestamp(1000 + lifetime)),
-            granted_scopes: Vec::new(),
-            identity: Identity::default(),
-            destination: String::new(),
-            authorized_at: None,
-            authorized_by: None,
-            refreshed_at: None,
-            lease_owner: None,
-            lease_until: None,
-            attempt_id: None,
-            attempt_started: None,
-            outcome: String::new(),
-            failures: 0,
-            retry_at: None,
-            last_error: None,
-            last_error_at: None,
+            issued_at: Some(issued),
+            expires_at: Some(issued.plus(lifetime)),
+            ..blank(&TokenId("t".into()), 1, "", issued)
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::access_token::first::blank;
 use crate::model::token::{GrantState, GrantType, Identity};
 use crate::model::{Name, ProviderId, Sealed, TokenId};
 
@@ -52,16 +53,10 @@ fn provider() -> Provider {
 
 fn grant(state: GrantState) -> Grant {
     Grant {
-        token_id: TokenId("t".into()),
         state,
-        generation: 1,
         rt_current: Some((Sealed("v1.k.x".into()), 1)),
         rt_current_proven: true,
-        rt_previous: None,
-        rt_rotated_at: None,
         access_token: Some((Sealed("v1.k.x".into()), 1)),
-        others: Vec::new(),
-        token_type: "Bearer".into(),
         issued_at: Some(NOW),
         expires_at: Some(NOW.plus(3600)),
         granted_scopes: vec!["x".into()],
@@ -69,19 +64,7 @@ fn grant(state: GrantState) -> Grant {
             username: Some("support@contoso.example".into()),
             ..Identity::default()
         },
-        destination: provider().destination(),
-        authorized_at: Some(NOW),
-        authorized_by: None,
-        refreshed_at: None,
-        lease_owner: None,
-        lease_until: None,
-        attempt_id: None,
-        attempt_started: None,
-        outcome: String::new(),
-        failures: 0,
-        retry_at: None,
-        last_error: None,
-        last_error_at: None,
+        ..blank(&TokenId("t".into()), 1, &provider().destination(), NOW)
     }
 }
 
