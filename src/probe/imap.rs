@@ -33,15 +33,7 @@ pub struct ImapTarget {
 async fn open(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<(Imap, u64), Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Imap);
-    steps.listen(&recorder);
-
-    let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
-    let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
-    let wire = match endpoint.security {
-        Security::Tls => steps.run(Stage::Tls, stages::tls(connector, tcp, &endpoint.host)).await?,
-        Security::Starttls | Security::None => Wire::Plain(tcp),
-    };
-    let mut stream = Recorded::new(wire, recorder.clone());
+    let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     let preauth = steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut capabilities = steps.run(Stage::Capability, capability(&mut stream)).await?;
     if endpoint.security == Security::Starttls {

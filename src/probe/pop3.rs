@@ -5,7 +5,7 @@ use super::{Done, Found, Steps, Stopped};
 use crate::mail::messages::of_header;
 use crate::mail::pop3::{self, MOST_LISTED, Pop3};
 use crate::mail::record::{Protocol, Recorder};
-use crate::mail::stream::{Recorded, Wire};
+use crate::mail::stream::Recorded;
 use crate::mail::{Connector, Login, MailError};
 use crate::model::mailbox::{Endpoint, Security};
 use crate::model::report::{MessageSummary, Stage};
@@ -31,15 +31,7 @@ pub struct Pop3Target {
 async fn open(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<Pop3, Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Pop3);
-    steps.listen(&recorder);
-
-    let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
-    let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
-    let wire = match endpoint.security {
-        Security::Tls => steps.run(Stage::Tls, stages::tls(connector, tcp, &endpoint.host)).await?,
-        Security::Starttls | Security::None => Wire::Plain(tcp),
-    };
-    let mut stream = Recorded::new(wire, recorder.clone());
+    let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut capabilities = Some(steps.run(Stage::Capability, capability(&mut stream)).await?);
     if endpoint.security == Security::Starttls {

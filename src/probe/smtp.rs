@@ -5,7 +5,7 @@ use super::{Done, Steps, Stopped};
 use crate::clock::Timestamp;
 use crate::mail::record::{Protocol, Recorder};
 use crate::mail::smtp::{self, Prepared, Smtp, TestMail};
-use crate::mail::stream::{Recorded, Wire};
+use crate::mail::stream::Recorded;
 use crate::mail::{Connector, Login, MailError};
 use crate::model::mailbox::{Endpoint, Security};
 use crate::model::report::Stage;
@@ -40,17 +40,9 @@ pub struct SmtpTarget {
 /// Runs the stages.
 pub async fn smtp(connector: &Connector, target: &SmtpTarget, steps: &mut Steps) -> Result<(), Stopped> {
     let endpoint = &target.endpoint;
-    let recorder = Recorder::new(Protocol::Smtp);
-    steps.listen(&recorder);
     let date = steps.started_at();
-
-    let addresses = steps.run(Stage::Dns, stages::dns(connector, endpoint)).await?;
-    let tcp = steps.run(Stage::Tcp, stages::tcp(connector, &addresses)).await?;
-    let wire = match endpoint.security {
-        Security::Tls => steps.run(Stage::Tls, stages::tls(connector, tcp, &endpoint.host)).await?,
-        Security::Starttls | Security::None => Wire::Plain(tcp),
-    };
-    let mut stream = Recorded::new(wire, recorder.clone());
+    let recorder = Recorder::new(Protocol::Smtp);
+    let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut smtp = if endpoint.security == Security::Starttls {
         let offered = steps.run(Stage::Ehlo, plain_hello(&mut stream, &target.hello_name)).await?;

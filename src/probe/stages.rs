@@ -1,19 +1,32 @@
 //! The stages every protocol begins with: name, connection, encryption.
 
-use super::Done;
+use super::{Done, Steps, Stopped};
 use crate::clock::Timestamp;
 use crate::mail::graph::GraphError;
-use crate::mail::stream::Wire;
+use crate::mail::record::Recorder;
+use crate::mail::stream::{Recorded, Wire};
 use crate::mail::tls::{Certificate, day};
 use crate::mail::{Connector, MailError};
-use crate::model::mailbox::Endpoint;
-use crate::model::report::MessageSummary;
+use crate::model::mailbox::{Endpoint, Security};
+use crate::model::report::{MessageSummary, Stage};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 /// How many oversized messages are listed?
 pub const MOST_OVERSIZED: usize = 20;
+
+/// The stages up to a stream that can be spoken over: name, connection, and TLS where it is there from the start.
+pub async fn open(connector: &Connector, endpoint: &Endpoint, recorder: &Recorder, steps: &mut Steps) -> Result<Recorded, Stopped> {
+    steps.listen(recorder);
+    let addresses = steps.run(Stage::Dns, dns(connector, endpoint)).await?;
+    let connection = steps.run(Stage::Tcp, tcp(connector, &addresses)).await?;
+    let wire = match endpoint.security {
+        Security::Tls => steps.run(Stage::Tls, tls(connector, connection, &endpoint.host)).await?,
+        Security::Starttls | Security::None => Wire::Plain(connection),
+    };
+    Ok(Recorded::new(wire, recorder.clone()))
+}
 
 /// The addresses of the server.
 pub async fn dns(connector: &Connector, endpoint: &Endpoint) -> Result<Done<Vec<SocketAddr>>, MailError> {

@@ -3,7 +3,7 @@
 use super::stages;
 use crate::mail::MailError;
 use crate::mail::record::Recorder;
-use crate::model::report::{Direction, Outcome, Report, Stage, Step};
+use crate::model::report::{Outcome, Report, Stage, Step};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use std::panic::AssertUnwindSafe;
@@ -309,6 +309,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::model::Name;
+    use crate::model::report::Direction;
 
     fn steps(planned: &[Stage]) -> (Steps, watch::Receiver<Report>) {
         let name = Name::parse("support").unwrap();
