@@ -16,9 +16,11 @@ use super::FieldProblem;
 use crate::app::App;
 use crate::model::Name;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::mailbox::{Mailbox, Pause};
+use crate::model::mailbox::{AuthKind, Mailbox, Pause, check_address};
+use crate::model::report::Direction;
 use crate::model::token::Token;
 use crate::store::{StoreError, Tx};
+use build::fitting;
 
 /// Why a change of a mailbox was not made.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,30 @@ async fn tokens_of(app: &App, edit: &MailboxEdit) -> Result<Vec<Token>, StoreErr
         }
     }
     Ok(tokens)
+}
+
+/// What the stored rows speak against, all of it at once and also where the rest can't be saved yet: a name that is taken, a token that
+/// isn't there or belongs to somebody else. [`check_mailbox`] knows nothing of them.
+pub async fn check_stored(app: &App, input: &MailboxInput, existing: Option<&Mailbox>) -> Result<Vec<FieldProblem>, StoreError> {
+    let mut problems = Vec::new();
+    let address = check_address(trimmed(&input.address));
+    if existing.is_none()
+        && let Ok(name) = Name::parse(trimmed(&input.name))
+        && app.store.mailbox(&name).await?.is_some()
+    {
+        problems.push(name_taken(app, &name).await?);
+    }
+    for (direction, side) in [(Direction::Incoming, &input.incoming), (Direction::Outgoing, &input.outgoing)] {
+        let Some(side) = side else { continue };
+        let is_token = AuthKind::parse(trimmed(&side.auth)) == Some(AuthKind::OAuth2);
+        let Some(name) = Name::parse(trimmed(&side.token)).ok().filter(|_| is_token) else {
+            continue;
+        };
+        let username = Some(trimmed(&side.username)).filter(|text| !text.is_empty());
+        let token = app.store.token(&name).await?;
+        problems.extend(fitting(direction, &name, token, address.as_deref(), username).err());
+    }
+    Ok(problems)
 }
 
 /// Puts an edit and what is stored together, with the tokens of the database. Writes nothing.

@@ -94,6 +94,33 @@ pub fn build(
     Ok(mailbox)
 }
 
+/// The token of this name, if a side may use it: it opens the mailbox of the account it belongs to, and others only where it says so.
+/// Without an `address` nothing is known of that yet.
+pub(super) fn fitting(
+    direction: Direction,
+    name: &Name,
+    token: Option<Token>,
+    address: Option<&str>,
+    username: Option<&str>,
+) -> Result<Token, FieldProblem> {
+    let field = match direction {
+        Direction::Incoming => "incoming.token",
+        Direction::Outgoing => "outgoing.token",
+    };
+    let Some(token) = token else {
+        return Err(problem(field, format!("There is no token called {name}")));
+    };
+    if let (Some(user), Some(address)) = (token.user.as_deref().filter(|_| !token.shared), address) {
+        let fits = |other: &str| other.eq_ignore_ascii_case(user);
+        if !fits(address) && !username.is_some_and(fits) {
+            let message =
+                format!("Token belongs to {user} and this mailbox is {address}. Choose another, or allow this token for shared mailboxes");
+            return Err(problem(field, message));
+        }
+    }
+    Ok(token)
+}
+
 struct Builder<'a> {
     app: &'a App,
     id: MailboxId,
@@ -115,25 +142,8 @@ impl Builder<'_> {
         })
     }
 
-    /// A token opens the mailbox of the account it belongs to, and others only where it says so.
     fn token(&self, direction: Direction, name: Name, username: Option<&str>) -> Result<Auth, FieldProblem> {
-        let field = match direction {
-            Direction::Incoming => "incoming.token",
-            Direction::Outgoing => "outgoing.token",
-        };
-        let Some(token) = (self.tokens)(&name) else {
-            return Err(problem(field, format!("There is no token called {name}")));
-        };
-        if let Some(user) = token.user.as_deref().filter(|_| !token.shared) {
-            let fits = |other: &str| other.eq_ignore_ascii_case(user);
-            if !fits(&self.address) && !username.is_some_and(fits) {
-                let message = format!(
-                    "Token belongs to {user} and this mailbox is {}. Choose another, or allow this token for shared mailboxes",
-                    self.address
-                );
-                return Err(problem(field, message));
-            }
-        }
+        let token = fitting(direction, &name, (self.tokens)(&name), Some(&self.address), username)?;
         Ok(Auth::OAuth2 {
             token_id: token.id,
             token: name,

@@ -185,6 +185,38 @@ async fn every_mistake_is_named_at_its_field_and_nothing_typed_is_lost() {
 }
 
 #[tokio::test]
+async fn what_the_form_and_what_the_stored_rows_speak_against_is_told_at_once() {
+    let t = TestApp::start().await;
+    t.add_mailbox("support", Some(1143), None).await;
+    t.add_token(false).await;
+    let mut admin = t.admin();
+    let mistakes = [
+        ("name", "support"),
+        ("auth", "oauth2"),
+        ("token", "support"),
+        ("incoming_host", "https://mail.example"),
+    ];
+    let page = admin.post("/mailboxes/new", &fields("board@contoso.test", "1143", &mistakes)).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problem = |field: &str| page.text(&format!("#{field}-e"));
+    assert!(
+        problem("name").contains("Name is already used by support@contoso.test"),
+        "{}",
+        problem("name")
+    );
+    assert!(
+        problem("token").contains("Token belongs to support@contoso.test"),
+        "{}",
+        problem("token")
+    );
+    assert!(
+        problem("incoming_host").contains("without https://"),
+        "{}",
+        problem("incoming_host")
+    );
+}
+
+#[tokio::test]
 async fn changing_the_server_wants_the_password_again() {
     let t = TestApp::start().await;
     t.add_mailbox("hr", Some(1143), None).await;

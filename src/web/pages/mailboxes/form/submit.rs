@@ -77,6 +77,20 @@ async fn check(
         }
     }
     let mut other = None;
+    let mut more = mailboxes::check_stored(app, &input, existing).await?;
+    if more.iter().any(|problem| problem.field == "name") {
+        other = Name::parse(clean(&form.name)).ok();
+    }
+    if let Ok(edit) = &result
+        && let Err(MailboxError::Fields(problems)) = mailboxes::prepare(app, edit.clone(), existing).await
+    {
+        more.extend(problems);
+    }
+    for (field, message) in field_errors(form, &more).iter() {
+        if !errors.has(field) {
+            errors.add(field, message);
+        }
+    }
     if let Some(address) = check_address(clean(&form.address))
         && let Some(name) = mailboxes::address_taken(app, &address, existing).await?
     {
