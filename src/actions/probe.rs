@@ -91,8 +91,28 @@ pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, Prob
     begin(app, actor, order).await.map(|(run, _)| run)
 }
 
-/// Starts a test and hands out the view of it at once, for those who wait.
-pub async fn begin(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Live), ProbeError> {
+/// Starts a test and hands out the view of it at once, for those who wait. What a limit refuses is written down.
+pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Live), ProbeError> {
+    let (name, direction) = (order.mailbox.name.clone(), order.direction);
+    let begun = admit(app, actor, order).await;
+    if let Err(error) = &begun
+        && let Some(limit) = error.limit()
+        && app.probes.note_refusal(&actor.id, limit, app.clock.now())
+    {
+        let entry = AuditEntry {
+            action: "mailbox.test",
+            target: format!("mailbox:{name}"),
+            detail: format!("{direction}: {error}"),
+            outcome: "refused",
+        };
+        let mut tx = app.store.begin().await?;
+        tx.audit(app.clock.now(), actor, entry).await?;
+        tx.commit().await?;
+    }
+    begun
+}
+
+async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Live), ProbeError> {
     if order.direction == Direction::Outgoing && !order.options.login_only {
         // Here, so that what is sent is what is written down.
         order.options.subject.get_or_insert_with(|| subject(&*app.random));

@@ -33,6 +33,15 @@ impl House {
         probe::run_to_end(&self.app, &Actor::console(), order).await.unwrap()
     }
 
+    /// What the audit log says of tests that were refused.
+    async fn refusals(&self) -> Vec<String> {
+        let rows = self.app.store.audit_rows(1000).await.unwrap();
+        let refused = rows
+            .into_iter()
+            .filter(|row| (row.action.as_str(), row.outcome.as_str()) == ("mailbox.test", "refused"));
+        refused.map(|row| row.detail).collect()
+    }
+
     /// Everything the database file and its log hold, as text.
     fn files(&self) -> String {
         let dir = self.dir.path().join("data");

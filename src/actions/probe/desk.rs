@@ -200,6 +200,11 @@ impl Desk {
         self.note(format!("test {who}"), TESTS_A_MINUTE, now)
     }
 
+    /// Whether a refusal by a limit is to be written down: once a minute for each person and limit, so that nobody fills the audit log.
+    pub(super) fn note_refusal(&self, who: &str, limit: &str, now: Timestamp) -> bool {
+        self.note(format!("refused {limit} {who}"), 1, now).is_ok()
+    }
+
     fn note(&self, what: String, limit: usize, now: Timestamp) -> Result<(), i64> {
         let mut state = self.state();
         state.started.retain(|_, times| {

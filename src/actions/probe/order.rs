@@ -105,3 +105,16 @@ pub enum ProbeError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl ProbeError {
+    /// The limit that stands in the way, if it is one.
+    pub(super) fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::QueueFull => Some("queue"),
+            Self::TooOften(_) => Some("unsaved settings"),
+            Self::TestsTooOften(_) => Some("tests"),
+            Self::MessagesTooOften(_) => Some("messages"),
+            _ => None,
+        }
+    }
+}

@@ -97,6 +97,12 @@ async fn a_side_is_tested_once_at_a_time_and_by_nobody_more_than_thirty_times_a_
     }
     let refused = probe::start(&house.app, &Actor::console(), by("olli")).await;
     assert!(matches!(refused, Err(ProbeError::TestsTooOften(60))), "{refused:?}");
+    probe::start(&house.app, &Actor::console(), by("olli")).await.unwrap_err();
+    assert_eq!(
+        house.refusals().await,
+        ["incoming: too many tests; try again in 60 seconds"],
+        "once a minute"
+    );
     assert_eq!(quick.connections(), 30);
     house.run(by("maija")).await;
 }

@@ -161,6 +161,10 @@ async fn messages_to_others_are_written_down_and_twenty_an_hour() {
     }
     let refused = probe::start(&house.app, &Actor::console(), to(elsewhere, "olli")).await;
     assert!(matches!(refused, Err(ProbeError::MessagesTooOften(3600))), "{refused:?}");
+    assert_eq!(
+        house.refusals().await,
+        ["outgoing: too many test messages to other addresses; the next one can be sent in 3600 seconds"]
+    );
     let heard = server.heard().join("\n");
     assert_eq!(heard.matches("RCPT TO:<victim@elsewhere.test>").count(), 20);
     // To the mailbox itself, and for others, as before.
