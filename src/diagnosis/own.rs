@@ -75,6 +75,8 @@ own!(
     NOT_ARRIVED = "console-not-arrived",
     /// The connection broke between the message and its answer.
     SEND_UNKNOWN = "console-send-unknown",
+    /// The host of a provider's address has no address, or the name service has trouble.
+    PROVIDER_NAME = "console-provider-name",
     /// No connection to the token endpoint.
     PROVIDER_UNREACHABLE = "console-provider-unreachable",
     /// The token endpoint answered with HTML.

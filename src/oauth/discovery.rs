@@ -1,7 +1,7 @@
 //! A provider's description of itself: OpenID Connect Discovery 1.0, else RFC 8414. What it says is shown before it is used: the
 //! issuer must be the one asked for to the letter, and an admin confirms the hosts (OAUTH-12).
 
-use super::error::{MalformedKind, OAuthError};
+use super::error::{MalformedKind, OAuthError, Unreachable, Unreached};
 use super::exchange::Exchange;
 use super::http::{Http, check_url};
 use super::mask::Mask;
@@ -72,6 +72,9 @@ pub enum DiscoveryError {
     /// An endpoint can't be used.
     #[error("The provider's description has an address that can't be used: {0}")]
     BadEndpoint(&'static str),
+    /// What answers speaks no TLS.
+    #[error("That server doesn't speak TLS on this port. Check the port; for a server on this machine the address may begin with http://")]
+    NotTls,
     /// Nobody answered.
     #[error("Discovery address wasn't reached: {0}")]
     Failed(OAuthError),
@@ -89,6 +92,9 @@ pub async fn discover(http: &Http, address: &str, now: Timestamp) -> Result<Disc
                 first.get_or_insert(DiscoveryError::NotADescription(answer.status));
                 continue;
             }
+            Err(OAuthError::Unreachable(Unreachable {
+                how: Unreached::NotTls, ..
+            })) => return Err(DiscoveryError::NotTls),
             // The other place is on the same host.
             Err(error) => return Err(DiscoveryError::Failed(error)),
         };

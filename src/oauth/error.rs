@@ -73,6 +73,8 @@ pub enum Unreached {
     Connection,
     /// A connection, but no TLS we trust.
     Tls,
+    /// A connection to something that doesn't speak TLS.
+    NotTls,
     /// No complete answer in time.
     Timeout,
     /// The connection ended before the answer did.
@@ -286,6 +288,8 @@ impl OAuthError {
     pub fn own_id(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable(Unreachable { how: Unreached::Lost, .. }) => Some("console-provider-unreachable"),
+            // The catalogue's words for names are about mail servers.
+            Self::Unreachable(Unreachable { how: Unreached::Name, .. }) => Some("console-provider-name"),
             Self::Unreachable(_) | Self::Refused(_) => None,
             Self::Incomplete(Incomplete::Secret) => Some("console-secret-missing"),
             Self::Incomplete(_) => None,

@@ -206,8 +206,11 @@ impl Inner {
             }
         }
         let reason = innermost(&error);
+        let is_no_tls = |c: &(dyn StdError + 'static)| matches!(c.downcast_ref(), Some(rustls::Error::InvalidMessage(_)));
         let how = if error.is_timeout() {
             Unreached::Timeout
+        } else if causes(&error).any(is_no_tls) {
+            Unreached::NotTls
         } else if causes(&error).any(|c| c.is::<rustls::Error>()) || reason.contains("certificate") || reason.contains("TLS") {
             Unreached::Tls
         } else if error.is_connect() {
@@ -218,6 +221,9 @@ impl Inner {
         let reason = match how {
             Unreached::Timeout if error.is_connect() => format!("the connection timed out after {} s", self.limits.connect.as_secs()),
             Unreached::Timeout => format!("timed out after {} s without a complete answer", self.limits.total.as_secs()),
+            Unreached::NotTls => {
+                format!("what answers doesn't speak TLS on this port ({reason}; the first record does not look like a TLS handshake)")
+            }
             _ => reason,
         };
         OAuthError::Unreachable(Unreachable {

@@ -1,6 +1,6 @@
 //! Reading a provider's description of itself.
 
-use super::server::{Server, answer};
+use super::server::{Server, answer, raw};
 use super::{NOW, http};
 use mailgrant::oauth::discovery::discover;
 use mailgrant::oauth::{DiscoveryError, OAuthError};
@@ -122,4 +122,16 @@ async fn an_address_that_may_not_be_asked_is_not_asked() {
             other => panic!("{address}: {other}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_named_in_words_that_help() {
+    let (url, task) = raw("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    let url = url.replace("http://", "https://");
+    let error = discover(&http(), &url, NOW).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("That server doesn't speak TLS on this port."),
+        "{error}"
+    );
+    task.abort();
 }
