@@ -67,7 +67,7 @@ async function mainJob(visit, { clientId, address, incoming, outgoing }) {
   };
 
   await visit.go('/');
-  await look('Prove it’s yours');
+  await look("Prove it's yours");
   await fill(page, 'Setup code', console.setupCode());
   await press(page, 'Continue');
 
@@ -82,7 +82,7 @@ async function mainJob(visit, { clientId, address, incoming, outgoing }) {
 
   await look('Keys');
   await page.getByRole('link', { name: 'Continue' }).click();
-  await look('Let’s connect the first mailbox');
+  await look("Let's connect the first mailbox");
 
   // The provider, by its discovery document.
   await visit.go('/providers');

@@ -20,7 +20,7 @@ for (const script of [true, false]) {
     await visit(browser, console, { script, width: script ? 1280 : 390, scheme: script ? 'light' : 'dark' }, async (browsing) => {
       const { page } = browsing;
       await browsing.go('/setup/admin');
-      await arrive(page, 'Prove it’s yours');
+      await arrive(page, "Prove it's yours");
       browsing.expect(422);
       await fill(page, 'Setup code', 'AAAA-AAAA-AAAA');
       await press(page, 'Continue');

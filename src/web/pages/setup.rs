@@ -73,11 +73,23 @@ fn marked(layout: Layout, errors: &FieldErrors) -> Layout {
     if errors.is_empty() { layout } else { layout.error() }
 }
 
+/// Whether it has the shape of a code, with a letter or two wrong. Anything else may be a secret in the wrong field, and doesn't come
+/// back.
+fn is_like_a_code(typed: &str) -> bool {
+    let groups: Vec<&str> = typed.trim().split(['-', ' ']).collect();
+    groups.len() == 3
+        && groups
+            .iter()
+            .all(|group| (3..=5).contains(&group.len()) && group.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
 #[derive(Template)]
 #[template(path = "setup/code.html")]
 struct CodePage {
     layout: Layout,
     errors: FieldErrors,
+    /// As it was typed: one wrong letter is mended, not typed anew.
+    code: String,
 }
 
 /// The code, as typed.
@@ -98,6 +110,7 @@ pub async fn code(State(app): State<App>, visit: Visit) -> Result<Response, Page
     CodePage {
         layout,
         errors: FieldErrors::default(),
+        code: String::new(),
     }
     .show()
 }
@@ -119,7 +132,12 @@ pub async fn try_code(State(web): State<WebState>, visit: Visit, CsrfForm(form):
     let mut errors = FieldErrors::default();
     errors.add("code", "Setup code doesn't match. Look for the newest one in the log");
     let layout = marked(visit.layout("Prove it's yours").without_note(), &errors);
-    CodePage { layout, errors }.refused()
+    CodePage {
+        layout,
+        errors,
+        code: Some(form.code).filter(|typed| is_like_a_code(typed)).unwrap_or_default(),
+    }
+    .refused()
 }
 
 #[derive(Template)]
@@ -321,4 +339,26 @@ pub async fn done(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
         base,
     }
     .show()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_code_comes_back_and_a_secret_in_the_wrong_field_does_not() {
+        for code in ["AAAA-BBBB-CCCC", "aaaa-bbb-cccc ", "AAAA BBBBB CCCC"] {
+            assert!(is_like_a_code(code), "{code}");
+        }
+        for other in [
+            "",
+            "correct horse battery",
+            "canary-typed-by-mistake",
+            "hunter2",
+            "Abcd1234Efgh",
+            "p4ss-w0rd",
+        ] {
+            assert!(!is_like_a_code(other), "{other}");
+        }
+    }
 }
