@@ -56,6 +56,13 @@ impl Store {
             .collect()
     }
 
+    /// How many mailboxes were never checked.
+    pub async fn never_checked(&self) -> StoreResult<i64> {
+        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM mailboxes WHERE checked_at = 0")
+            .fetch_one(self.pool())
+            .await?)
+    }
+
     /// When any mailbox was last checked; none before the first time.
     pub async fn last_checked(&self) -> StoreResult<Option<Timestamp>> {
         let at: Option<i64> = sqlx::query_scalar("SELECT MAX(checked_at) FROM mailboxes")

@@ -71,6 +71,18 @@ async fn one_cause_is_one_item_however_many_mailboxes_it_hits() {
 }
 
 #[tokio::test]
+async fn a_check_of_one_mailbox_says_nothing_of_those_that_never_were() {
+    let t = TestApp::start().await;
+    for n in 0..3 {
+        t.add_mailbox(&format!("m{n}"), Some(1143), None).await;
+    }
+    let mailbox = t.mailbox("m0").await;
+    t.note(&mailbox, Outcome::Passed, None).await;
+    let page = t.viewer().get("/").await;
+    assert_eq!(page.text(".head p"), "1 of 3 mailboxes work. Last checked just now, 2 never.");
+}
+
+#[tokio::test]
 async fn secrets_near_their_end_and_tokens_nobody_signed_in_for_are_listed() {
     let t = TestApp::start().await;
     t.add_token(true).await;

@@ -94,6 +94,8 @@ struct OverviewPage {
     heading: String,
     sub: String,
     last_checked: Option<Timestamp>,
+    /// What to add where some never were.
+    never_checked: String,
     empty: bool,
     causes: Vec<Cause>,
     more: usize,
@@ -156,6 +158,11 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
             _ => format!("{} of {} mailboxes work.", grouped(working), grouped(total)),
         },
         last_checked: app.store.last_checked().await?,
+        never_checked: match app.store.never_checked().await? {
+            0 => String::new(),
+            1 => ", 1 never".to_owned(),
+            n => format!(", {} never", grouped(n)),
+        },
         more: found.saturating_sub(SHOWN),
         working: grouped(working),
         total_words: grouped(total),
