@@ -1,5 +1,6 @@
 //! Nothing typed is lost to an expired session.
 
+use super::providers::send;
 use crate::support::app::{PASSWORD, TestApp};
 use axum::http::StatusCode;
 
@@ -47,6 +48,34 @@ async fn a_form_sent_after_the_session_ended_comes_back_filled() {
     );
     assert!(browser.cookies.keys().all(|name| name != "draft"));
     assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
+}
+
+#[tokio::test]
+async fn a_token_form_says_which_secret_has_to_be_typed_again() {
+    let t = TestApp::start().await;
+    t.add_token(false).await;
+    let mut browser = t.admin();
+    let page = browser.get("/tokens/new?provider=contoso").await;
+    t.clock.advance(31 * 60);
+    let over = [
+        ("user", "hr@contoso.test"),
+        ("refresh_token", "canary-brought-along"),
+        ("act", "save"),
+    ];
+    let page = send(&mut browser, &page, "/tokens/new", &over).await;
+    let page = browser.follow(page).await;
+    let next = page.attribute("input[name=next]", "value").unwrap();
+    let page = browser
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", &next)])
+        .await;
+    assert_eq!(page.attribute("input[name=user]", "value").as_deref(), Some("hr@contoso.test"));
+    assert!(
+        page.words()
+            .contains("The refresh token you typed isn't shown again, and not kept."),
+        "{}",
+        page.words()
+    );
+    assert!(!page.body.contains("canary-brought-along"));
 }
 
 #[tokio::test]

@@ -181,6 +181,8 @@ struct FormPage {
     signed_in: Option<String>,
     asks_to_forget: bool,
     fold_open: bool,
+    /// What was typed and is not shown again.
+    dropped: &'static str,
     action: String,
     back: String,
 }
@@ -198,6 +200,12 @@ impl FormPage {
         current: Option<(&Token, Option<&Grant>)>,
         errors: FieldErrors,
     ) -> Result<Self, StoreError> {
+        let dropped = match (form.refresh_token.trim().is_empty(), form.password.is_empty()) {
+            (true, true) => "",
+            (false, true) => "refresh token",
+            (true, false) => "password",
+            (false, false) => "refresh token and the password",
+        };
         form.refresh_token.clear();
         form.password.clear();
         if form.grant.is_empty() {
@@ -246,6 +254,7 @@ impl FormPage {
                 .as_ref()
                 .map_or_else(|| "/tokens/new".to_owned(), |path| format!("{path}/edit")),
             back: path.unwrap_or_else(|| "/tokens".to_owned()),
+            dropped,
             prompts,
             layout,
             errors,
