@@ -318,7 +318,7 @@ impl From<UserError> for PageError {
             UserError::Store(error) => error.into(),
             UserError::Wait(seconds) => Self::TooMany(seconds),
             UserError::Busy => Self::Busy(crate::auth::password::BUSY),
-            UserError::Unknown(email) => Self::Missing(format!("There is no account for {email}.")),
+            UserError::Unknown(email) => Self::Missing(format!("There is no such account, {email}. It may have been deleted.")),
             other => Self::Conflict(format!("{other}.")),
         }
     }

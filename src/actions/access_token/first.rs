@@ -100,7 +100,7 @@ pub async fn store_first_grant(app: &App, tx: &mut Tx, token: &Token, provider: 
     tx.replace_grant(&grant).await?;
     if grant.access_token.is_none() {
         let by = grant.authorized_by.as_deref().unwrap_or_default();
-        let text = "Brought along from another program. It is tried at the first renewal.".to_owned();
+        let text = "From another program. It is tried at the first renewal.".to_owned();
         tokens::event(app, tx, &token.id, TokenEventKind::Imported, by, text).await?;
     }
     Ok(grant)

@@ -75,7 +75,7 @@ pub async fn withdraw(
 ) -> Result<Response, PageError> {
     let (token, _) = find(&web.app, &name).await?;
     let link = web.app.store.link(&id).await?;
-    let link = link.ok_or_else(|| PageError::Missing("There is no such link.".to_owned()))?;
+    let link = link.ok_or_else(|| PageError::Missing("There is no such link. It may have been deleted with its token.".to_owned()))?;
     links::withdraw(&web.app, &user.actor(), &token, &link).await?;
     user.redirect(&routes::token(&name), "Sign-in link withdrawn. It doesn't work any more.")
         .await

@@ -39,7 +39,7 @@ pub fn routes() -> Routes {
 
 /// A mailbox by the name in its address.
 pub async fn find(app: &App, name: &str) -> Result<Mailbox, PageError> {
-    let missing = || PageError::Missing("There's no mailbox of this name.".to_owned());
+    let missing = || PageError::Missing("There is no such mailbox. It may have been deleted.".to_owned());
     let name = super::tests::start::name(name).ok_or_else(missing)?;
     app.store.mailbox(&name).await?.ok_or_else(missing)
 }
@@ -47,7 +47,7 @@ pub async fn find(app: &App, name: &str) -> Result<Mailbox, PageError> {
 impl From<MailboxError> for PageError {
     fn from(error: MailboxError) -> Self {
         match error {
-            MailboxError::NotFound => Self::Missing("There's no mailbox of this name.".to_owned()),
+            MailboxError::NotFound => Self::Missing("There is no such mailbox. It may have been deleted.".to_owned()),
             MailboxError::Fields(problems) => Self::Bad(problems.into_iter().map(|problem| format!("{}. ", problem.message)).collect()),
             MailboxError::Stale(_) => Self::Conflict("Somebody else changed this mailbox meanwhile. Nothing was changed.".to_owned()),
             MailboxError::Store(error) => error.into(),

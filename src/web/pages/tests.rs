@@ -107,7 +107,7 @@ pub struct RunMain {
 /// A run by the text in its address.
 pub async fn find(app: &App, id: &str) -> Result<Run, PageError> {
     let found = app.store.run(&RunId(id.to_owned())).await?;
-    found.ok_or_else(|| PageError::Missing("There's no test run of this number.".to_owned()))
+    found.ok_or_else(|| PageError::Missing("There is no such test run. It may be too long ago.".to_owned()))
 }
 
 async fn mailbox_of(app: &App, run: &Run) -> Result<Option<Mailbox>, PageError> {

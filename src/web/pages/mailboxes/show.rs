@@ -121,7 +121,7 @@ fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideS
     let (kind, words, note) = match state.outcome {
         Some(Outcome::Failed) => ("bad", "Failing", state.problem.clone().unwrap_or_default()),
         Some(_) => ("ok", "Working", String::new()),
-        None if state.run.is_some() => ("todo", "Not tested", "Since the change".to_owned()),
+        None if state.run.is_some() => ("todo", "Not tested", "The settings have changed since the last test.".to_owned()),
         None => ("todo", "Not tested", String::new()),
     };
     SideView {
