@@ -6,7 +6,7 @@
 mod keys;
 mod reader;
 
-pub use keys::{is_secret, mailbox_keys, mailbox_value};
+pub use keys::{holds_secret, is_plain, is_secret, mailbox_keys, mailbox_value};
 pub use reader::parse;
 
 use serde::{Deserialize, Serialize};

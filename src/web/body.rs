@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many bytes may a form have?
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
-/// And the form that brings settings along, from somebody who is signed in? The text of it may be escaped.
-pub(super) const LARGE_LIMIT: usize = 2 * crate::model::import::LONGEST;
+/// And the form that brings settings along, from somebody who is signed in? The text of it may be escaped, or be a file in UTF-16.
+pub(super) const LARGE_LIMIT: usize = 2 * crate::model::import::LONGEST + BODY_LIMIT;
 /// The path of that form.
 pub(super) const LARGE: &str = "/transfer/import";
 /// How many of those may arrive at the same time?

@@ -15,6 +15,8 @@ struct Part {
     name: String,
     /// Whether the browser sent it as a file.
     is_file: bool,
+    /// Whether a file was chosen: browsers send a field without one, too.
+    is_chosen: bool,
     content: Zeroizing<Vec<u8>>,
 }
 
@@ -42,11 +44,17 @@ impl Upload {
             }
             let name = field.name().unwrap_or_default().to_owned();
             let is_file = field.file_name().is_some();
+            let is_chosen = field.file_name().is_some_and(|name| !name.is_empty());
             let content = Zeroizing::new(field.bytes().await.map_err(|_| broken())?.to_vec());
             if !is_file && std::str::from_utf8(&content).is_err() {
                 return Err(broken());
             }
-            parts.push(Part { name, is_file, content });
+            parts.push(Part {
+                name,
+                is_file,
+                is_chosen,
+                content,
+            });
         }
         Ok(Self(Arc::new(parts)))
     }
@@ -55,6 +63,12 @@ impl Upload {
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         let found = self.0.iter().find(|part| part.is_file && part.name == name)?;
         Some(found.content.as_slice()).filter(|content| !content.is_empty())
+    }
+
+    /// The file of a field, which may be empty; none if none was chosen.
+    pub fn chosen(&self, name: &str) -> Option<&[u8]> {
+        let mut files = self.0.iter().filter(|part| part.is_file && part.name == name);
+        files.find(|part| part.is_chosen).map(|part| part.content.as_slice())
     }
 
     /// The text of a field; empty if there is none.
@@ -97,6 +111,7 @@ mod tests {
         let upload = read(body).await.unwrap();
         assert_eq!(upload.file("file"), Some(&b"\0\x01"[..]));
         assert_eq!((upload.file("none"), upload.file("passphrase")), (None, None));
+        assert_eq!((upload.chosen("file"), upload.chosen("none")), (Some(&b"\0\x01"[..]), None));
         assert_eq!((upload.text("passphrase"), upload.text("file")), ("open sesame", ""));
         assert_eq!(upload.fields(), [("passphrase".to_owned(), "open sesame".to_owned())]);
         assert!(read(&body[..body.len() - 8]).await.is_err(), "cut off");

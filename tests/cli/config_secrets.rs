@@ -229,7 +229,7 @@ fn a_certificate_comes_from_a_file_stays_when_left_out_and_goes_out_with_secrets
     for (more, said) in [
         (
             "",
-            "6: certificate_file is missing: name a PEM file with certificate and private key",
+            "6: certificate is missing: name a PEM file with certificate and private key as certificate_file, or give the PEM itself as certificate",
         ),
         (
             "certificate_file = \"public.pem\"",
@@ -266,6 +266,6 @@ fn a_certificate_comes_from_a_file_stays_when_left_out_and_goes_out_with_secrets
     let ran = machine.apply(&provider.replace("litware.on", "other.on"));
     assert_eq!(
         ran.refused(2),
-        ["error: standard input:6: give certificate_file again: with this change its assertions go to another server"]
+        ["error: standard input:6: give certificate or certificate_file again: with this change its assertions go to another server"]
     );
 }

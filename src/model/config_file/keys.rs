@@ -102,6 +102,27 @@ pub fn is_secret(key: &str) -> bool {
     MAILBOX.iter().any(|(known, kind)| *known == key && *kind == Kind::Secret)
 }
 
+/// Whether a key of any entry, those of inner tables with a dot, holds a secret itself.
+pub fn holds_secret(key: &str) -> bool {
+    let all = [PROVIDER, TOKEN, MAILBOX];
+    all.iter()
+        .any(|keys| keys.iter().any(|(known, kind)| *known == key && *kind == Kind::Secret))
+}
+
+/// Whether a key, or the end of one after its dot, never holds a secret, whatever entry it stands in.
+pub fn is_plain(key: &str) -> bool {
+    let end = |known: &'static str| known.rsplit('.').next().unwrap_or_default();
+    [PROVIDER, TOKEN, MAILBOX].iter().any(|keys| {
+        keys.iter().any(|(known, kind)| match kind {
+            Kind::Secret => [format!("{}_file", end(known)), format!("{}_env", end(known))]
+                .iter()
+                .any(|name| name == key),
+            Kind::Table | Kind::Pairs => false,
+            _ => end(known) == key,
+        })
+    })
+}
+
 /// The value of a `[[mailbox]]` key that was written without TOML around it; what would fit if it doesn't.
 pub fn mailbox_value(key: &str, text: &str) -> Result<Value, &'static str> {
     let kind = MAILBOX.iter().find(|(known, _)| *known == key).map(|(_, kind)| *kind);

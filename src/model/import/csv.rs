@@ -56,9 +56,11 @@ fn finish(rows: &mut Vec<Row>, line: usize, row: Vec<String>) {
     }
 }
 
-/// What a spreadsheet would take for a formula: beginning with one of these.
+/// What a spreadsheet would take for a formula: beginning with one of these, also as East Asian keyboards write them. A mark before
+/// one counts as one, so that it comes back.
 fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    let text = text.trim_start_matches('\'');
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 /// A cell as it is written: quoted where that is needed, and never a formula.
@@ -96,14 +98,17 @@ mod tests {
             "-x",
             "@sum",
             "'=x",
+            "''=x",
+            "'x",
+            "＝1",
             " padded ",
             "\ttab",
         ] {
             let written = format!("{},z\n", cell(text));
             let read = rows(&written, ',').unwrap();
-            assert_eq!(meant(&read[0].1[0]), meant(text), "{text:?}");
+            assert_eq!(meant(&read[0].1[0]), text, "{text:?}");
             let first = written.trim_start_matches('"').chars().next().unwrap_or(' ');
-            assert!(!is_formula(&first.to_string()), "{written:?}");
+            assert!(first == '\'' || !is_formula(&first.to_string()), "{written:?}");
         }
     }
 

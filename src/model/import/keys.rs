@@ -70,6 +70,19 @@ pub(super) const OWN: [&str; 8] = [
     "refresh_token",
 ];
 
+/// Whether what a setting means is secret.
+pub(super) fn is_secret(word: &str) -> bool {
+    ["in.password", "out.password", "client_secret", "refresh_token"].contains(&word)
+}
+
+/// A key as it may be told: what looks like no key of settings may be a secret that lost its own.
+pub(super) fn tellable<'a>(key: &'a str, value: &str) -> &'a str {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_word = key.chars().all(|c| c.is_ascii_lowercase());
+    let is_key = !value.is_empty() && key.len() <= 64 && key.chars().all(fits) && (is_word || key.contains(['.', '_', '-']));
+    if parted(key).is_some() || is_key { key } else { "" }
+}
+
 pub(super) fn meaning(key: &str) -> Option<&'static str> {
     let plain: String = key
         .chars()

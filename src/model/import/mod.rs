@@ -2,6 +2,8 @@
 //! products. Only shapes are known here; what the values mean is checked by the actions, with the same rules as the forms.
 
 pub mod csv;
+pub mod cut;
+mod file;
 mod keys;
 mod properties;
 mod provider_of;
@@ -9,10 +11,13 @@ mod settings;
 mod side;
 mod table;
 
+pub use file::Brought;
+
 use super::config_file::{self, ConfigFile, Entry, Problem};
 use super::words;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
+use zeroize::Zeroizing;
 
 /// How long may what is brought along be? In octets.
 pub const LONGEST: usize = 1 << 20;
@@ -77,6 +82,9 @@ pub struct Document {
     pub faulty: usize,
     /// What is understood as not for Mailgrant, or not understood: each with its reason.
     pub left_out: Vec<Fault>,
+    /// What should be known about how it was read.
+    #[serde(default)]
+    pub notes: Vec<Fault>,
     places: Vec<Place>,
 }
 
@@ -88,6 +96,7 @@ impl Document {
             faults: Vec::new(),
             faulty: 0,
             left_out: Vec::new(),
+            notes: Vec::new(),
             places: Vec::new(),
         }
     }
@@ -138,8 +147,7 @@ impl Document {
     /// Whether any of it is a secret.
     pub fn has_secrets(&self) -> bool {
         let mut entries = self.file.kinds().into_iter().flat_map(|(_, entries)| entries);
-        let secret = |key: &String| ["client_secret", "password", "refresh_token"].contains(&key.rsplit('.').next().unwrap_or_default());
-        entries.any(|entry| entry.fields.keys().any(secret))
+        entries.any(|entry| entry.fields.keys().any(|key| config_file::holds_secret(key)))
     }
 
     /// Takes out what an import must not do and what stands there twice.
@@ -168,11 +176,16 @@ impl Document {
         // Whoever may import may not read the server's files and environment by it.
         let elsewhere = entry.fields.iter().find(|(key, _)| key.ends_with("_file") || key.ends_with("_env"));
         if let Some((key, field)) = elsewhere {
-            let help = "Put the value itself here, or use mailgrant config apply on the server";
+            let own = key.trim_end_matches("_file").trim_end_matches("_env");
+            let own = own.rsplit('.').next().unwrap_or_default();
+            let help = match key.ends_with("_file") {
+                true => format!("Put what is in the file here, as {own} = \"\"\"…\"\"\", or use mailgrant config apply on the server"),
+                false => format!("Put the value itself here, as {own} = \"…\", or use mailgrant config apply on the server"),
+            };
             return Some(Fault {
                 place: self.place(field.line),
                 message: format!("{key} names something on the server, and an import can't look there"),
-                help: Some(help.to_owned()),
+                help: Some(help),
             });
         }
         let name = entry.text("name")?.trim();
@@ -201,6 +214,14 @@ fn shown(key: &str) -> String {
 /// Reads what was brought along, whatever it is. An error is what leaves nothing to look at.
 pub fn read(text: &str) -> Result<Document, Vec<Fault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Old spreadsheets end lines with a carriage return alone.
+    let lines = (text.contains('\r') && !text.contains('\n')).then(|| Zeroizing::new(text.replace('\r', "\n")));
+    let text = lines.as_ref().map_or(text, |lines| lines.as_str());
+    // Some say first what parts their cells. That shows by itself.
+    let text = match text.get(..4) {
+        Some(start) if start.eq_ignore_ascii_case("sep=") => text.find('\n').map_or(text, |at| &text[at..]),
+        _ => text,
+    };
     if text.len() > LONGEST {
         return Err(vec![fault(1, "", "This is longer than 1 MiB. Bring it in several parts", None)]);
     }

@@ -60,7 +60,7 @@ pub(super) fn read(text: &str) -> (Vec<Setting>, Vec<Fault>) {
 }
 
 /// Key and value: the first `=` or `:` that isn't escaped, or else the first blank, parts them.
-fn split(line: &str) -> (&str, &str) {
+pub(super) fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     for (at, c) in line.char_indices() {
         if !escaped && (c == '=' || c == ':' || c.is_whitespace()) {

@@ -2,7 +2,7 @@
 //! block and have no prefix; those of a mailbox stand in a block `[support]` or have a prefix, `mailbox.support.mail.store.host`, and
 //! go before the central ones.
 
-use super::keys::{OWN, meaning, parted};
+use super::keys::{OWN, meaning, parted, tellable};
 use super::properties::{self, Setting};
 use super::provider_of::{self, Application};
 use super::side::Side;
@@ -39,8 +39,16 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn flag(self, word: &str) -> Option<bool> {
-        let text = self.text(word)?.to_ascii_lowercase();
-        Some(["true", "yes", "on", "1"].contains(&text.as_str()))
+        self.text(word).and_then(flag)
+    }
+}
+
+/// What is meant by on and off.
+fn flag(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "y" | "t" | "enabled" => Some(true),
+        "false" | "no" | "off" | "0" | "n" | "f" | "disabled" => Some(false),
+        _ => None,
     }
 }
 
@@ -82,7 +90,8 @@ fn gathered(document: &mut Document, settings: Vec<Setting>) -> Vec<Group> {
     let mut groups = vec![Group::default()];
     for setting in settings {
         let Some((prefix, rest)) = parted(&setting.key) else {
-            document.leave_out(setting.line, &setting.key, "This isn't a setting of mail");
+            let key = tellable(&setting.key, &setting.value);
+            document.leave_out(setting.line, key, "This isn't a setting of mail");
             continue;
         };
         let block = setting.block.strip_prefix("mailbox.").unwrap_or(&setting.block);
@@ -94,6 +103,13 @@ fn gathered(document: &mut Document, settings: Vec<Setting>) -> Vec<Group> {
         if word == "redirect" {
             let why = "People come back to this console's own address now. It stands on the provider's page: register it there";
             document.leave_out(setting.line, &setting.key, why);
+            continue;
+        }
+        let is_flag = [".oauth", ".tls", ".starttls"].iter().any(|end| word.ends_with(end));
+        if is_flag && !setting.value.trim().is_empty() && flag(&setting.value).is_none() {
+            let help = "Write true or false, and nothing behind it";
+            document.faulty += 1;
+            document.fault(setting.line, &setting.key, "This is neither true nor false", Some(help));
             continue;
         }
         let at = groups.iter().position(|group| group.name == name).unwrap_or_else(|| {

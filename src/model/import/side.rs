@@ -90,6 +90,10 @@ impl Side {
         if self.oauth {
             fields.text(&key("auth"), "oauth2", from("oauth"));
             fields.text(&key("token"), token, None);
+            if let Some(password) = from("password") {
+                let why = "This side signs in with a token, so its password stays out";
+                fields.document.leave_out(password.line, &password.key, why);
+            }
         } else if from("password").is_some() || self.table == "incoming" || from("user").is_some() {
             fields.text(&key("auth"), "password", from("oauth"));
             fields.copy(&key("password"), from("password"));

@@ -53,6 +53,15 @@ pub(super) fn is_header(line: &str) -> bool {
     keys.contains(&"address") || keys.len() > 1
 }
 
+/// Of the first row: whether no column of it can hold a secret, and whether all of its cells may be names of columns.
+pub(super) fn columns(line: &str) -> (bool, bool) {
+    let names = separator(line).map(|separator| header(line, separator)).unwrap_or_default();
+    let is_harmless = |name: &String| name.trim().is_empty() || key_of(name).is_some_and(|key| !is_secret(key));
+    let fits = |c: char| c.is_ascii_alphabetic() || " ._-".contains(c);
+    let is_name = |name: &String| key_of(name).is_some() || (name.len() <= 40 && name.chars().all(fits));
+    (!names.is_empty() && names.iter().all(is_harmless), names.iter().all(is_name))
+}
+
 pub(super) fn read(text: &str) -> Result<Document, Vec<Fault>> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let separator = separator(first).unwrap_or(',');

@@ -108,8 +108,10 @@ pub(super) async fn plan_provider(
         Ok(provider) if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() => {
             let line = entry.line_of("client_auth");
             let text = match current.is_some_and(|current| current.credentials.certificate.is_some()) {
-                true => "give certificate_file again: with this change its assertions go to another server",
-                false => "certificate_file is missing: name a PEM file with certificate and private key",
+                true => "give certificate or certificate_file again: with this change its assertions go to another server",
+                false => {
+                    "certificate is missing: name a PEM file with certificate and private key as certificate_file, or give the PEM itself as certificate"
+                }
             };
             Ok(Err(vec![Problem::new(line, text)]))
         }
