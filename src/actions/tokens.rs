@@ -186,6 +186,16 @@ pub async fn has_password(app: &App, token: &Token, provider: &Provider) -> Resu
     Ok(stored.is_some_and(|stored| stored.sealed.is_some() && stored.destination == provider.destination()))
 }
 
+/// Whether a password is another than the stored one, or goes elsewhere.
+pub(super) fn is_new_password(app: &App, token: &Token, provider: &Provider, old: Option<&StoredPassword>, password: &Password) -> bool {
+    let destination = provider.destination();
+    !old.is_some_and(|old| {
+        let place = place::token_password(&token.id, old.version, &destination);
+        let text = old.sealed.as_ref().and_then(|sealed| app.vault.open(&place, sealed).ok());
+        old.destination == destination && text.is_some_and(|text| text.as_str() == password.expose_secret())
+    })
+}
+
 /// Seals the password of a token for where its provider is; what was refused with an older one is tried again. Says whether it is news.
 pub async fn set_password(
     app: &App,
@@ -197,12 +207,7 @@ pub async fn set_password(
 ) -> Result<bool, StoreError> {
     let destination = provider.destination();
     let old = tx.token_password(&token.id).await?;
-    let is_same = |old: &StoredPassword| {
-        let place = place::token_password(&token.id, old.version, &destination);
-        let text = old.sealed.as_ref().and_then(|sealed| app.vault.open(&place, sealed).ok());
-        old.destination == destination && text.is_some_and(|text| text.as_str() == password.expose_secret())
-    };
-    if old.as_ref().is_some_and(is_same) {
+    if !is_new_password(app, token, provider, old.as_ref(), password) {
         return Ok(false);
     }
     let version = old.map_or(1, |old| old.version + 1);

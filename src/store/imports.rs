@@ -1,12 +1,14 @@
-//! What people bring along: previews, reports, what it takes to undo them.
+//! What people bring along: previews, what is written of them part by part, what it takes to undo that, and which mailboxes came by it.
 
 use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
-use crate::model::{Sealed, UserId};
+use crate::model::{MailboxId, ProviderId, Sealed, TokenId, UserId};
 use sqlx::any::AnyRow;
 
 /// How many previews that wait does one person have? The oldest goes.
 const MOST_WAITING: i64 = 20;
+/// For how many seconds is it known which mailboxes came in an import?
+pub const KNOWN: i64 = 90 * 24 * 3600;
 
 /// An import, from its preview on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,24 +17,39 @@ pub struct ImportRow {
     pub id: String,
     /// Whose. Nobody else sees it.
     pub user_id: UserId,
-    /// What was brought along; once applied, what it takes to undo it.
+    /// What was brought along; once begun, what is to be written. Empty when all of it is.
     pub sealed: Sealed,
     /// When it came.
     pub created_at: Timestamp,
     /// Until when it is kept.
     pub expires_at: Timestamp,
-    /// When it was applied.
+    /// When its first part was begun.
+    pub begun_at: Option<Timestamp>,
+    /// How many entries are done.
+    pub done: i64,
+    /// When its last part was written.
     pub applied_at: Option<Timestamp>,
     /// When that was undone.
     pub undone_at: Option<Timestamp>,
-    /// What became of it, as JSON without secrets.
+    /// What became of it, as JSON without secrets; before it is begun, what it is written in.
     pub report: String,
+}
+
+/// An import as a filter of the list offers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Id of the import.
+    pub id: String,
+    /// When the last of its mailboxes came.
+    pub at: Timestamp,
+    /// How many mailboxes of it there are.
+    pub mailboxes: i64,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, user_id, sealed, created_at, expires_at, applied_at, undone_at, report FROM imports ",
+            "SELECT id, user_id, sealed, created_at, expires_at, begun_at, done, applied_at, undone_at, report FROM imports ",
             $rest
         )
     };
@@ -45,6 +62,8 @@ fn import(row: &AnyRow) -> StoreResult<ImportRow> {
         sealed: Sealed(row.text("sealed")?),
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
+        begun_at: row.maybe_time("begun_at")?,
+        done: row.int("done")?,
         applied_at: row.maybe_time("applied_at")?,
         undone_at: row.maybe_time("undone_at")?,
         report: row.text("report")?,
@@ -78,8 +97,8 @@ impl Store {
     pub async fn insert_import(&self, row: &ImportRow) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "DELETE FROM imports WHERE user_id = $1 AND applied_at IS NULL AND id NOT IN
-             (SELECT id FROM imports WHERE user_id = $1 AND applied_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2)",
+            "DELETE FROM imports WHERE user_id = $1 AND begun_at IS NULL AND id NOT IN
+             (SELECT id FROM imports WHERE user_id = $1 AND begun_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2)",
         )
         .bind(row.user_id.as_str())
         .bind(MOST_WAITING - 1)
@@ -101,7 +120,7 @@ impl Store {
 
     /// Throws a preview away.
     pub async fn delete_import(&self, user: &UserId, id: &str) -> StoreResult<()> {
-        sqlx::query("DELETE FROM imports WHERE id = $1 AND user_id = $2 AND applied_at IS NULL")
+        sqlx::query("DELETE FROM imports WHERE id = $1 AND user_id = $2 AND begun_at IS NULL")
             .bind(id)
             .bind(user.as_str())
             .execute(self.pool())
@@ -109,26 +128,102 @@ impl Store {
             .map_err(StoreError::from_write)?;
         Ok(())
     }
+
+    /// The last part of an import that was not undone, with its number; none if there is none.
+    pub async fn last_part(&self, id: &str) -> StoreResult<Option<(i64, Sealed)>> {
+        let row = sqlx::query("SELECT part, sealed FROM import_parts WHERE import_id = $1 ORDER BY part DESC LIMIT 1")
+            .bind(id)
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(|row| Ok((row.int("part")?, Sealed(row.text("sealed")?)))).transpose()
+    }
+
+    /// The last imports that brought mailboxes, newest first.
+    pub async fn imported(&self) -> StoreResult<Vec<Imported>> {
+        let rows = sqlx::query(
+            "SELECT import_id, MAX(imported_at) AS at, COUNT(*) AS mailboxes FROM imported_mailboxes
+             GROUP BY import_id ORDER BY MAX(imported_at) DESC, import_id LIMIT 20",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let one = |row: &AnyRow| {
+            Ok(Imported {
+                id: row.text("import_id")?,
+                at: row.time("at")?,
+                mailboxes: row.int("mailboxes")?,
+            })
+        };
+        rows.iter().map(one).collect()
+    }
+}
+
+/// One entry as an import left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryId<'a> {
+    /// A provider.
+    Provider(&'a ProviderId),
+    /// A token.
+    Token(&'a TokenId),
+    /// A mailbox.
+    Mailbox(&'a MailboxId),
 }
 
 impl Tx {
-    /// Marks an import as applied; false if it was before, or is gone.
-    pub async fn take_import(&mut self, id: &str, now: Timestamp) -> StoreResult<bool> {
-        let done = sqlx::query("UPDATE imports SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL AND expires_at > $2")
-            .bind(id)
-            .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+    /// Begins an import that waits: what is to be written takes the place of what was brought along. False if it was begun before, or
+    /// is gone.
+    pub async fn begin_import(
+        &mut self,
+        id: &str,
+        sealed: &Sealed,
+        report: &str,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> StoreResult<bool> {
+        let done = sqlx::query(
+            "UPDATE imports SET begun_at = $2, sealed = $3, report = $4, expires_at = $5
+             WHERE id = $1 AND begun_at IS NULL AND applied_at IS NULL AND expires_at > $2",
+        )
+        .bind(id)
+        .bind(now.0)
+        .bind(&sealed.0)
+        .bind(report)
+        .bind(expires_at.0)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Puts what it takes to undo an import in the place of what was brought along.
-    pub async fn finish_import(&mut self, id: &str, sealed: &Sealed, report: &str, expires_at: Timestamp) -> StoreResult<()> {
-        sqlx::query("UPDATE imports SET sealed = $2, report = $3, expires_at = $4 WHERE id = $1")
+    /// Notes that an import is at `done` now and was at `before`, and how to undo what was written since; false if it was elsewhere.
+    pub async fn advance_import(&mut self, id: &str, before: i64, done: i64, report: &str, undo: &Sealed) -> StoreResult<bool> {
+        let moved = sqlx::query(
+            "UPDATE imports SET done = $3, report = $4 WHERE id = $1 AND done = $2 AND begun_at IS NOT NULL AND applied_at IS NULL AND undone_at IS NULL",
+        )
+        .bind(id)
+        .bind(before)
+        .bind(done)
+        .bind(report)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        if moved.rows_affected() != 1 {
+            return Ok(false);
+        }
+        sqlx::query("INSERT INTO import_parts (import_id, part, sealed) VALUES ($1, $2, $3)")
             .bind(id)
-            .bind(&sealed.0)
-            .bind(report)
+            .bind(before)
+            .bind(&undo.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(true)
+    }
+
+    /// All of an import is written: what was to be written is forgotten.
+    pub async fn finish_import(&mut self, id: &str, now: Timestamp, expires_at: Timestamp) -> StoreResult<()> {
+        sqlx::query("UPDATE imports SET applied_at = $2, expires_at = $3, sealed = '' WHERE id = $1")
+            .bind(id)
+            .bind(now.0)
             .bind(expires_at.0)
             .execute(&mut ***self)
             .await
@@ -136,16 +231,72 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks an import as undone, and forgets what it took; false if it was before.
-    pub async fn undo_import(&mut self, id: &str, now: Timestamp) -> StoreResult<bool> {
-        let done = sqlx::query(
-            "UPDATE imports SET undone_at = $2, sealed = '' WHERE id = $1 AND applied_at IS NOT NULL AND undone_at IS NULL AND expires_at > $2",
-        )
-        .bind(id)
-        .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+    /// Forgets a part of an import that is undone; false if it was before.
+    pub async fn take_part(&mut self, id: &str, part: i64, report: &str) -> StoreResult<bool> {
+        let done = sqlx::query("DELETE FROM import_parts WHERE import_id = $1 AND part = $2")
+            .bind(id)
+            .bind(part)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        sqlx::query("UPDATE imports SET report = $2 WHERE id = $1")
+            .bind(id)
+            .bind(report)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Marks an import as undone, and forgets what was still to be written and which mailboxes came by it.
+    pub async fn undone_import(&mut self, id: &str, now: Timestamp) -> StoreResult<()> {
+        sqlx::query("UPDATE imports SET undone_at = $2, sealed = '' WHERE id = $1")
+            .bind(id)
+            .bind(now.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        sqlx::query("DELETE FROM imported_mailboxes WHERE import_id = $1")
+            .bind(id)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Notes that a mailbox came or changed in an import.
+    pub async fn note_imported(&mut self, id: &str, mailbox: &MailboxId, now: Timestamp) -> StoreResult<()> {
+        sqlx::query("INSERT INTO imported_mailboxes (import_id, mailbox_id, imported_at) VALUES ($1, $2, $3) ON CONFLICT (import_id, mailbox_id) DO NOTHING")
+            .bind(id)
+            .bind(mailbox.as_str())
+            .bind(now.0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// The version of an entry as it stands within the transaction; none if it is gone.
+    pub async fn version_of(&mut self, entry: EntryId<'_>) -> StoreResult<Option<i64>> {
+        let (sql, id) = match entry {
+            EntryId::Provider(id) => ("SELECT version FROM providers WHERE id = $1", id.as_str()),
+            EntryId::Token(id) => ("SELECT version FROM tokens WHERE id = $1", id.as_str()),
+            EntryId::Mailbox(id) => ("SELECT version FROM mailboxes WHERE id = $1", id.as_str()),
+        };
+        let row = sqlx::query(sql).bind(id).fetch_optional(&mut ***self).await?;
+        row.map(|row| row.int("version")).transpose()
+    }
+
+    /// Whether something hangs on an entry: tokens on a provider, mailboxes on a token.
+    pub async fn is_used(&mut self, entry: EntryId<'_>) -> StoreResult<bool> {
+        let (sql, id) = match entry {
+            EntryId::Provider(id) => ("SELECT 1 FROM tokens WHERE provider_id = $1 LIMIT 1", id.as_str()),
+            EntryId::Token(id) => (
+                "SELECT 1 FROM mailboxes WHERE incoming_token_id = $1 OR outgoing_token_id = $1 LIMIT 1",
+                id.as_str(),
+            ),
+            EntryId::Mailbox(_) => return Ok(false),
+        };
+        Ok(sqlx::query(sql).bind(id).fetch_optional(&mut ***self).await?.is_some())
     }
 }

@@ -59,6 +59,8 @@ pub struct MailboxFilter {
     pub auth: String,
     /// Only turned on (`Some(true)`) or off.
     pub enabled: Option<bool>,
+    /// Only those that came or changed in this import (its id).
+    pub imported: String,
 }
 
 /// A place in a list: the sort key of a row. Goes into addresses as text.
@@ -136,7 +138,7 @@ impl MailboxRow {
     }
 }
 
-/// The filter, as a condition on parameters $1 to $7. Every part is off when its parameter is empty.
+/// The filter, as a condition on parameters $1 to $8. Every part is off when its parameter is empty.
 macro_rules! filtered {
     () => {
         "($1 = '' OR m.address LIKE $1 ESCAPE '!' OR m.name LIKE $1 ESCAPE '!' OR LOWER(m.display_name) LIKE $1 ESCAPE '!')
@@ -146,11 +148,13 @@ macro_rules! filtered {
          AND ($4 = '' OR EXISTS (SELECT 1 FROM tokens t WHERE t.name = $4 AND t.id IN (m.incoming_token_id, m.outgoing_token_id)))
          AND ($5 = '' OR EXISTS (SELECT 1 FROM mailbox_tags g WHERE g.tag = $5 AND g.mailbox_id = m.id))
          AND ($6 = '' OR m.incoming_auth = $6 OR m.outgoing_auth = $6)
-         AND ($7 = -1 OR m.enabled = $7)"
+         AND ($7 = -1 OR m.enabled = $7)
+         AND ($8 = '' OR EXISTS (SELECT 1 FROM imported_mailboxes i WHERE i.import_id = $8 AND i.mailbox_id = m.id))"
     };
 }
+pub(super) use filtered;
 
-/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $8 and $9 are the number and the address of the key, $10 its id, $11 the limit.
+/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $9 and $10 are the number and the address of the key, $11 its id, $12 the limit.
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
@@ -165,24 +169,24 @@ macro_rules! page {
             filtered!(),
             " ORDER BY ",
             $order,
-            " LIMIT $11"
+            " LIMIT $12"
         )
     };
 }
 
 fn page_sql(sort: MailboxSort, descending: bool) -> &'static str {
     match (sort, descending) {
-        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($8, $9, $10)", "m.state, m.address, m.id"),
+        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($9, $10, $11)", "m.state, m.address, m.id"),
         (MailboxSort::State, true) => page!(
-            "(m.state, m.address, m.id) < ($8, $9, $10)",
+            "(m.state, m.address, m.id) < ($9, $10, $11)",
             "m.state DESC, m.address DESC, m.id DESC"
         ),
-        (MailboxSort::Address, false) => page!("$8 = $8 AND (m.address, m.id) > ($9, $10)", "m.address, m.id"),
-        (MailboxSort::Address, true) => page!("$8 = $8 AND (m.address, m.id) < ($9, $10)", "m.address DESC, m.id DESC"),
-        (MailboxSort::Checked, false) => page!("$9 = $9 AND (m.checked_at, m.id) > ($8, $10)", "m.checked_at, m.id"),
-        (MailboxSort::Checked, true) => page!("$9 = $9 AND (m.checked_at, m.id) < ($8, $10)", "m.checked_at DESC, m.id DESC"),
-        (MailboxSort::Added, false) => page!("$9 = $9 AND (m.created_at, m.id) > ($8, $10)", "m.created_at, m.id"),
-        (MailboxSort::Added, true) => page!("$9 = $9 AND (m.created_at, m.id) < ($8, $10)", "m.created_at DESC, m.id DESC"),
+        (MailboxSort::Address, false) => page!("$9 = $9 AND (m.address, m.id) > ($10, $11)", "m.address, m.id"),
+        (MailboxSort::Address, true) => page!("$9 = $9 AND (m.address, m.id) < ($10, $11)", "m.address DESC, m.id DESC"),
+        (MailboxSort::Checked, false) => page!("$10 = $10 AND (m.checked_at, m.id) > ($9, $11)", "m.checked_at, m.id"),
+        (MailboxSort::Checked, true) => page!("$10 = $10 AND (m.checked_at, m.id) < ($9, $11)", "m.checked_at DESC, m.id DESC"),
+        (MailboxSort::Added, false) => page!("$10 = $10 AND (m.created_at, m.id) > ($9, $11)", "m.created_at, m.id"),
+        (MailboxSort::Added, true) => page!("$10 = $10 AND (m.created_at, m.id) < ($9, $11)", "m.created_at DESC, m.id DESC"),
     }
 }
 
@@ -238,7 +242,7 @@ impl Store {
         let sql = concat!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM mailboxes m WHERE ",
             filtered!(),
-            " LIMIT $8) AS capped"
+            " LIMIT $9) AS capped"
         );
         let count = bind_filter(sqlx::query(sql), filter).bind(most).fetch_one(self.pool()).await?;
         use sqlx::Row;
@@ -279,7 +283,8 @@ impl Store {
     }
 }
 
-fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Query<'q> {
+/// Binds a filter to the first parameters.
+pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Query<'q> {
     let text = filter.text.trim().to_lowercase();
     let pattern = if text.is_empty() {
         text
@@ -294,6 +299,7 @@ fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Query<'q> {
         .bind(filter.tag.as_str())
         .bind(filter.auth.as_str())
         .bind(filter.enabled.map_or(-1, i64::from))
+        .bind(filter.imported.as_str())
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {

@@ -1,6 +1,7 @@
 //! Mailboxes one by one, and their states. Their lists are in `mailbox_list`.
 
 pub use super::mailbox_list::{MailboxFilter, MailboxKey, MailboxRow, MailboxSort, Page};
+use super::mailbox_list::{bind_filter, filtered};
 use super::mailbox_row::{bind, mailbox};
 use super::{Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
@@ -63,6 +64,13 @@ impl Store {
     /// Every mailbox, by name.
     pub async fn mailboxes(&self) -> StoreResult<Vec<Mailbox>> {
         let rows = sqlx::query(select!("ORDER BY m.name")).fetch_all(self.pool()).await?;
+        rows.iter().map(mailbox).collect()
+    }
+
+    /// The mailboxes that pass a filter, by name.
+    pub async fn mailboxes_filtered(&self, filter: &MailboxFilter) -> StoreResult<Vec<Mailbox>> {
+        let sql = concat!(select!("WHERE "), filtered!(), " ORDER BY m.name");
+        let rows = bind_filter(sqlx::query(sql), filter).fetch_all(self.pool()).await?;
         rows.iter().map(mailbox).collect()
     }
 

@@ -84,6 +84,16 @@ impl Tx {
         row.as_ref().map(account).transpose()
     }
 
+    /// Takes a provider's service account away, if there is one.
+    pub async fn delete_service_account(&mut self, provider: &ProviderId) -> StoreResult<()> {
+        sqlx::query("DELETE FROM service_accounts WHERE provider_id = $1")
+            .bind(provider.as_str())
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// Sets a provider's service account in place of any older one.
     pub async fn set_service_account(&mut self, provider: &ProviderId, new: &StoredServiceAccount) -> StoreResult<()> {
         sqlx::query(

@@ -173,6 +173,10 @@ impl Store {
             ("DELETE FROM sessions WHERE expires_at < $1", now.plus(-KEPT)),
             ("DELETE FROM drafts WHERE expires_at < $1", now),
             ("DELETE FROM imports WHERE expires_at < $1", now),
+            (
+                "DELETE FROM imported_mailboxes WHERE imported_at < $1",
+                now.plus(-super::imports::KNOWN),
+            ),
             // Counts are forgotten after a day; which address an account is known at, only after thirty.
             (
                 "DELETE FROM throttles WHERE updated_at < $1 AND bucket NOT LIKE 'known:%'",

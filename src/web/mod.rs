@@ -79,6 +79,8 @@ pub struct WebState {
     pub(crate) csrf_key: hmac::Key,
     pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
     pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
+    /// What was taken out of texts that came back.
+    pub(crate) kept_texts: Arc<pages::transfer::KeptTexts>,
     /// Imports that are being applied.
     pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
@@ -102,6 +104,7 @@ impl WebState {
             csrf_key: app.vault.derived("csrf"),
             lists: Arc::default(),
             kept: Arc::default(),
+            kept_texts: Arc::default(),
             imports: Arc::default(),
             arriving: body::Arriving::default(),
             counts: Arc::default(),

@@ -306,6 +306,11 @@ impl Layout {
         self.zone.time(*at.borrow(), self.now)
     }
 
+    /// A time in full, where there can be no element: `20 Nov 2025, 15:29`.
+    pub fn full(&self, at: Timestamp) -> String {
+        self.zone.full(at)
+    }
+
     /// The time that a text of a report is (RFC 3339), if it is one.
     pub fn instant(&self, text: &str) -> Option<Timestamp> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_second()))

@@ -296,7 +296,7 @@ async function refusedMailbox(page) {
 const BROUGHT = 'name,address,display_name,incoming.host,incoming.auth,room\nbrought,brought@contoso.test,,imap.contoso.test,password,12\nold,,Other words,,,\nwrong,wrong@contoso.test,,imap.contoso.test,magic,';
 
 async function bring(page, text, heading) {
-  await fill(page, 'Text to import', text);
+  await fill(page, 'Or the text itself', text);
   await press(page, 'Show what would change');
   await arrive(page, heading);
 }

@@ -24,3 +24,5 @@ mod sign_in;
 mod tests;
 mod tokens;
 mod transfer;
+mod transfer_files;
+mod transfer_undo;

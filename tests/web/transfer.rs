@@ -244,23 +244,6 @@ async fn a_preview_is_applied_once_as_it_was_shown_by_whoever_made_it() {
 }
 
 #[tokio::test]
-async fn an_import_that_was_built_on_is_not_undone() {
-    let t = TestApp::start().await;
-    let mut admin = t.admin();
-    let (address, page) = preview(&mut admin, &settings()).await;
-    apply(&mut admin, &address, &page).await;
-    admin.submit("/mailboxes/hr/on", &[]).await;
-    let mut tx = t.app.store.begin().await.unwrap();
-    let mut mailbox = t.app.store.mailbox(&Name::parse("hr").unwrap()).await.unwrap().unwrap();
-    mailbox.display_name = "Changed since".into();
-    tx.update_mailbox(&mailbox).await.unwrap();
-    tx.commit().await.unwrap();
-    let page = admin.submit(format!("{address}/undo"), &[]).await;
-    assert!(page.words().contains("mailbox hr changed since"), "{}", page.words());
-    assert_eq!(counts(&t).await, (1, 2, 2));
-}
-
-#[tokio::test]
 async fn thousands_of_mailboxes_are_imported_in_the_background() {
     let t = TestApp::start().await;
     let mut admin = t.admin();

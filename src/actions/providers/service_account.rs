@@ -33,16 +33,21 @@ pub enum OpenError {
     Vault(#[from] VaultError),
 }
 
+/// Whether a key file is another than the stored one, or goes elsewhere.
+pub(in crate::actions) fn is_news(app: &App, provider: &Provider, old: Option<&StoredServiceAccount>, file: &KeyFile) -> bool {
+    let destination = provider.destination();
+    !old.is_some_and(|old| {
+        let place = place::service_account(&provider.id, old.version, &destination);
+        let text = app.vault.open(&place, &old.sealed);
+        old.destination == destination && text.is_ok_and(|text| text.as_str() == file.expose_secret())
+    })
+}
+
 /// Stores a key file in place of any older one; its tokens are got anew. Says whether it is news.
 pub async fn set(app: &App, tx: &mut Tx, actor: &Actor, provider: &Provider, key: &ServiceKey, file: &KeyFile) -> Result<bool, StoreError> {
     let (now, destination) = (app.clock.now(), provider.destination());
     let old = tx.service_account(&provider.id).await?;
-    let is_same = |old: &StoredServiceAccount| {
-        let place = place::service_account(&provider.id, old.version, &destination);
-        let text = app.vault.open(&place, &old.sealed);
-        old.destination == destination && text.is_ok_and(|text| text.as_str() == file.expose_secret())
-    };
-    if old.as_ref().is_some_and(is_same) {
+    if !is_news(app, provider, old.as_ref(), file) {
         return Ok(false);
     }
     let version = old.map_or(1, |old| old.version + 1);

@@ -1,12 +1,14 @@
-//! Mailboxes as a table, for spreadsheets and to be brought along elsewhere. It holds no secrets.
+//! Mailboxes as a table, for spreadsheets and to be brought along elsewhere, or as a configuration file. A table holds no secrets.
 
-use crate::actions::config::mailbox_table;
+use crate::actions::config::{ExportError, mailbox_table, push};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::config_file::{is_secret, mailbox_keys};
 use crate::model::import::csv::cell;
 use crate::store::StoreError;
+use crate::store::mailboxes::MailboxFilter;
 use toml::{Table, Value};
+use zeroize::Zeroizing;
 
 /// The columns: every key of `[[mailbox]]` that is no secret.
 fn columns() -> impl Iterator<Item = &'static str> {
@@ -18,22 +20,50 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// The mailboxes as CSV.
-pub async fn mailboxes_csv(app: &App, actor: &Actor) -> Result<String, StoreError> {
+/// The mailboxes of a filter as CSV; none if it finds none.
+pub async fn mailboxes_csv(app: &App, actor: &Actor, filter: &MailboxFilter) -> Result<Option<String>, ExportError> {
+    let mailboxes = app.store.mailboxes_filtered(filter).await?;
+    if mailboxes.is_empty() {
+        return Ok(None);
+    }
     let mut text = line(columns());
-    for mailbox in app.store.mailboxes().await? {
-        let table = mailbox_table(app, &mailbox, false).unwrap_or_default();
+    for mailbox in &mailboxes {
+        let table = mailbox_table(app, mailbox, false)?;
         let values: Vec<String> = columns().map(|key| value(&table, key)).collect();
         text.push_str(&line(values.iter().map(String::as_str)));
     }
+    note(app, actor, format!("{} mailboxes as a table, without secrets", mailboxes.len())).await?;
+    Ok(Some(text))
+}
+
+/// The mailboxes of a filter as a configuration file, `secrets` included if they are wanted; none if it finds none.
+pub async fn mailboxes_toml(
+    app: &App,
+    actor: &Actor,
+    filter: &MailboxFilter,
+    secrets: bool,
+) -> Result<Option<Zeroizing<String>>, ExportError> {
+    let mailboxes = app.store.mailboxes_filtered(filter).await?;
+    if mailboxes.is_empty() {
+        return Ok(None);
+    }
+    let mut text = Zeroizing::new(String::new());
+    for mailbox in &mailboxes {
+        push(&mut text, "mailbox", mailbox_table(app, mailbox, secrets)?);
+    }
+    let with = if secrets { "with secrets" } else { "without secrets" };
+    note(app, actor, format!("{} mailboxes, {with}", mailboxes.len())).await?;
+    Ok(Some(text))
+}
+
+async fn note(app: &App, actor: &Actor, detail: String) -> Result<(), StoreError> {
     let entry = AuditEntry {
         action: "config.export",
         target: "configuration".into(),
-        detail: "mailboxes as a table, without secrets".into(),
+        detail,
         outcome: "ok",
     };
-    app.store.audit(app.clock.now(), actor, entry).await?;
-    Ok(text)
+    app.store.audit(app.clock.now(), actor, entry).await
 }
 
 fn value(table: &Table, key: &str) -> String {

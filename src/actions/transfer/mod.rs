@@ -1,34 +1,34 @@
-//! Import and export (`ux.md`, 6.15): what people bring along is read, looked at, and then applied as a configuration file is, all of
-//! it or nothing; for a day it can be undone. What there is goes out as a configuration file or as a table.
+//! Import and export (`ux.md`, 6.15): what people bring along is read, looked at, and then applied as a configuration file is, in parts
+//! of [`MANY`] entries, each all or nothing; for a day it can be undone. What there is goes out as a configuration file or as a table.
 
 mod export;
+mod part;
+mod running;
 mod survey;
 mod undo;
 
-pub use export::{mailboxes_csv, template_csv};
+pub use export::{mailboxes_csv, mailboxes_toml, template_csv};
+pub use part::{apply, go_on};
+pub use running::{Progress, Running};
 pub use survey::{Existing, Row, Survey, survey};
 pub use undo::undo;
 
-use self::undo::Undo;
-use super::config::{ApplyError, What, write};
+use super::config::ApplyError;
 use super::{ActionError, providers};
 use crate::app::App;
-use crate::model::audit::Actor;
 use crate::model::config_file::{ConfigFile, Field, Value};
-use crate::model::import::{self, Document, Fault, Place as At};
+use crate::model::import::{self, Brought, Document, Fault, Place as At};
 use crate::model::template::TemplateKind;
 use crate::model::{Name, Sealed, UserId};
 use crate::store::StoreError;
 use crate::store::imports::ImportRow;
 use crate::vault::Place;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// How many seconds does a preview wait, and can what was applied be undone?
 pub const KEPT: i64 = 24 * 3600;
-/// From how many entries on is an import applied in the background?
+/// How many entries are written at once? With more than that an import is applied in the background.
 pub const MANY: usize = 200;
 /// How many providers of one import may have addresses that have to be asked for?
 const MOST_DISCOVERIES: usize = 3;
@@ -48,26 +48,18 @@ pub enum TransferError {
     /// It was undone before.
     #[error("This import was undone already")]
     Undone,
-    /// What it made was changed since.
-    #[error("{}", changed(.0))]
-    Changed(Vec<String>),
+    /// Another process is at it.
+    #[error("Another process is at this import")]
+    Elsewhere,
+    /// The console stops.
+    #[error("The console was stopped")]
+    Stopping,
     /// A stored secret or setting stands in the way.
     #[error("{0}")]
     Action(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-fn changed(what: &[String]) -> String {
-    let named = what.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-    match what.len() {
-        0..=3 => format!("{named} changed since, so this import can't be undone as a whole"),
-        n => format!(
-            "{named} and {} more changed since, so this import can't be undone as a whole",
-            n - 3
-        ),
-    }
 }
 
 impl From<ApplyError> for TransferError {
@@ -79,10 +71,27 @@ impl From<ApplyError> for TransferError {
     }
 }
 
+/// An entry that was left as it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// `provider`, `token` or `mailbox`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Why: a sentence without its full stop.
+    pub why: String,
+}
+
 /// What became of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {
+    /// How many entries were to be written.
+    pub total: usize,
+    /// What was to be written and was not, because something changed meanwhile.
+    pub missed: Vec<Left>,
+    /// What was not undone.
+    pub kept: Vec<Left>,
     /// Kind and name of what is new.
     pub created: Vec<(String, String)>,
     /// Kind and name of what was changed.
@@ -93,77 +102,6 @@ pub struct Report {
     pub skipped: usize,
     /// How many could not be taken.
     pub faulty: usize,
-}
-
-/// How far an import in the background is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// How many are done.
-    pub done: usize,
-    /// Of how many.
-    pub total: usize,
-    /// Why it ended without a change.
-    pub failed: Option<String>,
-}
-
-/// The imports this process applies now, by id.
-#[derive(Default)]
-pub struct Running(Mutex<HashMap<String, Progress>>);
-
-impl Running {
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Progress>) -> T) -> T {
-        match self.0.lock() {
-            Ok(mut map) => act(&mut map),
-            Err(poisoned) => act(&mut poisoned.into_inner()),
-        }
-    }
-
-    /// Begins one; false if it is under way already.
-    pub fn begin(&self, id: &str, total: usize) -> bool {
-        self.with(|map| {
-            if map.get(id).is_some_and(|progress| progress.failed.is_none()) {
-                return false;
-            }
-            let progress = Progress {
-                total,
-                ..Progress::default()
-            };
-            map.insert(id.to_owned(), progress);
-            true
-        })
-    }
-
-    /// Notes how many are done.
-    pub fn note(&self, id: &str, done: usize) {
-        self.with(|map| {
-            if let Some(progress) = map.get_mut(id) {
-                progress.done = done;
-            }
-        });
-    }
-
-    /// Ends one, with the reason where nothing was changed.
-    pub fn end(&self, id: &str, failed: Option<String>) {
-        self.with(|map| match failed {
-            None => drop(map.remove(id)),
-            Some(_) => {
-                if let Some(progress) = map.get_mut(id) {
-                    progress.failed = failed;
-                }
-            }
-        });
-    }
-
-    /// How far one is. The reason of a failure is given once.
-    pub fn look(&self, id: &str) -> Option<Progress> {
-        self.with(|map| {
-            let progress = map.get(id).cloned();
-            if progress.as_ref().is_some_and(|progress| progress.failed.is_some()) {
-                map.remove(id);
-            }
-            progress
-        })
-    }
 }
 
 /// Where what was brought along is sealed: bound to its row and to whoever brought it.
@@ -205,9 +143,11 @@ pub enum ReadError {
 }
 
 /// Reads what was brought along and keeps it, sealed, for a day; returns the id of its preview. Nothing else is written.
-pub async fn receive(app: &App, user: &UserId, text: Zeroizing<String>, secrets: bool) -> Result<String, ReadError> {
+pub async fn receive(app: &App, user: &UserId, brought: Brought, secrets: bool) -> Result<String, ReadError> {
+    let text = brought.text;
     let read = tokio::task::spawn_blocking(move || import::read(&text)).await;
     let mut document = read.unwrap_or_else(|_| Err(vec![unreadable()])).map_err(ReadError::Faults)?;
+    document.notes.extend(brought.note);
     if document.has_secrets() && !secrets {
         return Err(ReadError::Secrets);
     }
@@ -219,6 +159,8 @@ pub async fn receive(app: &App, user: &UserId, text: Zeroizing<String>, secrets:
         user_id: user.clone(),
         created_at: now,
         expires_at: now.plus(KEPT),
+        begun_at: None,
+        done: 0,
         applied_at: None,
         undone_at: None,
         report: document.format.to_string(),
@@ -306,58 +248,13 @@ async fn discover(app: &App, document: &mut Document) -> Result<(), StoreError> 
 
 /// An import that waits, of this person; none if it is over or was applied.
 pub fn waiting(app: &App, row: &ImportRow) -> Result<Document, TransferError> {
-    if row.applied_at.is_some() {
+    if row.begun_at.is_some() || row.applied_at.is_some() {
         return Err(TransferError::Applied);
     }
     if row.expires_at <= app.clock.now() {
         return Err(TransferError::Gone);
     }
     open(app, row, 1)
-}
-
-/// Applies an import as it was shown: `digest` is that of the survey the person saw. All or nothing.
-pub async fn apply(
-    app: &App,
-    actor: &Actor,
-    row: &ImportRow,
-    existing: Existing,
-    digest: &str,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<Report, TransferError> {
-    let document = waiting(app, row)?;
-    let survey = Box::pin(survey(app, actor, &document, existing)).await?;
-    if survey.digest != digest {
-        return Err(TransferError::Moved);
-    }
-    let mut undo = Undo::before(app, &survey.plan).await?;
-    let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    if !tx.take_import(&row.id, now).await? {
-        return Err(TransferError::Applied);
-    }
-    let changes = match Box::pin(write(app, &mut tx, actor, &survey.plan, progress)).await {
-        Err(StoreError::Stale | StoreError::Taken | StoreError::InUse) => return Err(TransferError::Moved),
-        other => other?,
-    };
-    let mut report = Report {
-        skipped: survey.rows.iter().filter(|row| row.skipped).count(),
-        faulty: survey.faulty,
-        ..Report::default()
-    };
-    for change in &changes {
-        let named = (change.kind.to_owned(), change.name.clone());
-        match change.what {
-            What::Created => report.created.push(named),
-            What::Updated => report.updated.push(named),
-            What::Unchanged => report.unchanged += 1,
-        }
-    }
-    undo.after(&mut tx, &survey.plan, &changes).await?;
-    let text = serde_json::to_string(&report).unwrap_or_default();
-    tx.finish_import(&row.id, &sealed(app, &row.id, &row.user_id, 2, &undo), &text, now.plus(KEPT))
-        .await?;
-    tx.commit().await?;
-    Ok(report)
 }
 
 impl From<ActionError> for TransferError {

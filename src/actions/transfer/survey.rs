@@ -3,10 +3,11 @@
 use super::{TransferError, count, nowhere};
 use crate::actions::config::plan::{Plan, plan};
 use crate::actions::config::{ApplyError, What};
+use crate::actions::providers::service_account;
 use crate::actions::{mailboxes, providers, tokens};
 use crate::app::App;
 use crate::model::audit::Actor;
-use crate::model::config_file::{ConfigFile, Value};
+use crate::model::config_file::{ConfigFile, Problem, Value};
 use crate::model::import::{Document, Fault, Format, numbers};
 use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
@@ -61,9 +62,13 @@ pub struct Survey {
     pub faulty: usize,
     /// What has no place here.
     pub left_out: Vec<Fault>,
+    /// What should be known about how it was read.
+    pub notes: Vec<Fault>,
     /// Tells whether what was shown is what would be done.
     pub digest: String,
     pub(super) plan: Plan,
+    /// The entries of the plan, in its order.
+    pub(super) file: ConfigFile,
 }
 
 impl Survey {
@@ -87,7 +92,9 @@ impl Survey {
 pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Existing) -> Result<Survey, TransferError> {
     let mut faults = document.faults.clone();
     let mut file = document.file.clone();
-    let mut plan = Box::pin(what_fits(app, actor, document, &mut file, &mut faults)).await?;
+    let told = |problems: Vec<Problem>| problems.into_iter().map(|problem| document.fault_of(problem));
+    let (mut plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
+    faults.extend(told(problems));
     let mut rows = rows(app, &plan).await?;
     let differ: HashSet<(&'static str, String)> = rows
         .iter()
@@ -106,27 +113,24 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
                 });
             }
             let skipped: Vec<Row> = rows.extract_if(.., |row| row.what == What::Updated).collect();
-            plan = Box::pin(what_fits(app, actor, document, &mut file, &mut faults)).await?;
+            let problems;
+            (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
+            faults.extend(told(problems));
             rows = self::rows(app, &plan).await?;
             rows.extend(skipped.into_iter().map(|row| Row { skipped: true, ..row }));
         }
         Existing::Add => {
             let renamed = rename(app, &mut file, &differ).await?;
-            plan = Box::pin(what_fits(app, actor, document, &mut file, &mut faults)).await?;
+            let problems;
+            (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
+            faults.extend(told(problems));
             rows = self::rows(app, &plan).await?;
             for row in &mut rows {
                 row.renamed_from = renamed.get(&(row.kind, row.name.clone())).cloned();
             }
         }
     }
-    // People turn on what they brought along when they have tested it.
-    for (old, new) in &mut plan.mailboxes {
-        if old.is_none() {
-            new.enabled = false;
-            new.paused = None;
-            new.state = new.derive_state();
-        }
-    }
+    arrive_paused(&mut plan);
     let faulty = document.faulty + count(&document.file) - rows.len();
     faults.sort_by_key(|fault| fault.place.line);
     faults.dedup();
@@ -137,32 +141,40 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
         faults,
         faulty,
         left_out: document.left_out.clone(),
+        notes: document.notes.clone(),
         plan,
+        file,
     })
 }
 
-/// Plans what can be taken; entries that can't go out of `file`, with the reason. What needs one of them goes the same way.
-async fn what_fits(
-    app: &App,
-    actor: &Actor,
-    document: &Document,
-    file: &mut ConfigFile,
-    faults: &mut Vec<Fault>,
-) -> Result<Plan, ApplyError> {
+/// People turn on what they brought along when they have tested it.
+pub(super) fn arrive_paused(plan: &mut Plan) {
+    for (old, new) in &mut plan.mailboxes {
+        if old.is_none() {
+            new.enabled = false;
+            new.paused = None;
+            new.state = new.derive_state();
+        }
+    }
+}
+
+/// Plans what can be taken; entries that can't go out of `file`, and why comes beside the plan. What needs one of them goes the same way.
+pub(super) async fn what_fits(app: &App, actor: &Actor, file: &mut ConfigFile) -> Result<(Plan, Vec<Problem>), ApplyError> {
+    let mut told = Vec::new();
     loop {
         let problems = match Box::pin(plan(app, actor, file, &nowhere())).await {
             Err(ApplyError::File(problems)) => problems,
-            other => return other,
+            other => return Ok((other?, told)),
         };
         let wrong: HashSet<usize> = problems.iter().map(|problem| problem.line).collect();
         let before = count(file);
         for (_, entries) in file.kinds_mut() {
             entries.retain(|entry| !numbers(entry).iter().any(|number| wrong.contains(number)));
         }
-        faults.extend(problems.into_iter().map(|problem| document.fault_of(problem)));
+        told.extend(problems);
         if count(file) == before {
             // A problem of no entry: nothing can be taken.
-            return Ok(Plan::default());
+            return Ok((Plan::default(), told));
         }
     }
 }
@@ -232,11 +244,27 @@ async fn is_here(app: &App, kind: &str, name: &str) -> Result<bool, StoreError> 
 async fn rows(app: &App, plan: &Plan) -> Result<Vec<Row>, StoreError> {
     let mut rows = Vec::with_capacity(plan.providers.len() + plan.tokens.len() + plan.mailboxes.len());
     for (old, new) in &plan.providers {
-        let changes = old.as_ref().map(|old| providers::changes(old, new));
+        let mut changes = old.as_ref().map(|old| providers::changes(old, new));
+        let account = plan.service_accounts.iter().find(|(of, ..)| *of == new.id);
+        if let (Some(changes), Some((_, _, file))) = (&mut changes, account) {
+            let stored = app.store.service_account(&new.id).await?;
+            if service_account::is_news(app, new, stored.as_ref(), file) {
+                changes.push(set_or_changed("service account key", stored.is_some()));
+            }
+        }
         rows.push(row("provider", &new.name, new.template.label().to_owned(), changes));
     }
     for (old, new, refresh_token) in &plan.tokens {
         let mut changes = old.as_ref().map(|old| tokens::changes(old, new));
+        let password = plan.passwords.iter().find(|(of, _)| *of == new.id);
+        if let (Some(changes), Some((_, password))) = (&mut changes, password)
+            && let Some(provider) = provider_of(app, plan, new).await?
+        {
+            let stored = app.store.token_password(&new.id).await?;
+            if tokens::is_new_password(app, new, &provider, stored.as_ref(), password) {
+                changes.push(set_or_changed("password", stored.is_some_and(|stored| stored.sealed.is_some())));
+            }
+        }
         if let (Some(changes), Some(refresh_token)) = (&mut changes, refresh_token)
             && brings_along(app, plan, new, refresh_token).await?
         {
@@ -267,16 +295,24 @@ fn row(kind: &'static str, name: &Name, about: String, changes: Option<Vec<Strin
     }
 }
 
-async fn brings_along(app: &App, plan: &Plan, token: &Token, refresh_token: &RefreshToken) -> Result<bool, StoreError> {
+fn set_or_changed(what: &str, was_there: bool) -> String {
+    format!("{what} {}", if was_there { "changed" } else { "set" })
+}
+
+async fn provider_of(app: &App, plan: &Plan, token: &Token) -> Result<Option<Provider>, StoreError> {
     let planned = plan
         .providers
         .iter()
         .map(|(_, provider)| provider)
         .find(|provider| provider.id == token.provider_id);
-    let provider: Option<Provider> = match planned {
-        Some(provider) => Some(provider.clone()),
-        None => app.store.provider_by_id(&token.provider_id).await?,
-    };
+    match planned {
+        Some(provider) => Ok(Some(provider.clone())),
+        None => app.store.provider_by_id(&token.provider_id).await,
+    }
+}
+
+async fn brings_along(app: &App, plan: &Plan, token: &Token, refresh_token: &RefreshToken) -> Result<bool, StoreError> {
+    let provider = provider_of(app, plan, token).await?;
     let grant = app.store.grant(&token.id).await?;
     Ok(match (grant, provider) {
         (Some(grant), Some(provider)) => tokens::is_wanted(app, &grant, &provider, refresh_token),

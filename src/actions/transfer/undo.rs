@@ -1,41 +1,78 @@
-//! An import undone, within a day and while nothing it made or changed was changed again: what was new goes, what was changed becomes
-//! as it was.
+//! An import undone, within a day: what was new goes, what was changed becomes as it was, and what somebody changed since stays.
 
-use super::{KEPT, TransferError, nowhere, open};
+use super::{KEPT, Left, Report, TransferError, nowhere};
 use crate::actions::config::plan::{Plan, plan};
 use crate::actions::config::{ApplyError, Change, What, mailbox_table, parse, provider_table, push, token_table, write};
 use crate::actions::providers::trial;
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::{MailboxId, Name, ProviderId, TokenId};
-use crate::store::imports::ImportRow;
+use crate::model::mailbox::{Auth, Side};
+use crate::model::{MailboxId, Name, ProviderId, Sealed, TokenId};
+use crate::store::imports::{EntryId, ImportRow};
 use crate::store::{StoreError, Tx};
+use crate::vault::Place;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use toml::{Table, Value};
+use zeroize::Zeroizing;
 
-/// One entry as the import left it.
+/// How often is a part tried again, when others are faster?
+const TRIES: usize = 5;
+
+/// One entry as a part of an import left it.
 #[derive(Serialize, Deserialize)]
-struct Left {
+struct Was {
     kind: String,
     name: String,
     id: String,
     version: i64,
     /// For tokens: the generation of what is stored, if anything is.
     grant: Option<i64>,
+    /// The version of what is stored beside it: a token's password, a provider's service account.
+    #[serde(default)]
+    secret: Option<i64>,
     is_new: bool,
 }
 
-/// What it takes to undo an import.
+/// What it takes to undo a part of an import.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Undo {
     /// What is changed, as it was: a configuration file with its secrets.
     before: String,
-    /// Names of mailboxes that had no side of a kind, and of tokens that had no prompt of their own.
+    /// Names of mailboxes that had no side of a kind, of tokens that had no prompt of their own or no password, and of providers that
+    /// had no secret or service account.
     lacked: Vec<(String, String)>,
-    left: Vec<Left>,
+    left: Vec<Was>,
+}
+
+/// Where it is sealed: bound to its import, to its part and to whoever it is of.
+fn place<'a>(row: &'a ImportRow, part: i64) -> Place<'a> {
+    Place {
+        table: "import_parts",
+        column: "sealed",
+        row: &row.id,
+        version: part,
+        destination: row.user_id.as_str(),
+    }
 }
 
 impl Undo {
+    /// Sealed as a part of an import.
+    pub(super) fn sealed(&self, app: &App, row: &ImportRow, part: i64) -> Sealed {
+        let text = Zeroizing::new(serde_json::to_string(self).unwrap_or_default());
+        app.vault.seal(&place(row, part), &text)
+    }
+
+    fn open(app: &App, row: &ImportRow, part: i64, sealed: &Sealed) -> Result<Self, TransferError> {
+        let text = app.vault.open(&place(row, part), sealed);
+        let text = text.map_err(|error| TransferError::Action(format!("This import can't be opened: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| TransferError::Store(StoreError::Row("import", error.to_string())))
+    }
+
+    fn lacked(&self, what: &str, name: &Name) -> bool {
+        self.lacked.iter().any(|(lacked, of)| lacked == what && *of == name.as_str())
+    }
+
     /// Notes how everything is that a plan would change.
     pub(super) async fn before(app: &App, plan: &Plan) -> Result<Self, TransferError> {
         let unreadable = |error: crate::actions::config::ExportError| TransferError::Action(error.to_string());
@@ -46,12 +83,31 @@ impl Undo {
         };
         for (old, new) in &plan.providers {
             let Some(old) = old else { continue };
+            if app.store.service_account(&old.id).await?.is_none() {
+                undo.lacked.push(("service_account".to_owned(), old.name.to_string()));
+            }
+            for (what, had) in [
+                ("client_secret", old.client_secret.is_some()),
+                ("certificate", old.credentials.certificate.is_some()),
+            ] {
+                if !had {
+                    undo.lacked.push((what.to_owned(), old.name.to_string()));
+                }
+            }
             let mut table = provider_table(app, old, true).await.map_err(unreadable)?;
             blanks(&mut table, &provider_table(app, new, false).await.map_err(unreadable)?);
             push(&mut undo.before, "provider", table);
         }
         for (old, _, _) in &plan.tokens {
             let Some(old) = old else { continue };
+            if app
+                .store
+                .token_password(&old.id)
+                .await?
+                .is_none_or(|stored| stored.sealed.is_none())
+            {
+                undo.lacked.push(("password".to_owned(), old.name.to_string()));
+            }
             if old.prompt.is_none() {
                 undo.lacked.push(("prompt".to_owned(), old.name.to_string()));
             }
@@ -59,7 +115,16 @@ impl Undo {
         }
         for (old, new) in &plan.mailboxes {
             let Some(old) = old else { continue };
-            for (side, had) in [("incoming", old.incoming.is_some()), ("outgoing", old.outgoing.is_some())] {
+            let no_password = |side: &Option<Side>| {
+                side.as_ref()
+                    .is_some_and(|side| matches!(side.auth, Auth::Password { password: None }))
+            };
+            for (side, had) in [
+                ("incoming", old.incoming.is_some()),
+                ("outgoing", old.outgoing.is_some()),
+                ("incoming.password", !no_password(&old.incoming)),
+                ("outgoing.password", !no_password(&old.outgoing)),
+            ] {
                 if !had {
                     undo.lacked.push((side.to_owned(), old.name.to_string()));
                 }
@@ -78,35 +143,45 @@ impl Undo {
 
     /// Notes what the plan left.
     pub(super) async fn after(&mut self, tx: &mut Tx, plan: &Plan, changes: &[Change]) -> Result<(), StoreError> {
-        let providers = plan
-            .providers
-            .iter()
-            .map(|(old, new)| (new.id.as_str(), old.as_ref().map(|old| old.version)));
-        let tokens = plan
-            .tokens
-            .iter()
-            .map(|(old, new, _)| (new.id.as_str(), old.as_ref().map(|old| old.version)));
-        let mailboxes = plan
-            .mailboxes
-            .iter()
-            .map(|(old, new)| (new.id.as_str(), old.as_ref().map(|old| old.version)));
-        for ((id, version), change) in providers.chain(tokens).chain(mailboxes).zip(changes) {
-            if change.what == What::Unchanged {
-                continue;
+        let providers = plan.providers.iter().map(|(old, new)| (new.id.as_str(), old.is_none()));
+        let tokens = plan.tokens.iter().map(|(old, new, _)| (new.id.as_str(), old.is_none()));
+        let mailboxes = plan.mailboxes.iter().map(|(old, new)| (new.id.as_str(), old.is_none()));
+        for ((id, is_new), change) in providers.chain(tokens).chain(mailboxes).zip(changes) {
+            if change.what != What::Unchanged
+                && let Some((version, grant, secret)) = now(tx, change.kind, id).await?
+            {
+                self.left.push(Was {
+                    kind: change.kind.to_owned(),
+                    name: change.name.clone(),
+                    id: id.to_owned(),
+                    version,
+                    grant,
+                    secret,
+                    is_new,
+                });
             }
-            let is_token = change.kind == "token";
-            let grant = if is_token { tx.grant(&TokenId(id.to_owned())).await? } else { None };
-            self.left.push(Left {
-                kind: change.kind.to_owned(),
-                name: change.name.clone(),
-                id: id.to_owned(),
-                version: version.map_or(1, |version| version + 1),
-                grant: grant.map(|grant| grant.generation),
-                is_new: version.is_none(),
-            });
         }
         Ok(())
     }
+}
+
+/// How an entry stands: its version, the generation of its grant, the version of the secret beside it; none if it is gone.
+async fn now(tx: &mut Tx, kind: &str, id: &str) -> Result<Option<(i64, Option<i64>, Option<i64>)>, StoreError> {
+    let (version, grant, secret) = match kind {
+        "provider" => {
+            let id = ProviderId(id.to_owned());
+            let secret = tx.service_account(&id).await?.map(|stored| stored.version);
+            (tx.version_of(EntryId::Provider(&id)).await?, None, secret)
+        }
+        "token" => {
+            let id = TokenId(id.to_owned());
+            let secret = tx.token_password(&id).await?.map(|stored| stored.version);
+            let grant = tx.grant(&id).await?.map(|grant| grant.generation);
+            (tx.version_of(EntryId::Token(&id)).await?, grant, secret)
+        }
+        _ => (tx.version_of(EntryId::Mailbox(&MailboxId(id.to_owned()))).await?, None, None),
+    };
+    Ok(version.map(|version| (version, grant, secret)))
 }
 
 /// Keys the other table has and this one lacks, as empty ones: they were not set.
@@ -118,100 +193,118 @@ fn blanks(table: &mut Table, other: &Table) {
     }
 }
 
-/// Undoes an import. All or nothing.
-pub async fn undo(app: &App, actor: &Actor, row: &ImportRow) -> Result<(), TransferError> {
-    let now = app.clock.now();
-    match (row.applied_at, row.undone_at) {
-        (_, Some(_)) => return Err(TransferError::Undone),
-        (Some(at), None) if now < at.plus(KEPT) => {}
+/// Undoes an import, the last part first, each part all or nothing: what is new goes, what was changed becomes as it was. What somebody
+/// changed since stays as it is, and what that needs; the report names it. `progress` hears how many entries are done.
+pub async fn undo(app: &App, actor: &Actor, row: &ImportRow, progress: &(dyn Fn(usize) + Sync)) -> Result<Report, TransferError> {
+    match (row.begun_at, row.applied_at, row.undone_at) {
+        (_, _, Some(_)) => return Err(TransferError::Undone),
+        (Some(begun), applied, None) if app.clock.now() < applied.unwrap_or(begun).plus(KEPT) => {}
         _ => return Err(TransferError::Gone),
     }
-    let undo: Undo = open(app, row, 2)?;
-    let mut changed = Vec::new();
-    for left in &undo.left {
-        if !is_as_left(app, left).await? {
-            changed.push(format!("{} {}", left.kind, left.name));
+    let mut report: Report = serde_json::from_str(&row.report).unwrap_or_default();
+    let (mut done, mut tries) = (0, 0);
+    while let Some((number, sealed)) = app.store.last_part(&row.id).await? {
+        progress(done);
+        if app.stopping.is_cancelled() {
+            return Err(TransferError::Stopping);
+        }
+        let part = Undo::open(app, row, number, &sealed)?;
+        match Box::pin(undo_part(app, actor, row, number, &part, report.clone())).await {
+            Ok(after) => {
+                report = after;
+                done += part.left.len();
+                tries = 0;
+            }
+            Err(TransferError::Moved) if tries < TRIES => tries += 1,
+            Err(error) => return Err(error),
         }
     }
-    if !changed.is_empty() {
-        return Err(TransferError::Changed(changed));
-    }
-    let mut back = back(app, actor, &undo).await?;
-    for (_, mailbox) in &mut back.mailboxes {
-        let lacked = |side: &str| {
-            undo.lacked
-                .iter()
-                .any(|(what, name)| what == side && *name == mailbox.name.as_str())
-        };
-        if lacked("incoming") {
-            mailbox.incoming = None;
-        }
-        if lacked("outgoing") {
-            mailbox.outgoing = None;
-        }
-        mailbox.state = mailbox.derive_state();
-    }
-    for (_, token, _) in &mut back.tokens {
-        if undo
-            .lacked
-            .iter()
-            .any(|(what, name)| what == "prompt" && *name == token.name.as_str())
-        {
-            token.prompt = None;
-        }
-    }
+    let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    if !tx.undo_import(&row.id, now).await? {
-        return Err(TransferError::Undone);
-    }
-    let written = Box::pin(write(app, &mut tx, actor, &back, &|_| {})).await;
-    written.map_err(|error| moved(error, &undo))?;
-    // Mailboxes first, then the tokens they used, then the providers of those.
-    for left in undo.left.iter().rev().filter(|left| left.is_new) {
-        remove(app, &mut tx, actor, left).await.map_err(|error| moved(error, &undo))?;
-    }
+    tx.undone_import(&row.id, now).await?;
     let entry = AuditEntry {
         action: "config.undo",
         target: "configuration".into(),
-        detail: format!("an import of {} entries", undo.left.len()),
+        detail: format!(
+            "an import of {} entries, {} left",
+            report.created.len() + report.updated.len(),
+            report.kept.len()
+        ),
         outcome: "ok",
     };
     tx.audit(now, actor, entry).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(report)
 }
 
-fn moved(error: StoreError, undo: &Undo) -> TransferError {
-    match error {
-        StoreError::Stale | StoreError::Taken | StoreError::InUse => {
-            let some = undo
-                .left
-                .first()
-                .map(|left| format!("Something that uses {} {}", left.kind, left.name));
-            TransferError::Changed(some.into_iter().collect())
+async fn undo_part(
+    app: &App,
+    actor: &Actor,
+    row: &ImportRow,
+    number: i64,
+    part: &Undo,
+    mut report: Report,
+) -> Result<Report, TransferError> {
+    let mut back = back(app, actor, part).await?;
+    let mut tx = app.store.begin().await?;
+    let mut stays: HashSet<(&str, &str)> = HashSet::new();
+    let keep = |report: &mut Report, was: &Was, why: &str| {
+        report.kept.push(Left {
+            kind: was.kind.clone(),
+            name: was.name.clone(),
+            why: why.to_owned(),
+        });
+    };
+    for was in &part.left {
+        match now(&mut tx, &was.kind, &was.id).await? {
+            Some(found) if found == (was.version, was.grant, was.secret) => {}
+            Some((version, ..)) => {
+                stays.insert((&was.kind, &was.name));
+                let why = if version == was.version {
+                    "Its sign-in or secret was renewed since"
+                } else {
+                    "It was changed since"
+                };
+                keep(&mut report, was, why);
+            }
+            None => {
+                stays.insert((&was.kind, &was.name));
+            }
         }
-        other => other.into(),
     }
-}
-
-async fn is_as_left(app: &App, left: &Left) -> Result<bool, StoreError> {
-    let Ok(name) = Name::parse(&left.name) else { return Ok(false) };
-    let (id, version) = match left.kind.as_str() {
-        "provider" => app.store.provider(&name).await?.map(|found| (found.id.0, found.version)),
-        "token" => app.store.token(&name).await?.map(|found| (found.id.0, found.version)),
-        _ => app.store.mailbox(&name).await?.map(|found| (found.id.0, found.version)),
+    back.providers.retain(|(_, new)| !stays.contains(&("provider", new.name.as_str())));
+    back.tokens.retain(|(_, new, _)| !stays.contains(&("token", new.name.as_str())));
+    back.mailboxes.retain(|(_, new)| !stays.contains(&("mailbox", new.name.as_str())));
+    match Box::pin(write(app, &mut tx, actor, &back, &|_| {})).await {
+        Err(StoreError::Stale | StoreError::Taken | StoreError::InUse) => return Err(TransferError::Moved),
+        other => drop(other?),
     }
-    .unzip();
-    // A sign-in brought along without any other change leaves the version as it was.
-    let fits = version.is_some_and(|version| version == left.version || (left.grant.is_some() && version + 1 == left.version));
-    if id.as_deref() != Some(left.id.as_str()) || !fits {
-        return Ok(false);
+    for (_, provider) in back.providers.iter().filter(|(_, new)| part.lacked("service_account", &new.name)) {
+        tx.delete_service_account(&provider.id).await?;
     }
-    if left.kind != "token" {
-        return Ok(true);
+    for (_, token, _) in back.tokens.iter().filter(|(_, new, _)| part.lacked("password", &new.name)) {
+        tx.drop_token_password(&token.id).await?;
     }
-    let grant = app.store.grant(&TokenId(left.id.clone())).await?;
-    Ok(grant.map(|grant| grant.generation) == left.grant)
+    // Mailboxes first, then the tokens they used, then the providers of those.
+    for was in part.left.iter().rev().filter(|was| was.is_new) {
+        if stays.contains(&(was.kind.as_str(), was.name.as_str())) {
+            continue;
+        }
+        if !remove(app, &mut tx, actor, was).await? {
+            let why = if was.kind == "token" {
+                "A mailbox uses it"
+            } else {
+                "A token is of it"
+            };
+            keep(&mut report, was, why);
+        }
+    }
+    let text = serde_json::to_string(&report).unwrap_or_default();
+    if !tx.take_part(&row.id, number, &text).await? {
+        return Err(TransferError::Elsewhere);
+    }
+    tx.commit().await?;
+    Ok(report)
 }
 
 /// The plan that makes what was changed as it was.
@@ -232,31 +325,76 @@ async fn back(app: &App, actor: &Actor, undo: &Undo) -> Result<Plan, TransferErr
                 .any(|left| left.kind == kind && entry.text("name") == Some(left.name.as_str()))
         });
     }
-    Box::pin(plan(app, actor, &file, &nowhere())).await.map_err(told)
+    let mut back = Box::pin(plan(app, actor, &file, &nowhere())).await.map_err(told)?;
+    for (_, provider) in &mut back.providers {
+        if undo.lacked("client_secret", &provider.name) {
+            provider.client_secret = None;
+        }
+        if undo.lacked("certificate", &provider.name) {
+            provider.credentials.certificate = None;
+        }
+    }
+    for (_, mailbox) in &mut back.mailboxes {
+        for (what, side) in [
+            ("incoming.password", &mut mailbox.incoming),
+            ("outgoing.password", &mut mailbox.outgoing),
+        ] {
+            if let Some(Side {
+                auth: Auth::Password { password },
+                ..
+            }) = side
+                && undo.lacked(what, &mailbox.name)
+            {
+                *password = None;
+            }
+        }
+        if undo.lacked("incoming", &mailbox.name) {
+            mailbox.incoming = None;
+        }
+        if undo.lacked("outgoing", &mailbox.name) {
+            mailbox.outgoing = None;
+        }
+        mailbox.state = mailbox.derive_state();
+    }
+    for (_, token, _) in &mut back.tokens {
+        if undo.lacked("prompt", &token.name) {
+            token.prompt = None;
+        }
+    }
+    Ok(back)
 }
 
-async fn remove(app: &App, tx: &mut Tx, actor: &Actor, left: &Left) -> Result<(), StoreError> {
-    let (action, target) = match left.kind.as_str() {
+/// Removes what an import made; false if something hangs on it.
+async fn remove(app: &App, tx: &mut Tx, actor: &Actor, was: &Was) -> Result<bool, StoreError> {
+    let action = match was.kind.as_str() {
         "provider" => {
-            let id = ProviderId(left.id.clone());
+            let id = ProviderId(was.id.clone());
+            if tx.is_used(EntryId::Provider(&id)).await? {
+                return Ok(false);
+            }
             tx.delete_provider(&id).await?;
             tx.remove_setting(&trial::setting(&id)).await?;
-            ("provider.delete", format!("provider:{}", left.name))
+            "provider.delete"
         }
         "token" => {
-            tx.delete_token(&TokenId(left.id.clone())).await?;
-            ("token.delete", format!("token:{}", left.name))
+            let id = TokenId(was.id.clone());
+            if tx.is_used(EntryId::Token(&id)).await? {
+                return Ok(false);
+            }
+            tx.delete_token(&id).await?;
+            "token.delete"
         }
         _ => {
-            tx.delete_mailbox(&MailboxId(left.id.clone())).await?;
-            ("mailbox.delete", format!("mailbox:{}", left.name))
+            tx.delete_mailbox(&MailboxId(was.id.clone())).await?;
+            "mailbox.delete"
         }
     };
     let entry = AuditEntry {
         action,
-        target,
+        target: format!("{}:{}", was.kind, was.name),
         detail: "an import was undone".into(),
         outcome: "ok",
     };
-    tx.audit(app.clock.now(), actor, entry).await
+    tx.audit(app.clock.now(), actor, entry).await?;
+    Ok(true)
 }

@@ -2,7 +2,7 @@
 
 use super::{TRANSFER, file};
 use crate::actions::config::{ExportError, Part, export_part};
-use crate::actions::transfer::mailboxes_csv;
+use crate::actions::transfer::{mailboxes_csv, mailboxes_toml};
 use crate::actions::users::{self, UserError};
 use crate::model::user::Permission;
 use crate::secret::Password;
@@ -11,16 +11,24 @@ use crate::web::error::{PageError, ask, who_can};
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::mailboxes::list::ListQuery;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+
+/// What our configuration files are.
+const TOML: &str = "application/toml; charset=utf-8";
 
 /// What to export.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct ExportForm {
     what: String,
+    /// Which mailboxes: the words of a search in their list.
+    filter: String,
+    /// `csv` or `toml`, for mailboxes.
+    format: String,
     secrets: Option<String>,
     password: String,
 }
@@ -31,6 +39,8 @@ struct ExportPage {
     layout: Layout,
     errors: FieldErrors,
     what: String,
+    filter: String,
+    format: String,
     secrets: bool,
     email: String,
     /// Who may export secrets, for people who may not.
@@ -54,6 +64,8 @@ async fn page(web: &WebState, user: &CurrentUser, form: &ExportForm, errors: Fie
         } else {
             form.what.clone()
         },
+        filter: form.filter.clone(),
+        format: if form.format == "toml" { "toml" } else { "csv" }.to_owned(),
         secrets: form.secrets.is_some(),
         email: user.user().email.clone(),
         refusal,
@@ -61,9 +73,22 @@ async fn page(web: &WebState, user: &CurrentUser, form: &ExportForm, errors: Fie
     if wrong { page.refused() } else { page.show() }
 }
 
+/// What an address may say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    what: String,
+    filter: String,
+}
+
 /// `GET /transfer/export`.
-pub async fn new(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
-    page(&web, &user, &ExportForm::default(), FieldErrors::default()).await
+pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(wanted): Query<Wanted>) -> Result<Response, PageError> {
+    let form = ExportForm {
+        what: wanted.what,
+        filter: wanted.filter,
+        ..ExportForm::default()
+    };
+    page(&web, &user, &form, FieldErrors::default()).await
 }
 
 /// `POST /transfer/export`. A form, because the audit notes who took what away.
@@ -73,8 +98,11 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
     let mut errors = FieldErrors::default();
     if secrets {
         user.require(Permission::CryptoManage).await?;
-        if form.what == "mailboxes" {
-            errors.add("secrets", "A table never holds secrets. Choose everything, or leave this out");
+        if form.what == "mailboxes" && form.format != "toml" {
+            errors.add(
+                "secrets",
+                "A table never holds secrets. Choose a configuration file, or leave this out",
+            );
             return page(&web, &user, &form, errors).await;
         }
         match users::confirm(&web.app, &web.passwords, &user.actor(), user.user(), password, "config.export").await {
@@ -90,22 +118,31 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
         .unwrap_or_default()
         .strftime("%Y-%m-%d")
         .to_string();
+    let failed = |error: ExportError| match error {
+        ExportError::Store(error) => error.into(),
+        other => PageError::internal(other),
+    };
     if form.what == "mailboxes" {
-        let text = mailboxes_csv(&web.app, &user.actor()).await?;
-        return Ok(file(&format!("mailgrant-mailboxes-{date}.csv"), "text/csv; charset=utf-8", text));
+        let filter = ListQuery::search(&form.filter).filter();
+        let name = format!("mailgrant-mailboxes-{date}");
+        let made = if form.format == "toml" {
+            let text = mailboxes_toml(&web.app, &user.actor(), &filter, secrets).await.map_err(failed)?;
+            text.map(|text| file(&format!("{name}.toml"), TOML, text.to_string()))
+        } else {
+            let text = mailboxes_csv(&web.app, &user.actor(), &filter).await.map_err(failed)?;
+            text.map(|text| file(&format!("{name}.csv"), "text/csv; charset=utf-8", text))
+        };
+        if let Some(made) = made {
+            return Ok(made);
+        }
+        errors.add("filter", "No mailbox matches. Leave it empty for all of them");
+        return page(&web, &user, &form, errors).await;
     }
     let (part, name) = match form.what.as_str() {
         "settings" => (Part::Settings, "settings"),
         _ => (Part::Everything, "everything"),
     };
     let made = export_part(&web.app, &user.actor(), part, secrets).await;
-    let text = made.map_err(|error| match error {
-        ExportError::Store(error) => error.into(),
-        other => PageError::internal(other),
-    })?;
-    Ok(file(
-        &format!("mailgrant-{name}-{date}.toml"),
-        "application/toml; charset=utf-8",
-        text.to_string(),
-    ))
+    let text = made.map_err(failed)?;
+    Ok(file(&format!("mailgrant-{name}-{date}.toml"), TOML, text.to_string()))
 }

@@ -1,17 +1,18 @@
-//! `/transfer/import`: what is brought along comes in here.
+//! `/transfer/import`: what is brought along comes in here, as a file or pasted.
 
 use super::{TRANSFER, may_import};
 use crate::actions::transfer::{self, ReadError};
 use crate::model::config_file::mailbox_keys;
-use crate::model::import::Fault;
+use crate::model::import::{Brought, Fault, cut};
 use crate::model::user::Permission;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::upload::Upload;
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -21,11 +22,39 @@ const PATH: &str = "/transfer/import";
 /// How many problems a page lists.
 const SHOWN: usize = 200;
 
-/// What was brought along.
+/// What was pasted.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct ImportForm {
     text: String,
+    /// Finds what was taken out of it when it came back.
+    kept: String,
+}
+
+/// The form as it came, with a file or without any.
+pub struct Sent {
+    form: ImportForm,
+    upload: Option<Upload>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        if request.extensions().get::<Upload>().is_none() {
+            let CsrfForm(form) = CsrfForm::from_request(request, state).await?;
+            return Ok(Self { form, upload: None });
+        }
+        let upload = Upload::from_request_parts(&mut request.into_parts().0, state).await?;
+        let form = ImportForm {
+            text: upload.text("text").to_owned(),
+            kept: upload.text("kept").to_owned(),
+        };
+        Ok(Self {
+            form,
+            upload: Some(upload),
+        })
+    }
 }
 
 #[derive(Template)]
@@ -34,17 +63,23 @@ struct ImportPage {
     layout: Layout,
     errors: FieldErrors,
     text: String,
+    kept: String,
     faults: Vec<Fault>,
     columns: Vec<&'static str>,
 }
 
-async fn page(user: &CurrentUser, text: String, errors: FieldErrors, faults: Vec<Fault>) -> Result<Response, PageError> {
+/// The page, with `text` as it may be shown.
+async fn page(web: &WebState, user: &CurrentUser, text: &str, errors: FieldErrors, faults: Vec<Fault>) -> Result<Response, PageError> {
     let layout = user.layout(Section::Transfer, "Import").await.crumb("Import and export", TRANSFER);
     let wrong = !errors.is_empty();
+    let mut cut = cut::cut(text);
     let page = ImportPage {
         layout: if wrong { layout.error() } else { layout },
         errors,
-        text,
+        kept: web
+            .kept_texts
+            .keep(&user.user().id, &mut cut, &*web.app.random, web.app.clock.now()),
+        text: cut.shown,
         faults,
         columns: mailbox_keys().collect(),
     };
@@ -52,31 +87,60 @@ async fn page(user: &CurrentUser, text: String, errors: FieldErrors, faults: Vec
 }
 
 /// `GET /transfer/import`.
-pub async fn new(user: CurrentUser) -> Result<Response, PageError> {
+pub async fn new(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
     may_import(&user).await?;
     let form: ImportForm = match user.take_draft(PATH).await {
         Some(fields) => refill(&fields).await.unwrap_or_default(),
         None => ImportForm::default(),
     };
-    page(&user, form.text, FieldErrors::default(), Vec::new()).await
+    let (text, _) = whole(&web, &user, &form);
+    page(&web, &user, &text, FieldErrors::default(), Vec::new()).await
+}
+
+/// The text with what was taken out of it when it came back.
+fn whole(web: &WebState, user: &CurrentUser, form: &ImportForm) -> (Zeroizing<String>, Option<Fault>) {
+    let pieces = web.kept_texts.of(&user.user().id, &form.kept, web.app.clock.now());
+    cut::whole(&form.text, &pieces)
 }
 
 /// `POST /transfer/import`.
-pub async fn receive(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<ImportForm>) -> Result<Response, PageError> {
+pub async fn receive(State(web): State<WebState>, user: CurrentUser, sent: Sent) -> Result<Response, PageError> {
     may_import(&user).await?;
-    let text = Zeroizing::new(form.text.clone());
-    match transfer::receive(&web.app, &user.user().id, text, user.may(Permission::SecretSet)).await {
-        Ok(id) => Ok(Redirect::to(&format!("{PATH}/{id}")).into_response()),
+    let refused = |field: &'static str, message: String| {
+        let mut errors = FieldErrors::default();
+        errors.add(field, message);
+        errors
+    };
+    let (text, lost) = whole(&web, &user, &sent.form);
+    if let Some(fault) = lost {
+        let message = format!("Line {}: {}", fault.place.line, fault.message);
+        return page(&web, &user, &text, refused("text", message), Vec::new()).await;
+    }
+    let file = sent.upload.as_ref().and_then(|upload| upload.chosen("file"));
+    let field = if file.is_some() { "file" } else { "text" };
+    let brought = match file {
+        Some(_) if !text.trim().is_empty() => Err("Choose a file or paste the text, not both"),
+        Some(file) => Brought::file(file),
+        None => Ok(Brought::pasted(text.clone())),
+    };
+    let brought = match brought {
+        Ok(brought) => brought,
+        Err(message) => return page(&web, &user, &text, refused(field, message.to_owned()), Vec::new()).await,
+    };
+    match transfer::receive(&web.app, &user.user().id, brought, user.may(Permission::SecretSet)).await {
+        Ok(id) => {
+            web.kept_texts.forget(&user.user().id);
+            Ok(Redirect::to(&format!("{PATH}/{id}")).into_response())
+        }
         Err(ReadError::Secrets) => {
             user.require(Permission::SecretSet).await?;
             Err(PageError::NotFound)
         }
         Err(ReadError::Store(error)) => Err(error.into()),
         Err(ReadError::Faults(mut faults)) => {
-            let mut errors = FieldErrors::default();
-            errors.add("text", refusal(&faults));
+            let errors = refused(field, refusal(&faults));
             faults.truncate(SHOWN);
-            page(&user, form.text, errors, faults).await
+            page(&web, &user, &text, errors, faults).await
         }
     }
 }

@@ -2,7 +2,10 @@
 
 mod export;
 mod import;
+mod kept;
 mod report;
+
+pub use kept::KeptTexts;
 
 use crate::clock::Timestamp;
 use crate::model::import::Format;
@@ -32,6 +35,7 @@ pub fn routes() -> Routes {
         .post("/transfer/import", change, import::receive)
         .get("/transfer/import/{id}", change, report::show)
         .post("/transfer/import/{id}/apply", change, report::apply)
+        .post("/transfer/import/{id}/go-on", change, report::go_on)
         .post("/transfer/import/{id}/drop", change, report::drop_it)
         .post("/transfer/import/{id}/undo", change, report::undo)
         .get("/transfer/export", view, export::new)
@@ -53,17 +57,18 @@ struct Line {
 
 impl Line {
     fn of(row: ImportRow) -> Self {
-        let what = match (row.applied_at, row.undone_at) {
-            (_, Some(_)) => "Undone".to_owned(),
-            (Some(_), None) => "Imported".to_owned(),
-            (None, None) => {
+        let what = match (row.begun_at, row.applied_at, row.undone_at) {
+            (_, _, Some(_)) => "Undone".to_owned(),
+            (_, Some(_), None) => "Imported".to_owned(),
+            (Some(_), None, None) => "Not finished".to_owned(),
+            (None, None, None) => {
                 let format = Format::parse(&row.report).map_or("", Format::label);
                 format!("Preview, {format}")
             }
         };
         Self {
             what,
-            at: row.applied_at.unwrap_or(row.created_at),
+            at: row.applied_at.or(row.begun_at).unwrap_or(row.created_at),
             id: row.id,
         }
     }

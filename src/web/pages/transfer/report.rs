@@ -1,8 +1,8 @@
-//! `/transfer/import/{id}`: the preview, while it waits; how far it is, while it is applied; then what became of it.
+//! `/transfer/import/{id}`: the preview, while it waits; how far it is, while it is written or undone; then what became of it.
 
 use super::{TRANSFER, may_import};
 use crate::actions::config::What;
-use crate::actions::transfer::{self, Existing, KEPT, MANY, Progress, Report, Row, Survey, TransferError};
+use crate::actions::transfer::{self, Existing, KEPT, Left, MANY, Progress, Report, Row, Survey, TransferError};
 use crate::clock::Timestamp;
 use crate::model::user::Permission;
 use crate::store::imports::ImportRow;
@@ -11,6 +11,7 @@ use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::mailboxes::list::ListQuery;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -111,13 +112,24 @@ struct ReportPage {
     layout: Layout,
     id: String,
     report: Report,
+    /// How many entries are written, and how many were to be, where it was interrupted.
+    interrupted: Option<(usize, usize)>,
     mailboxes: Vec<String>,
+    /// How many mailboxes there are, and where their list is.
+    mailbox_count: usize,
+    list: String,
     tokens: Vec<String>,
     others: Vec<(String, String)>,
     more: usize,
     undone: Option<Timestamp>,
     until: Timestamp,
     can_undo: bool,
+}
+
+impl ReportPage {
+    fn left(&self, all: &[Left]) -> (Vec<Left>, usize) {
+        (all.iter().take(SHOWN).cloned().collect(), all.len().saturating_sub(SHOWN))
+    }
 }
 
 /// `GET /transfer/import/{id}`.
@@ -130,16 +142,26 @@ pub async fn show(
     may_import(&user).await?;
     let row = find(&web, &user, &id).await?;
     let layout = |title: &'static str| async { user.layout(Section::Transfer, title).await.crumb("Import and export", TRANSFER) };
-    if let Some(applied_at) = row.applied_at {
-        return report(layout("What was imported").await, row, applied_at);
-    }
     let mut failed = None;
     if let Some(progress) = web.imports.look(&id) {
         if progress.failed.is_none() {
-            let layout = layout("Importing").await;
+            let layout = layout(if progress.is_undo { "Undoing the import" } else { "Importing" }).await;
             return RunningPage { layout, id, progress }.show();
         }
         failed = progress.failed;
+    }
+    if let Some(begun_at) = row.begun_at {
+        let is_whole = row.applied_at.is_some();
+        let mut layout = layout(if is_whole {
+            "What was imported"
+        } else {
+            "The import was interrupted"
+        })
+        .await;
+        if let Some(text) = failed {
+            layout.flash = Some(Flash::bad(&format!("It stopped: {text}.")));
+        }
+        return report(layout, row, begun_at);
     }
     let document = transfer::waiting(&web.app, &row).map_err(told)?;
     let existing = choice.existing();
@@ -167,24 +189,31 @@ pub async fn show(
     .show()
 }
 
-fn report(layout: Layout, row: ImportRow, applied_at: Timestamp) -> Result<Response, PageError> {
+fn report(layout: Layout, row: ImportRow, begun_at: Timestamp) -> Result<Response, PageError> {
     let report: Report = serde_json::from_str(&row.report).unwrap_or_default();
     let of = |kind: &str| {
         let all = report.created.iter().chain(&report.updated).filter(|(k, _)| k == kind);
-        all.map(|(_, name)| name.clone()).take(SHOWN).collect::<Vec<_>>()
+        all.map(|(_, name)| name.clone()).collect::<Vec<_>>()
     };
-    let (mailboxes, tokens) = (of("mailbox"), of("token"));
-    let others: Vec<_> = of("provider").into_iter().map(|name| ("provider".to_owned(), name)).collect();
-    let all = report.created.len() + report.updated.len();
+    let (mut mailboxes, mut tokens, mut providers) = (of("mailbox"), of("token"), of("provider"));
+    let all = mailboxes.len() + tokens.len() + providers.len();
+    let mailbox_count = mailboxes.len();
+    for names in [&mut mailboxes, &mut tokens, &mut providers] {
+        names.truncate(SHOWN);
+    }
+    let done = usize::try_from(row.done).unwrap_or_default();
     ReportPage {
         layout,
+        list: ListQuery::imported(&row.id).address(&[]),
+        interrupted: (row.applied_at.is_none() && row.undone_at.is_none()).then_some((done, report.total)),
         id: row.id,
-        more: all - mailboxes.len() - tokens.len() - others.len(),
+        more: all - mailboxes.len() - tokens.len() - providers.len(),
         mailboxes,
+        mailbox_count,
         tokens,
-        others,
+        others: providers.into_iter().map(|name| ("provider".to_owned(), name)).collect(),
         undone: row.undone_at,
-        until: applied_at.plus(KEPT),
+        until: row.applied_at.unwrap_or(begun_at).plus(KEPT),
         can_undo: row.undone_at.is_none() && all > 0,
         report,
     }
@@ -231,38 +260,85 @@ pub async fn apply(
     if document.has_secrets() {
         user.require(Permission::SecretSet).await?;
     }
-    let many = document.len() > MANY;
-    if !web.imports.begin(&id, document.len()) {
-        return user
-            .redirect_with(&address(&id), Flash::info("This import is under way already."))
-            .await;
-    }
-    let (imports, app, actor) = (web.imports.clone(), web.app.clone(), user.actor());
-    let task = web.app.tasks.spawn(async move {
+    let total = document.len();
+    drop(document);
+    let (app, imports, actor) = (web.app.clone(), web.imports.clone(), user.actor());
+    let work = async move {
         let progress = |done| imports.note(&row.id, done);
-        let applied = Box::pin(transfer::apply(&app, &actor, &row, existing, &choice.digest, &progress)).await;
+        Box::pin(transfer::apply(&app, &actor, &row, existing, &choice.digest, &progress)).await
+    };
+    let report = match run(&web, &user, &id, total, false, work).await? {
+        Ok(report) => report,
+        Err(answer) => return Ok(answer),
+    };
+    match report {
+        Ok(report) => user.redirect(&address(&id), &imported(&report)).await,
+        Err(error) => back(&user, &id, existing, error).await,
+    }
+}
+
+fn imported(report: &Report) -> String {
+    match report.created.len() + report.updated.len() {
+        0 => "Nothing had to be changed.".to_owned(),
+        1 => "1 entry was imported.".to_owned(),
+        n => format!("{n} entries were imported."),
+    }
+}
+
+/// What came of some work on an import, or the answer where nobody waits for that.
+type Ran = Result<Result<Report, TransferError>, Response>;
+
+/// Works on an import. A small one is waited for; a big one goes on by itself, and its page says how far it is.
+async fn run(
+    web: &WebState,
+    user: &CurrentUser,
+    id: &str,
+    total: usize,
+    is_undo: bool,
+    work: impl Future<Output = Result<Report, TransferError>> + Send + 'static,
+) -> Result<Ran, PageError> {
+    if !web.imports.begin(id, total, is_undo) {
+        let flash = Flash::info("This import is under way already.");
+        return Ok(Err(user.redirect_with(&address(id), flash).await?));
+    }
+    let many = total > MANY;
+    let (imports, of) = (web.imports.clone(), id.to_owned());
+    let task = web.app.tasks.spawn(async move {
+        let result = work.await;
         // Where nobody waits for the end, the page asks for the reason.
-        let failed = applied.as_ref().err().filter(|_| many).map(|error| {
-            tracing::warn!(error = %error, "An import was not applied: {error}");
+        let failed = result.as_ref().err().filter(|_| many).map(|error| {
+            tracing::warn!(error = %error, "An import stopped: {error}");
             error.to_string()
         });
-        imports.end(&row.id, failed);
-        applied
+        imports.end(&of, failed);
+        result
     });
     if many {
-        return user.redirect_with(&address(&id), Flash::info("The import is under way.")).await;
+        let text = if is_undo {
+            "The import is being undone."
+        } else {
+            "The import is under way."
+        };
+        return Ok(Err(user.redirect_with(&address(id), Flash::info(text)).await?));
     }
-    match task.await.map_err(PageError::internal)? {
-        Ok(report) => {
-            let n = report.created.len() + report.updated.len();
-            let text = match n {
-                0 => "Nothing had to be changed.".to_owned(),
-                1 => "1 entry was imported.".to_owned(),
-                n => format!("{n} entries were imported."),
-            };
-            user.redirect(&address(&id), &text).await
-        }
-        Err(error) => back(&user, &id, existing, error).await,
+    Ok(Ok(task.await.map_err(PageError::internal)?))
+}
+
+/// `POST /transfer/import/{id}/go-on`: writes what an interrupted import has left.
+pub async fn go_on(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    may_import(&user).await?;
+    user.require(Permission::SecretSet).await?;
+    let row = find(&web, &user, &id).await?;
+    let report: Report = serde_json::from_str(&row.report).unwrap_or_default();
+    let (app, imports, actor) = (web.app.clone(), web.imports.clone(), user.actor());
+    let work = async move {
+        let progress = |done| imports.note(&row.id, done);
+        Box::pin(transfer::go_on(&app, &actor, &row, &progress)).await
+    };
+    match run(&web, &user, &id, report.total, false, work).await? {
+        Err(answer) => Ok(answer),
+        Ok(Ok(report)) => user.redirect(&address(&id), &imported(&report)).await,
+        Ok(Err(error)) => back(&user, &id, Existing::Skip, error).await,
     }
 }
 
@@ -279,8 +355,23 @@ pub async fn undo(State(web): State<WebState>, user: CurrentUser, Path(id): Path
     may_import(&user).await?;
     user.require(Permission::SecretSet).await?;
     let row = find(&web, &user, &id).await?;
-    match Box::pin(transfer::undo(&web.app, &user.actor(), &row)).await {
-        Ok(()) => user.redirect(&address(&id), "The import was undone.").await,
-        Err(error) => back(&user, &id, Existing::Skip, error).await,
+    let report: Report = serde_json::from_str(&row.report).unwrap_or_default();
+    let total = report.created.len() + report.updated.len();
+    let (app, imports, actor) = (web.app.clone(), web.imports.clone(), user.actor());
+    let work = async move {
+        let progress = |done| imports.note(&row.id, done);
+        Box::pin(transfer::undo(&app, &actor, &row, &progress)).await
+    };
+    match run(&web, &user, &id, total, true, work).await? {
+        Err(answer) => Ok(answer),
+        Ok(Ok(report)) => {
+            let text = match report.kept.len() {
+                0 => "The import was undone.".to_owned(),
+                1 => "The import was undone but for 1 entry. It is named below.".to_owned(),
+                n => format!("The import was undone but for {n} entries. They are named below."),
+            };
+            user.redirect(&address(&id), &text).await
+        }
+        Ok(Err(error)) => back(&user, &id, Existing::Skip, error).await,
     }
 }
