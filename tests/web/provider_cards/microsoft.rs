@@ -2,6 +2,7 @@
 
 use super::super::providers::{send, typed};
 use super::{CLIENT, NEW, World, refused, send_files};
+use crate::sandbox::{IMAP, SMTP};
 use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::provider::ClientAuth;
@@ -265,7 +266,10 @@ async fn a_password_is_the_last_resort_and_proved_by_its_first_sign_in() {
         page.text("#grant")
             .contains("The app itself can't be chosen: The app has neither a secret nor a certificate")
     );
-    let password = world.play.sandbox.person("support@contoso.test").unwrap().password;
+    let (sandbox, support) = (&world.play.sandbox, "support@contoso.test");
+    // An admin has consented: nobody is asked at a sign-in of this kind.
+    sandbox.sign_in(MICROSOFT_APP.0, support, &["offline_access", IMAP, SMTP]);
+    let password = sandbox.person(support).unwrap().password;
     let token = [
         ("user", "support@contoso.test"),
         ("password", password.as_str()),
