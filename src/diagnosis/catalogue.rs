@@ -2,6 +2,7 @@
 //!
 //! It is data (`catalogue.json`), part of the program. The order of its entries counts: special ones stand before general ones.
 
+use super::family::Family;
 use super::signal::{Needle, Signals};
 use crate::model::report::{Diagnosis, FixWhere};
 use serde::Deserialize;
@@ -17,6 +18,11 @@ pub struct Entry {
     pub id: String,
     /// Whose words it recognises: `entra`, `google`, `imap`, `smtp`, `graph`, `oauth`, `network`, `tls`; `console` for our own findings.
     pub source: String,
+    /// What kind of cause it is.
+    pub family: Family,
+    /// Whether its text stands for several causes, so that what is known besides decides.
+    #[serde(default)]
+    pub general: bool,
     /// Texts and codes that stand for it; none for findings that are known by their id alone.
     #[serde(rename = "match")]
     pub matches: Vec<String>,
@@ -47,6 +53,7 @@ impl Entry {
             fix_where: self.fix_where,
             retryable: self.retryable,
             url: self.url.clone(),
+            grounds: None,
         }
     }
 }
@@ -85,12 +92,14 @@ pub fn entry(id: &str) -> Option<&'static Entry> {
 
 /// The first entry that something in the text stands for.
 pub fn recognise(signals: &Signals) -> Option<&'static Entry> {
+    recognise_all(signals).next()
+}
+
+/// Every entry that something in the text stands for, special ones before general ones.
+pub fn recognise_all(signals: &Signals) -> impl Iterator<Item = &'static Entry> {
     let catalogue = catalogue();
-    let hit = catalogue
-        .needles
-        .iter()
-        .position(|needles| needles.iter().any(|needle| signals.has(needle)))?;
-    catalogue.entries.get(hit)
+    let known = catalogue.entries.iter().zip(&catalogue.needles);
+    known.filter_map(|(entry, needles)| needles.iter().any(|needle| signals.has(needle)).then_some(entry))
 }
 
 #[cfg(test)]

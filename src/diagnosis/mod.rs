@@ -3,17 +3,22 @@
 //! [`diagnose`] takes what is known about a failure and names one cause from the [`catalogue`]. It never fails: what nobody has seen
 //! before is "We don't know this one", and the server's own words are shown beside it.
 
+pub mod case;
 pub mod catalogue;
+pub mod family;
+pub mod judge;
 pub mod own;
+mod rules;
 pub mod signal;
 
 pub use catalogue::entry;
+pub use judge::judge;
 
 use crate::model::report::{Diagnosis, FixWhere};
 use signal::Signals;
 
 /// What is known about a failure.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Evidence<'a> {
     /// What the console noticed by itself, an id of [`own`].
     pub own_id: Option<&'a str>,
@@ -58,6 +63,7 @@ fn unknown() -> Diagnosis {
         fix_where: FixWhere::Console,
         retryable: true,
         url: String::new(),
+        grounds: None,
     })
 }
 

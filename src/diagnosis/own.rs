@@ -113,6 +113,68 @@ own!(
     RECIPIENT_REFUSED = "console-recipient-refused",
     /// The server refused the message, in words we don't know.
     MESSAGE_REFUSED = "console-message-refused",
+    /// A token of one provider was used at the servers of another.
+    OTHER_PROVIDER = "console-other-provider",
+    /// The token is for Microsoft Graph, and a mail server of Exchange was asked.
+    AUDIENCE_GRAPH = "console-audience-graph",
+    /// The token lacks a permission that this side needs.
+    PERMISSION_MISSING = "console-permission-missing",
+    /// The app lacks an application permission that this side needs.
+    ROLE_MISSING = "console-role-missing",
+    /// The token belongs to another account than the mailbox.
+    OTHER_ACCOUNT = "console-other-account",
+    /// The user name sent to the server is neither the token's account nor the mailbox.
+    USER_NAME = "console-user-name",
+    /// A delegate that Exchange gives no right to read a shared mailbox.
+    FULL_ACCESS = "console-full-access",
+    /// A delegate that Exchange gives no right to send for a shared mailbox.
+    SEND_AS = "console-send-as",
+    /// An app that wasn't made known to Exchange, or got no right to the mailbox.
+    SERVICE_PRINCIPAL = "console-service-principal",
+    /// IMAP is probably turned off for the mailbox.
+    IMAP_OFF = "console-imap-off",
+    /// POP is probably turned off for the mailbox.
+    POP_OFF = "console-pop-off",
+    /// SMTP sign-in is probably turned off for the mailbox or the tenant.
+    SMTP_OFF = "console-smtp-off",
+    /// The account has no mailbox that can be opened.
+    NO_LICENCE = "console-no-licence",
+    /// This server's clock is wrong.
+    CLOCK = "console-clock",
+    /// The client secret that is stored is the secret's ID.
+    SECRET_IS_ID = "console-secret-is-id",
+    /// The app must prove itself, and the provider is set up to send nothing.
+    PUBLIC_CLIENT = "console-public-client",
+    /// The scope that makes a sign-in last is not asked for.
+    OFFLINE_ACCESS = "console-offline-access",
+    /// The seven days of a Google consent screen in testing are over.
+    GOOGLE_TESTING = "console-google-testing",
+    /// The provider let a sign-in lapse that wasn't used.
+    UNUSED = "console-unused",
+    /// TLS from the start on a port that begins in plain text.
+    TLS_ON_STARTTLS_PORT = "console-tls-on-starttls-port",
+    /// STARTTLS, or nothing, on a port that begins with TLS.
+    STARTTLS_ON_TLS_PORT = "console-starttls-on-tls-port",
+    /// The port speaks another protocol.
+    OTHER_PROTOCOL = "console-other-protocol",
+    /// A server name that is nearly a known one.
+    HOST_MISTYPED = "console-host-mistyped",
+    /// Port 25, which most networks close.
+    PORT_25 = "console-port-25",
+    /// A port that isn't one of the protocol's.
+    PORT_UNUSUAL = "console-port-unusual",
+    /// A number of Entra's that nobody here knows.
+    ENTRA_OTHER = "console-entra-other",
+    /// A mail server that asks to come back later, in words we don't know.
+    SMTP_LATER = "console-smtp-later",
+    /// A mail server that refuses an address, in words we don't know.
+    SMTP_ADDRESS = "console-smtp-address",
+    /// A mail server that has trouble with the mailbox, in words we don't know.
+    SMTP_MAILBOX = "console-smtp-mailbox",
+    /// A mail server that refuses for a rule or a right, in words we don't know.
+    SMTP_POLICY = "console-smtp-policy",
+    /// A mail server that refuses for good, in words we don't know.
+    SMTP_REFUSED = "console-smtp-refused",
     /// Nothing in the catalogue fits.
     UNKNOWN = "console-unknown",
 );

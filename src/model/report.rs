@@ -162,6 +162,58 @@ pub struct Diagnosis {
     pub retryable: bool,
     /// Where the provider explains it.
     pub url: String,
+    /// Why it is thought to be this and not something else; none for what was noticed without looking further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounds: Option<Grounds>,
+}
+
+words!(
+    /// How sure a diagnosis is.
+    Confidence {
+        /// Nothing else fits.
+        Certain = "certain",
+        /// The most likely of several.
+        Likely = "likely",
+        /// One of several, and nothing decides.
+        Guess = "a guess",
+    }
+);
+
+/// Expected and found, side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What was expected, in two or three words.
+    pub expected_label: String,
+    /// Its value.
+    pub expected: String,
+    /// What was found, in two or three words.
+    pub found_label: String,
+    /// Its value.
+    pub found: String,
+}
+
+/// Another cause that may be there as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Also {
+    /// Entry of the catalogue.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// Why it is thought to be this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grounds {
+    /// How sure.
+    pub confidence: Confidence,
+    /// The facts that decide it.
+    pub compared: Vec<Compared>,
+    /// What speaks for it, a sentence each.
+    pub why: Vec<String>,
+    /// What it can't be, in a word or two each.
+    pub ruled_out: Vec<String>,
+    /// What may be wrong besides.
+    pub also: Vec<Also>,
 }
 
 /// A message as the `newest` and `oversized` facts list it.

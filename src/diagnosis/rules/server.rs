@@ -1,0 +1,160 @@
+//! Rules about the server that was asked: its name, its port, what it speaks.
+
+use super::Finding;
+use crate::config::edits;
+use crate::diagnosis::case::Aim;
+use crate::diagnosis::family::Family;
+use crate::diagnosis::judge::Seen;
+use crate::diagnosis::own;
+use crate::model::mailbox::{Protocol, Security};
+use crate::model::report::Stage;
+
+/// Ports that begin in plain text, and those that begin with TLS.
+const PLAIN_PORTS: [u16; 4] = [25, 110, 143, 587];
+const TLS_PORTS: [u16; 3] = [465, 993, 995];
+
+/// Hosts people mean when they mistype.
+const KNOWN_HOSTS: [&str; 15] = [
+    "outlook.office365.com",
+    "smtp.office365.com",
+    "outlook.office365.us",
+    "smtp.office365.us",
+    "imap-mail.outlook.com",
+    "smtp-mail.outlook.com",
+    "imap.gmail.com",
+    "pop.gmail.com",
+    "smtp.gmail.com",
+    "imap.mail.yahoo.com",
+    "smtp.mail.yahoo.com",
+    "imap.zoho.com",
+    "smtp.zoho.com",
+    "imap.fastmail.com",
+    "smtp.fastmail.com",
+];
+
+fn mail_side<'a>(seen: &'a Seen<'_>) -> Option<&'a Aim> {
+    seen.case.side.as_ref().filter(|side| side.protocol != Protocol::Graph)
+}
+
+/// Where both kinds of port are named.
+fn usual(side: &Aim) -> String {
+    let (tls, starttls) = side.protocol.ports();
+    format!("{tls} with TLS from the start, or {starttls} with STARTTLS")
+}
+
+/// TLS from the start on a port that begins in plain text.
+pub(super) fn tls_on_a_starttls_port(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let failed = seen.case.step == Some(Stage::Tls) && (seen.is_of(&[Family::Tls, Family::Network]) || seen.first().is_none());
+    if side.security != Security::Tls || !failed {
+        return None;
+    }
+    let plain = seen.is_any(&["tls-plaintext-port"]);
+    let finding = match (PLAIN_PORTS.contains(&side.port), plain) {
+        (true, true) => Finding::certain(own::TLS_ON_STARTTLS_PORT),
+        (true, false) if seen.is_open() => Finding::likely(own::TLS_ON_STARTTLS_PORT),
+        (false, true) => Finding::likely(own::TLS_ON_STARTTLS_PORT),
+        _ => return None,
+    };
+    Some(
+        finding
+            .compare(
+                ("Usual", &usual(side)),
+                ("Set", &format!("port {} with TLS from the start", side.port)),
+            )
+            .because("what came back to the first encrypted word isn't encryption"),
+    )
+}
+
+/// Plain text first on a port that begins with TLS: the server waits for us.
+pub(super) fn starttls_on_a_tls_port(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let silent = matches!(seen.case.step, Some(Stage::Greeting)) && seen.is_open();
+    (side.security != Security::Tls && TLS_PORTS.contains(&side.port) && silent).then(|| {
+        Finding::certain(own::STARTTLS_ON_TLS_PORT)
+            .compare(
+                ("Usual", &usual(side)),
+                ("Set", &format!("port {} with {}", side.port, words(side.security))),
+            )
+            .because("a server on this port says nothing before the encryption, and it said nothing")
+    })
+}
+
+const fn words(security: Security) -> &'static str {
+    match security {
+        Security::Tls => "TLS from the start",
+        Security::Starttls => "STARTTLS",
+        Security::None => "no encryption",
+    }
+}
+
+/// A greeting in another language.
+pub(super) fn other_protocol(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    if seen.case.step != Some(Stage::Greeting) || !seen.is_open() {
+        return None;
+    }
+    let text = seen.case.evidence.text.trim_start();
+    let found = match text.as_bytes() {
+        [b'*', b' ', ..] => "IMAP",
+        [b'+', b'O', b'K', ..] => "POP",
+        [b'2' | b'5', b'2' | b'5', b'0' | b'4', b' ' | b'-', ..] => "SMTP",
+        [b'H', b'T', b'T', b'P', b'/', ..] => "a web server",
+        [b'S', b'S', b'H', b'-', ..] => "SSH",
+        _ => return None,
+    };
+    (found != side.protocol.label()).then(|| {
+        Finding::certain(own::OTHER_PROTOCOL)
+            .compare(("Expected", side.protocol.label()), ("Answered", found))
+            .because(format!("the first line on port {} is that of {found}", side.port))
+    })
+}
+
+/// A name that is nearly a known one.
+pub(super) fn mistyped_host(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    if !seen.is_any(&["network-dns-not-found"]) {
+        return None;
+    }
+    let near = |known: &&&str| (1..=2).contains(&edits(&side.host, known));
+    let known = KNOWN_HOSTS.iter().find(near)?;
+    Some(
+        Finding::likely(own::HOST_MISTYPED)
+            .compare(("Perhaps meant", known), ("Set", &side.host))
+            .because("nobody has a server of this name, and a known one is spelt nearly the same"),
+    )
+}
+
+/// Port 25, which most networks close.
+pub(super) fn port_25(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let closed = seen.is_any(&["network-timeout", "network-refused", "console-deadline"]) && seen.case.step == Some(Stage::Tcp);
+    (side.port == 25 && closed).then(|| {
+        Finding::likely(own::PORT_25)
+            .compare(("Usual", &usual(side)), ("Set", "port 25"))
+            .because("port 25 is for mail between servers, and most networks let nobody out there")
+    })
+}
+
+/// A port that isn't the protocol's.
+pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let (tls, starttls) = side.protocol.ports();
+    let other = Protocol::ALL.iter().any(|protocol| {
+        *protocol != side.protocol && *protocol != Protocol::Graph && [protocol.ports().0, protocol.ports().1].contains(&side.port)
+    });
+    let closed = seen.is_any(&["network-timeout", "network-refused", "console-deadline"]) && seen.case.step == Some(Stage::Tcp);
+    if [tls, starttls].contains(&side.port) || !closed {
+        return None;
+    }
+    let finding = if other {
+        Finding::likely(own::PORT_UNUSUAL)
+    } else {
+        Finding::guess(own::PORT_UNUSUAL)
+    };
+    Some(
+        finding
+            .compare(("Usual", &usual(side)), ("Set", &format!("port {}", side.port)))
+            .because("nothing answers there, and it isn't a port this protocol is known on"),
+    )
+}
