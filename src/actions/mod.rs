@@ -6,6 +6,7 @@ pub mod config;
 pub mod consent;
 pub mod demo;
 pub mod doctor;
+pub mod judgement;
 pub mod links;
 pub mod mailboxes;
 pub mod place;

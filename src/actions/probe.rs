@@ -3,7 +3,6 @@
 //! A run goes on by itself once it was started; pages watch it through the [`Desk`]. It is stored when it starts and when it ends,
 //! with the settings it used, and the mailbox's state follows from how it ended.
 
-mod cause;
 mod desk;
 mod login;
 mod order;

@@ -25,7 +25,7 @@ pub struct Case<'a> {
     /// The token in use, where there is one.
     pub token: Option<Held>,
     /// The provider it is from.
-    pub provider: Option<App>,
+    pub provider: Option<Provider>,
     /// By how many seconds this server's clock is ahead of another one; none where nothing was compared.
     pub clock_ahead: Option<i64>,
 }
@@ -78,7 +78,7 @@ pub struct Held {
 
 /// What is known of the provider.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct Provider {
     /// What it was made from.
     pub template: TemplateKind,
     /// Its label, such as `Microsoft`.

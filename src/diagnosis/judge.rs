@@ -69,7 +69,7 @@ pub fn judge(case: &Case<'_>) -> Diagnosis {
         by_text(&seen)
     };
     let mut diagnosis = entry(cause.id).map_or_else(unknown, Entry::diagnosis);
-    if cause.id == own::UNKNOWN {
+    if seen.hits.is_empty() {
         diagnosis.retryable = case.transient;
     }
     fill(&mut diagnosis, case);

@@ -101,6 +101,8 @@ const RULES: &[Rule] = &[
     token::app_kept_out,
     token::turned_off,
     token::no_mailbox,
+    server::password_refused,
+    server::by_step,
 ];
 
 /// What the rules say, the most decisive first.

@@ -3,6 +3,7 @@
 
 use super::error::{Malformed, MalformedKind, OAuthError, Unreachable, Unreached};
 use super::exchange::Exchange;
+use crate::clock::Timestamp;
 use crate::gate::{Gate, GateError};
 use crate::secret::AccessToken;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -13,11 +14,14 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::{Host, Url};
 
 /// How many clients are kept? There is one for each port that is spoken to, and nearly always that is 443 alone.
 const MOST_CLIENTS: usize = 16;
+
+/// Of how many hosts is the clock kept?
+const MOST_CLOCKS: usize = 64;
 
 /// Limits of one exchange.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,8 @@ struct Inner {
     tls: Arc<rustls::ClientConfig>,
     limits: Limits,
     clients: Mutex<HashMap<(u16, bool), reqwest::Client>>,
+    /// What hosts said the time was, and when they said it.
+    clocks: Mutex<HashMap<String, (Timestamp, Instant)>>,
 }
 
 impl fmt::Debug for Http {
@@ -71,6 +77,7 @@ impl Http {
             tls,
             limits,
             clients: Mutex::default(),
+            clocks: Mutex::default(),
         }))
     }
 
@@ -96,6 +103,23 @@ impl Http {
             .transpose()
             .map_err(|_: http::header::InvalidHeaderValue| OAuthError::address(url, "the access token has characters no token has"))?;
         self.send(Method::GET, url, authorization, None).await
+    }
+
+    /// By how many seconds `now` is ahead of what a host says the time is (RFC 9110, 6.6.1); none if it never said. Hosts don't prove it.
+    pub fn clock_ahead(&self, host: &str, now: Timestamp) -> Option<i64> {
+        let clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (said, at) = clocks.get(host)?;
+        let since = i64::try_from(at.elapsed().as_secs()).ok()?;
+        Some(now.since(*said).saturating_sub(since))
+    }
+
+    fn note_clock(&self, exchange: &Exchange) {
+        let Some(date) = exchange.date else { return };
+        let mut clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if clocks.len() >= MOST_CLOCKS {
+            clocks.clear();
+        }
+        clocks.insert(exchange.host.clone(), (date, Instant::now()));
     }
 
     async fn send(
@@ -124,6 +148,7 @@ impl Http {
         }
         let mut response = request.send().await.map_err(|error| self.0.failed(&host, error))?;
         let mut exchange = Exchange::begin(host, response.status(), response.headers(), response.url(), self.0.limits.depth);
+        self.note_clock(&exchange);
         if response.headers().len() > self.0.limits.headers {
             return Err(exchange.malformed(MalformedKind::TooManyHeaders));
         }

@@ -67,6 +67,8 @@ pub struct Judgement {
     pub opens: Opens,
     /// What looks wrong, in half sentences.
     pub wrong: Vec<String>,
+    /// The permission that is sure not to be in it, or those one of which would do.
+    pub missing: Option<String>,
     /// Whether it is made for Exchange where Graph is asked, or the other way round.
     pub other_audience: bool,
 }
@@ -74,6 +76,7 @@ pub struct Judgement {
 /// Compares what a token says with what opens this mailbox.
 pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction: Direction, now: Timestamp) -> Judgement {
     let (mut wrong, mut never, mut other_audience) = (Vec::new(), false, false);
+    let mut missing = None;
     if expected.microsoft {
         let exchange = |audience: &String| is(&EXCHANGE, audience);
         let graph = |audience: &String| is_graph(audience, expected);
@@ -92,7 +95,7 @@ pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction
             _ if !claims.audience.iter().any(exchange) => wrong.push("that isn't Exchange as far as known here".to_owned()),
             _ => {}
         }
-        never |= permission(claims, expected, protocol, direction, &mut wrong);
+        (never, missing) = permission(claims, expected, protocol, direction, &mut wrong);
     }
     if let (Some(held), Some(wanted)) = (&claims.tenant, &expected.tenant)
         && !held.eq_ignore_ascii_case(wanted)
@@ -121,31 +124,39 @@ pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction
     Judgement {
         opens,
         wrong,
+        missing,
         other_audience,
     }
 }
 
-/// Looks for the permission; says whether its absence is sure to be the end. Exchange can give an app rights that no token shows (RBAC
-/// for Applications), but not for IMAP and POP.
-fn permission(claims: &Claims, expected: &Expected, protocol: Protocol, direction: Direction, wrong: &mut Vec<String>) -> bool {
+/// Looks for the permission; says whether its absence is sure to be the end, and which is absent. Exchange can give an app rights that no
+/// token shows (RBAC for Applications), but not for IMAP and POP.
+fn permission(
+    claims: &Claims,
+    expected: &Expected,
+    protocol: Protocol,
+    direction: Direction,
+    wrong: &mut Vec<String>,
+) -> (bool, Option<String>) {
     let reads_protocol = matches!(protocol, Protocol::Imap | Protocol::Pop3);
     let fitting = fitting(protocol, direction, claims.app_only, expected.is_shared());
     match (claims.permissions(), claims.app_only) {
         ([], true) if !reads_protocol => {
             wrong.push("no roles in it, which is right only where Exchange gives the app its rights (RBAC for Applications)".to_owned());
-            false
+            (false, None)
         }
         ([], false) => {
             wrong.push("no permissions in it".to_owned());
-            false
+            (false, Some(fitting.join(" or ")))
         }
         (permissions, _) => {
             let has = |name: &&str| permissions.iter().any(|held| held.eq_ignore_ascii_case(name));
-            let missing = !fitting.iter().any(has);
-            if missing {
-                wrong.push(format!("{} is missing", fitting.join(" or ")));
+            if fitting.iter().any(has) {
+                return (false, None);
             }
-            missing && reads_protocol
+            let names = fitting.join(" or ");
+            wrong.push(format!("{names} is missing"));
+            (reads_protocol, Some(names))
         }
     }
 }

@@ -31,12 +31,11 @@ pub(super) struct Failure {
 
 impl Failure {
     /// What the provider's answer, or its lack, means. `unknown`: it may have acted on one of the requests.
-    pub fn of(error: &OAuthError, unknown: bool) -> Self {
-        let (own_id, text) = (error.own_id(), error.evidence());
+    pub fn of(error: &OAuthError, unknown: bool, found: Diagnosis) -> Self {
         let class = error.class();
         Self {
             class,
-            found: Box::new(diagnosis::diagnose(&Evidence { own_id, text: &text })),
+            found: Box::new(found),
             asked: error
                 .retry_after()
                 .map_or(0, |wait| i64::try_from(wait.as_secs()).unwrap_or(i64::MAX)),

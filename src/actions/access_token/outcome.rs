@@ -2,6 +2,7 @@
 //! `failure`. Nothing here ever throws a token away.
 
 use super::failure::{Failure, minutes, stored};
+use crate::actions::judgement::of_provider;
 use crate::actions::{place, tokens};
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
@@ -116,9 +117,16 @@ pub(super) fn renewed(app: &App, token: &Token, grant: &Grant, brought: &Brought
 }
 
 /// The grant after an answer whose access token can't be used, though it brought the refresh token that counts from now on.
-pub(super) fn salvaged(app: &App, token: &Token, grant: &Grant, error: &OAuthError, refresh_token: &RefreshToken) -> Grant {
+pub(super) fn salvaged(
+    app: &App,
+    (token, provider): (&Token, &Provider),
+    grant: &Grant,
+    error: &OAuthError,
+    refresh_token: &RefreshToken,
+) -> Grant {
     let generation = grant.generation + 1;
-    let mut new = Failure::of(error, false).applied_to(app, grant);
+    let found = of_provider(app, provider, Some(token), Some(grant), error);
+    let mut new = Failure::of(error, false, found).applied_to(app, grant);
     let place = place::refresh_token(&token.id, generation, &grant.destination);
     let sealed = app.vault.seal(&place, refresh_token.expose_secret());
     new.rt_previous = grant.rt_current.clone();

@@ -5,6 +5,7 @@ use super::anew::{self, Own};
 use super::failure::{self, Failure};
 use super::outcome::{self, Brought, Renewal, Written};
 use super::{AccessError, Handed, How, Wanted, hand, last_error, lease, may_renew_at_all, recovery};
+use crate::actions::judgement::of_provider;
 use crate::actions::place;
 use crate::actions::providers::credential;
 use crate::app::App;
@@ -209,7 +210,7 @@ async fn call(
         && let Some(new) = used.salvage(error)
         && wanted.resource().is_none()
     {
-        return Ok(outcome::salvaged(app, token, grant, error, new));
+        return Ok(outcome::salvaged(app, (token, provider), grant, error, new));
     }
     let mut used_previous = false;
     if matches!(&answer, Err(error) if is_invalid_grant(error))
@@ -241,7 +242,8 @@ async fn call(
     let response = match answer {
         Ok(response) => response,
         Err(error) => {
-            let failure = Failure::of(&error, unknown || error.outcome_unknown());
+            let found = of_provider(app, provider, Some(token), Some(grant), &error);
+            let failure = Failure::of(&error, unknown || error.outcome_unknown(), found);
             let failure = match &prepared.own {
                 Some(own) => own.judged(failure),
                 None => failure,

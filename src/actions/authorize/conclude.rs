@@ -3,8 +3,8 @@
 
 use super::Outcome;
 use crate::actions::access_token::{NewGrant, store_first_grant};
+use crate::actions::judgement::of_provider;
 use crate::actions::providers::credential;
-use crate::actions::providers::trial::diagnosis_of;
 use crate::actions::tokens::{audit, event};
 use crate::actions::{ActionError, place, probe};
 use crate::app::App;
@@ -72,7 +72,7 @@ impl Flow {
 
     /// The provider handed out no tokens.
     pub async fn refused(&self, error: &OAuthError) -> Outcome {
-        let diagnosis = diagnosis_of(error);
+        let diagnosis = of_provider(&self.app, &self.provider, Some(&self.token), None, error);
         self.note_app_problem(error, &diagnosis).await;
         Outcome::ExchangeFailed {
             diagnosis,

@@ -1,17 +1,21 @@
 //! What a side signs in with, and where that may be sent.
 
-use super::{Order, ProbeError};
+use super::run::Findings;
+use super::{Order, ProbeError, target};
 use crate::actions::access_token::{How, access_token, access_token_for, not_granted, side_scopes};
+use crate::actions::judgement;
 use crate::actions::mailboxes::password_place;
 use crate::app::App;
+use crate::diagnosis::case::Held;
 use crate::diagnosis::own;
 use crate::mail::Login;
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, Side};
-use crate::model::report::{Diagnosis, Direction};
+use crate::model::provider::Provider;
+use crate::model::report::Direction;
 use crate::model::template::mail_servers;
-use crate::model::token::Token;
+use crate::model::token::{Grant, GrantType, Token};
 use crate::oauth::Claims;
-use crate::probe::{Done, Failure};
+use crate::probe::{Done, Failure, judge};
 use crate::secret::Password;
 use crate::store::StoreError;
 
@@ -94,7 +98,7 @@ fn failure(own_id: &'static str, detail: &str) -> Failure {
 /// The login of a side, whatever it signs in with.
 pub(super) async fn any(app: &App, mailbox: &Mailbox, direction: Direction, side: &Side) -> Result<Login, Failure> {
     match &side.auth {
-        Auth::OAuth2 { .. } => Ok(token(app, mailbox, direction, side, &mut None).await?.into_value()),
+        Auth::OAuth2 { .. } => Ok(token(app, mailbox, direction, side, &mut Findings::default()).await?.into_value()),
         _ => password(app, mailbox, direction, side),
     }
 }
@@ -105,7 +109,7 @@ pub(super) async fn token(
     mailbox: &Mailbox,
     direction: Direction,
     side: &Side,
-    diagnosis: &mut Option<Diagnosis>,
+    findings: &mut Findings,
 ) -> Result<Done<Login>, Failure> {
     let Auth::OAuth2 { token_id, token: name } = &side.auth else {
         return Err(failure(own::NOT_AUTHORIZED, "this side has no token"));
@@ -130,7 +134,7 @@ pub(super) async fn token(
         Ok(access) => access,
         Err(error) => {
             let detail = format!("no access token can be had: {error}");
-            *diagnosis = Some(error.diagnosis());
+            findings.token = Some(error.diagnosis());
             return Err(Failure {
                 detail,
                 transient: error.is_transient(),
@@ -144,11 +148,24 @@ pub(super) async fn token(
         (Some(provider), Some(grant)) => not_granted(provider, &needed, grant),
         _ => Vec::new(),
     };
-    let account = grant.map(|grant| grant.identity.account().to_owned()).unwrap_or_default();
+    let account = grant.as_ref().map(|grant| grant.identity.account().to_owned()).unwrap_or_default();
     let claims = Claims::of(&access.access_token).unwrap_or_default();
+    let refreshed = access.how == How::Refreshed;
+    if let Some(provider) = &provider {
+        let mut held = held(app, mailbox, direction, side, (&token, provider, grant.as_ref()), &claims);
+        held.missing
+            .extend(missing.iter().filter(|_| held.missing.is_empty()).cloned().collect::<Vec<_>>());
+        (held.expires_in, held.renewed) = (Some(access.expires_in), refreshed);
+        if held.permissions.is_empty() {
+            held.permissions.clone_from(&granted);
+        }
+        findings.known.held = Some(held);
+        findings.known.provider = Some(judgement::facts(app, provider, Some(&token), grant.as_ref()));
+        findings.known.clock_ahead = judgement::clock_ahead(app, provider);
+    }
     let (audience, scopes) = (claims.audience.join(" "), claims.permissions().join(" "));
 
-    let (seconds, refreshed) = (access.expires_in, access.how == How::Refreshed);
+    let seconds = access.expires_in;
     let mut detail = vec![
         if refreshed { "refreshed" } else { "cached" }.to_owned(),
         format!("expires in {}", minutes(seconds)),
@@ -176,6 +193,37 @@ pub(super) async fn token(
         }
     }
     Ok(if missing.is_empty() { done } else { done.warn() })
+}
+
+/// What the token says of itself, and of whom it was got, for the diagnosis.
+fn held(
+    app: &App,
+    mailbox: &Mailbox,
+    direction: Direction,
+    side: &Side,
+    (token, provider, grant): (&Token, &Provider, Option<&Grant>),
+    claims: &Claims,
+) -> Held {
+    let expected = target::expected(token, provider, mailbox.login(side));
+    let readable = !claims.audience.is_empty() || !claims.permissions().is_empty();
+    let judged = readable.then(|| judge(claims, &expected, side.server.protocol(), direction, app.clock.now()));
+    let account = grant.map(|grant| grant.identity.account()).filter(|account| !account.is_empty());
+    let account = account
+        .map(str::to_owned)
+        .or_else(|| claims.user.clone())
+        .or_else(|| token.user.clone());
+    Held {
+        grant: Some(token.grant),
+        account: account.filter(|_| token.grant != GrantType::ClientCredentials),
+        shared: token.shared,
+        audience: claims.audience.join(" "),
+        other_audience: judged.as_ref().is_some_and(|judged| judged.other_audience),
+        permissions: claims.permissions().to_vec(),
+        missing: judged.and_then(|judged| judged.missing).into_iter().collect(),
+        expires_in: None,
+        renewed: false,
+        object_id: claims.object_id.clone(),
+    }
 }
 
 fn minutes(seconds: i64) -> String {

@@ -1,6 +1,7 @@
 //! Proof of least privilege: an app-only token is sent to open a mailbox that it must not open, the same way as it opens its own. It
 //! passes only if it is refused. A token that opens nothing at all proves nothing, so one of its own mailboxes must open beside it.
 
+use super::run::Findings;
 use super::{login, target};
 use crate::app::App;
 use crate::mail::Login;
@@ -156,8 +157,8 @@ async fn opens(app: &App, mailbox: &Mailbox, side: &Side) -> Result<(), Failure>
 }
 
 async fn stages(app: &App, mailbox: &Mailbox, side: &Side, steps: &mut Steps) -> Result<(), Stopped> {
-    let mut why = None;
-    let token = Box::pin(login::token(app, mailbox, Direction::Incoming, side, &mut why));
+    let mut findings = Findings::default();
+    let token = Box::pin(login::token(app, mailbox, Direction::Incoming, side, &mut findings));
     let login: Login = steps.run(Stage::Token, token).await?;
     let (connector, options) = (&app.connector, super::Options::default());
     match &side.server {

@@ -1,8 +1,8 @@
 //! One run, from its turn to its record.
 
-use super::cause::cause;
 use super::desk::{Progress, Turn};
 use super::{Ended, Messages, Order, is_send_unknown, login, messages_place, passed, side, target};
+use crate::actions::judgement::{Known, of_test};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose, own};
 use crate::mail::Login;
@@ -47,10 +47,12 @@ pub(super) struct Job {
 
 /// What the stages leave behind besides the report.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     messages: Messages,
     /// What the token's own failure means; the catalogue need not guess it from a text.
-    token: Option<Diagnosis>,
+    pub token: Option<Diagnosis>,
+    /// What decides where a text leaves the cause open.
+    pub known: Known,
 }
 
 impl Job {
@@ -94,7 +96,7 @@ impl Job {
         report.diagnosis = match (&failure, findings.token) {
             (Some(_), Some(token)) => Some(token),
             (Some(failure), None) => Some(match self.side_of(report.failed_step().map(|step| step.step)) {
-                Some(side) => cause(failure, report.failed_step().map(|step| step.step), side),
+                Some((side, direction)) => of_test(failure, &report, &self.order.mailbox, side, direction, findings.known),
                 None => diagnose(&Evidence {
                     own_id: failure.own_id,
                     text: &failure.evidence,
@@ -118,11 +120,12 @@ impl Job {
     }
 
     /// The side a step talks to: a message is looked for in the incoming one.
-    fn side_of(&self, step: Option<Stage>) -> Option<&Side> {
-        match step {
-            Some(Stage::Arrived) => self.order.mailbox.incoming.as_ref(),
-            _ => side(&self.order.mailbox, self.order.direction),
-        }
+    fn side_of(&self, step: Option<Stage>) -> Option<(&Side, Direction)> {
+        let direction = match step {
+            Some(Stage::Arrived) => Direction::Incoming,
+            _ => self.order.direction,
+        };
+        Some((side(&self.order.mailbox, direction)?, direction))
     }
 
     fn show(&self, report: &Report) {
@@ -175,7 +178,7 @@ impl Job {
     async fn sign_in_with(&self, steps: &mut Steps, side: &Side, findings: &mut Findings) -> Result<Login, Stopped> {
         let (app, order) = (&self.app, &self.order);
         if self.planned.contains(&Stage::Token) {
-            let token = Box::pin(login::token(app, &order.mailbox, order.direction, side, &mut findings.token));
+            let token = Box::pin(login::token(app, &order.mailbox, order.direction, side, findings));
             return steps.run(Stage::Token, token).await;
         }
         match login::password(app, &order.mailbox, order.direction, side) {

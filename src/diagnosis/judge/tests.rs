@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::diagnosis::Evidence;
-use crate::diagnosis::case::{Aim, App, Held};
+use crate::diagnosis::case::{Aim, Held, Provider};
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::provider::{ClientAuth, Cloud, ConsentScreen};
 use crate::model::report::Direction;
@@ -58,8 +58,8 @@ fn app_held() -> Held {
     }
 }
 
-fn app(template: TemplateKind) -> App {
-    App {
+fn app(template: TemplateKind) -> Provider {
+    Provider {
         template,
         label: template.template().short,
         cloud: Cloud::Global,
@@ -125,7 +125,7 @@ fn side(case: Case<'_>, change: impl FnOnce(&mut Aim)) -> Case<'_> {
     with(case, |case| change(case.side.as_mut().unwrap()))
 }
 
-fn provider(case: Case<'_>, change: impl FnOnce(&mut App)) -> Case<'_> {
+fn provider(case: Case<'_>, change: impl FnOnce(&mut Provider)) -> Case<'_> {
     with(case, |case| change(case.provider.as_mut().unwrap()))
 }
 

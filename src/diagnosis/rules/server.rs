@@ -158,3 +158,25 @@ pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
             .because("nothing answers there, and it isn't a port this protocol is known on"),
     )
 }
+
+/// A password that was refused in words that say no more.
+pub(super) fn password_refused(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let generic = ["imap-authenticationfailed-generic", "pop-gmail-auth", "smtp-auth-failed-generic"];
+    let open = seen.first().is_none() || seen.is_any(&generic);
+    (side.password && seen.case.step == Some(Stage::Auth) && open)
+        .then(|| Finding::likely(own::PASSWORD_REFUSED).because("the sign-in is by password, and the server says no more than no"))
+}
+
+/// What the step alone says, where nobody knows the text.
+pub(super) fn by_step(seen: &Seen<'_>) -> Option<Finding> {
+    let id = match seen.case.step? {
+        Stage::MailFrom => own::SENDER_REFUSED,
+        Stage::RcptTo => own::RECIPIENT_REFUSED,
+        Stage::Data | Stage::Send => own::MESSAGE_REFUSED,
+        _ => return None,
+    };
+    seen.first()
+        .is_none()
+        .then(|| Finding::likely(id).because("the words aren't known here; the step at which they came is"))
+}
