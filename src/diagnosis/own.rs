@@ -161,7 +161,7 @@ own!(
     HOST_MISTYPED = "console-host-mistyped",
     /// Port 25, which most networks close.
     PORT_25 = "console-port-25",
-    /// A port that isn't one of the protocol's.
+    /// Another protocol's port, on which nothing answers.
     PORT_UNUSUAL = "console-port-unusual",
     /// A number of Entra's that nobody here knows.
     ENTRA_OTHER = "console-entra-other",

@@ -136,7 +136,7 @@ pub(super) fn port_25(seen: &Seen<'_>) -> Option<Finding> {
     })
 }
 
-/// A port that isn't the protocol's.
+/// Another protocol's port.
 pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
     let side = mail_side(seen)?;
     let (tls, starttls) = side.protocol.ports();
@@ -144,18 +144,13 @@ pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
         *protocol != side.protocol && *protocol != Protocol::Graph && [protocol.ports().0, protocol.ports().1].contains(&side.port)
     });
     let closed = seen.is_any(&["network-timeout", "network-refused", "console-deadline"]) && seen.case.step == Some(Stage::Tcp);
-    if [tls, starttls].contains(&side.port) || !closed {
+    if [tls, starttls].contains(&side.port) || !closed || !other {
         return None;
     }
-    let finding = if other {
-        Finding::likely(own::PORT_UNUSUAL)
-    } else {
-        Finding::guess(own::PORT_UNUSUAL)
-    };
     Some(
-        finding
+        Finding::likely(own::PORT_UNUSUAL)
             .compare(("Usual", &usual(side)), ("Set", &format!("port {}", side.port)))
-            .because("nothing answers there, and it isn't a port this protocol is known on"),
+            .because("nothing answers there, and the port is known for another protocol"),
     )
 }
 
