@@ -251,25 +251,25 @@ fn network_setting(app: &App) -> Check {
 }
 
 async fn people(app: &App) -> StoreResult<Check> {
-    Ok(
-        match app
-            .store
-            .users()
-            .await?
-            .iter()
-            .filter(|user| user.role == Role::Admin && !user.disabled)
-            .count()
-        {
-            0 => bad(
-                Verdict::Warning,
-                "people",
-                "nobody can sign in yet",
-                "open the console's /setup page, or run: mailgrant user add EMAIL",
-            ),
-            1 => ok("people", "1 admin"),
-            admins => ok("people", format!("{admins} admins")),
-        },
-    )
+    let users = app.store.users().await?;
+    let able = users.iter().filter(|user| !user.disabled);
+    let (admins, others): (Vec<_>, Vec<_>) = able.partition(|user| user.role == Role::Admin);
+    Ok(match (admins.len(), others.len()) {
+        (0, 0) => bad(
+            Verdict::Warning,
+            "people",
+            "nobody can sign in yet",
+            "open the console's /setup page, or run: mailgrant user add EMAIL",
+        ),
+        (0, _) => bad(
+            Verdict::Warning,
+            "people",
+            "nobody is an admin",
+            "run: mailgrant user add EMAIL --role admin",
+        ),
+        (1, _) => ok("people", "1 admin"),
+        (admins, _) => ok("people", format!("{admins} admins")),
+    })
 }
 
 async fn providers(app: &App) -> StoreResult<Vec<Check>> {
@@ -288,6 +288,8 @@ async fn providers(app: &App) -> StoreResult<Vec<Check>> {
                 "the provider refuses the app itself",
                 format!("see /providers/{}", provider.name),
             )
+        } else if app.store.service_account(&provider.id).await?.is_some() && provider.client_secret.is_none() {
+            ok(name, "service account key stored")
         } else if wants_secret && provider.client_secret.is_none() {
             bad(
                 Verdict::Failed,

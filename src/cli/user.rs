@@ -1,11 +1,11 @@
 //! `mailgrant user`: accounts of the console, for whoever has the data directory.
 
-use super::answer::{Answer, Failure, Outcome, print, print_table};
+use super::answer::{Answer, Failure, Outcome, print, print_table, say};
 use crate::actions::users::{self, NewUser, UserError};
 use crate::app::App;
 use crate::auth::password::Passwords;
 use crate::model::audit::Actor;
-use crate::model::user::Role;
+use crate::model::user::{Role, User};
 use crate::secret::Password;
 use std::io::{BufRead, IsTerminal};
 use std::sync::Arc;
@@ -68,6 +68,11 @@ pub async fn run(app: &App, command: Command) -> Outcome {
             };
             let user = users::create(app, &passwords, &actor, new).await?;
             print(format!("Added {} as {}", user.email, user.role))?;
+            let admin = |user: &User| user.role == Role::Admin && !user.disabled;
+            if !app.store.users().await?.iter().any(admin) {
+                say("nobody is an admin here yet");
+                say("help: mailgrant user add EMAIL --role admin");
+            }
         }
         Command::List => list(app).await?,
         Command::Disable { email } => {

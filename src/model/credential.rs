@@ -118,6 +118,12 @@ impl Fallback {
 }
 
 impl Provider {
+    /// Whether the provider took what was in use before, and not what is in use now, when it was last asked.
+    pub fn rests_on_fallback(&self, now: Timestamp) -> bool {
+        let fallback = self.credentials.fallback.as_ref().filter(|fallback| fallback.counts(now));
+        fallback.is_some_and(|fallback| fallback.used_at.is_some() && fallback.used_at >= self.held_since())
+    }
+
     /// What it proves itself with now; none for a public client, and where nothing is stored.
     pub fn held(&self) -> Option<Held> {
         match self.client_auth {

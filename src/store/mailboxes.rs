@@ -74,10 +74,10 @@ impl Store {
         rows.iter().map(mailbox).collect()
     }
 
-    /// The mailboxes that use a token, by address; at most 200.
+    /// The mailboxes that use a token, by address.
     pub async fn mailboxes_of_token(&self, token: &TokenId) -> StoreResult<Vec<Mailbox>> {
         let rows = sqlx::query(select!(
-            "WHERE m.incoming_token_id = $1 OR m.outgoing_token_id = $1 ORDER BY m.address LIMIT 200"
+            "WHERE m.incoming_token_id = $1 OR m.outgoing_token_id = $1 ORDER BY m.address"
         ))
         .bind(token.as_str())
         .fetch_all(self.pool())

@@ -130,6 +130,10 @@ pub async fn discard(app: &App, actor: &Actor, current: &Provider) -> Result<Sav
 
 /// Forgets the credential that was in use before.
 pub async fn drop_fallback(app: &App, actor: &Actor, current: &Provider) -> Result<Saved, ActionError> {
+    if current.rests_on_fallback(app.clock.now()) {
+        let message = "What was in use before is what the provider takes now, so it can't be forgotten. Replace what is in use first";
+        return Err(ActionError::field("fallback", message));
+    }
     let mut new = current.clone();
     new.credentials.fallback = None;
     write(app, actor, current, new).await

@@ -57,8 +57,7 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
         );
     }
     if let Some(fallback) = &provider.credentials.fallback
-        && fallback.used_at >= provider.held_since()
-        && fallback.used_at.is_some()
+        && provider.rests_on_fallback(now)
     {
         warn(
             "fallback",

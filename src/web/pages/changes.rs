@@ -100,6 +100,13 @@ pub fn action_words(action: &str, outcome: &str) -> &'static str {
         ("refresh", _) => "could not renew",
         ("import", _) => "brought along a sign-in for",
         ("remove", _) => "logged out and removed",
+        ("service_account", _) => "stored a key for",
+        ("get", "ok") => "got an access token for",
+        ("get", _) => "could not get an access token for",
+        ("prove", _) => "tried the least privilege of",
+        ("undo", _) => "undid an import into",
+        ("apply", _) => "brought settings into",
+        ("export", _) => "exported",
         ("hand_out", _) => "handed out an access token of",
         _ => "did something with",
     }

@@ -114,6 +114,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let states = app.store.mailbox_states().await?;
     let total: i64 = states.iter().map(|(_, count)| count).sum();
     let working = count_of(&states, MailboxState::Working);
+    let untested = count_of(&states, MailboxState::NotTested);
     let providers = app.store.providers().await?;
     let mut causes = causes(app, &providers).await?;
     let found = causes.len();
@@ -130,6 +131,9 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let heading = match (empty, found) {
         (true, _) => "Let's connect the first mailbox".to_owned(),
         (false, 0) if working == 0 => "Nothing is tested yet".to_owned(),
+        // What was never looked at is not green.
+        (false, 0) if untested == 1 => "1 mailbox isn't tested yet".to_owned(),
+        (false, 0) if untested > 1 => format!("{} mailboxes aren't tested yet", grouped(untested)),
         (false, 0) => "Everything works".to_owned(),
         (false, 1) => "1 thing needs you".to_owned(),
         (false, n) if n >= usize::try_from(LOOKED_FOR).unwrap_or(50) => format!("More than {n} things need you"),
@@ -278,6 +282,9 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
             button: "Get authorization token",
         });
     }
+    for provider in providers.iter().filter(|provider| provider.rests_on_fallback(now)) {
+        causes.extend(rests_on_fallback(provider));
+    }
     for provider in providers {
         causes.extend(fallback_needed(provider, now));
         if let Some(date) = provider.client_secret_expires
@@ -350,6 +357,27 @@ fn secret_ends(provider: &Provider, date: Date, now: Timestamp) -> Cause {
             "Replace secret"
         },
     }
+}
+
+/// A credential the provider refuses, while the one before it still works.
+fn rests_on_fallback(provider: &Provider) -> Option<Cause> {
+    let (noun, fallback) = (provider.proof_noun(), provider.credentials.fallback.as_ref()?);
+    let before = fallback.held.noun();
+    Some(Cause {
+        kind: "warn",
+        title: format!("{} refuses the {noun} in use", provider.name),
+        text: format!(
+            "The {before} before it still works, and counts here until {}. After that every token of this provider stops.",
+            date_words(fallback.until)
+        ),
+        since: fallback.used_at,
+        href: format!("/providers/{}", provider.name),
+        button: if noun == "certificate" {
+            "Replace certificate"
+        } else {
+            "Replace secret"
+        },
+    })
 }
 
 fn track(provider: &Provider, mailboxes: i64, now: Timestamp) -> Option<Track> {

@@ -141,6 +141,8 @@ struct ShowPage {
     certificates: bool,
     fallback: Option<Fallback>,
     fallback_counts: bool,
+    /// Whether it is what works.
+    fallback_needed: bool,
     cloud: &'static str,
     microsoft: bool,
     tokens: Vec<(TokenRow, &'static str, &'static str)>,
@@ -194,6 +196,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         by_certificate: provider.client_auth == ClientAuth::Certificate,
         certificate: provider.credentials.certificate.clone(),
         certificates: matches!(provider.template, TemplateKind::Microsoft | TemplateKind::Custom),
+        fallback_needed: provider.rests_on_fallback(now),
         fallback_counts: provider.credentials.fallback.as_ref().is_some_and(|kept| kept.counts(now)),
         fallback: provider.credentials.fallback.clone(),
         cloud: edit::cloud_label(provider.cloud),

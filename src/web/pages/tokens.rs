@@ -64,6 +64,7 @@ pub fn routes() -> Routes {
         .get("/tokens/{name}", view, show)
         .get("/tokens/{name}/edit", change, edit::edit)
         .post("/tokens/{name}/edit", change, edit::update)
+        .get("/tokens/{name}/commands", view, commands::download)
         .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), test)
         .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), renew)
         .post("/tokens/{name}/prove", Access::Permission(May::MailboxTest), prove::submit)
@@ -138,6 +139,8 @@ struct ShowPage {
     verdict: Verdict,
     abilities: Abilities,
     commands: Vec<Command>,
+    /// Whether there are more mailboxes than are written out.
+    commands_cut: bool,
     object_known: bool,
     proving: Proving,
     attempt: Option<Authorization>,
@@ -209,7 +212,8 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
     });
     let mine = |a: &Authorization| a.session_hash.as_deref() == Some(user.session_hash());
     Ok(ShowPage {
-        commands: commands::commands(&token, &provider, object_id, &mailboxes),
+        commands: commands::commands(&token, &provider, object_id, &mailboxes, commands::SHOWN),
+        commands_cut: mailboxes.len() > commands::SHOWN,
         object_known: object_id.is_some(),
         proving: prove::proving(&web.app, &token, &mailboxes, proof).await?,
         abilities,

@@ -204,7 +204,12 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
         Outcome::AdminApproval { said } => {
             let heading = format!("{} lets only admins allow apps", organisation(provider));
             let text = "Nothing changed. An admin has to allow this app once; afterwards try again.";
-            let view = View::new("warn", heading, text).also(ADMIN_CONSENT).said(said);
+            let how = if provider.template == TemplateKind::Google {
+                GOOGLE_ADMIN
+            } else {
+                ADMIN_CONSENT
+            };
+            let view = View::new("warn", heading, text).also(how).said(said);
             let view = view.act(Act::SignIn(None, "Try again"));
             if consent::is_known(provider) {
                 view.act(ask_an_admin(provider))
@@ -285,6 +290,8 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
 }
 
 const ADMIN_CONSENT: &str = "Send an admin a consent link. Or, for an admin: Entra admin center > App registrations > this app > API permissions > Grant admin consent.";
+
+const GOOGLE_ADMIN: &str = "For a Google Workspace admin: Google Admin console > Security > Access and data control > API controls > Manage app access. Add the app by its client ID there, as trusted.";
 
 fn ask_an_admin(provider: &Provider) -> Act {
     let page = format!("{}/consent", routes::provider(provider.name.as_str()));

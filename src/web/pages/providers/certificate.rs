@@ -16,7 +16,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Layout, Page, Section};
+use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes;
 use crate::web::upload::Upload;
 use askama::Template;
@@ -268,9 +268,13 @@ pub async fn discard(State(web): State<WebState>, user: CurrentUser, Path(name):
 /// `POST /providers/{name}/fallback/drop`: what was in use before is forgotten.
 pub async fn drop_fallback(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
-    credential::drop_fallback(&web.app, &user.actor(), &provider)
-        .await
-        .map_err(explained)?;
+    match credential::drop_fallback(&web.app, &user.actor(), &provider).await {
+        Err(ActionError::Fields(problems)) => {
+            let why = problems.first().map(|problem| format!("{}.", problem.message)).unwrap_or_default();
+            return user.redirect_with(&routes::provider(&name), Flash::bad(&why)).await;
+        }
+        dropped => dropped.map_err(explained)?,
+    };
     user.redirect(&routes::provider(&name), "What was in use before is forgotten.")
         .await
 }

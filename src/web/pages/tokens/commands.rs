@@ -1,14 +1,20 @@
 //! Ready commands for the Exchange admin of an app-only token at Microsoft, with the record's own ids.
 
+use super::abilities::{abilities, object_id};
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Mailbox, Protocol, Side};
 use crate::model::provider::Provider;
 use crate::model::scopes::{Resource, resource_of};
 use crate::model::template::TemplateKind;
 use crate::model::token::Token;
+use crate::web::WebState;
+use crate::web::error::PageError;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
-/// How many mailboxes are written out?
-const MOST: usize = 10;
+/// How many mailboxes are written out on the page? The file has them all.
+pub(super) const SHOWN: usize = 10;
 /// Stands where nobody knows the id yet.
 const UNKNOWN_OBJECT: &str = "<enterprise object id>";
 
@@ -34,14 +40,14 @@ fn quoted(text: &str) -> String {
     format!("'{doubled}'")
 }
 
-fn lines<'a>(addresses: impl Iterator<Item = &'a str>, line: impl Fn(&str) -> String) -> Vec<String> {
+fn lines<'a>(most: usize, addresses: impl Iterator<Item = &'a str>, line: impl Fn(&str) -> String) -> Vec<String> {
     let mut all: Vec<&str> = addresses.collect();
     all.sort_unstable();
     all.dedup();
-    let more = all.len().saturating_sub(MOST);
-    let mut out: Vec<String> = all.iter().take(MOST).map(|address| line(&quoted(address))).collect();
+    let more = all.len().saturating_sub(most);
+    let mut out: Vec<String> = all.iter().take(most).map(|address| line(&quoted(address))).collect();
     if more > 0 {
-        out.push(format!("# and the same for {more} more mailboxes"));
+        out.push(format!("# and the same for {more} more mailboxes: the file below has them all"));
     }
     if out.is_empty() {
         out.push(line("<mailbox>"));
@@ -49,8 +55,9 @@ fn lines<'a>(addresses: impl Iterator<Item = &'a str>, line: impl Fn(&str) -> St
     out
 }
 
-/// The commands for the mailboxes that use the token. `object_id` is the service principal's, where the token has told it.
-pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mailboxes: &[Mailbox]) -> Vec<Command> {
+/// The commands for the mailboxes that use the token, of which at most so many are written out. `object_id` is the service principal's,
+/// where the token has told it.
+pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mailboxes: &[Mailbox], most: usize) -> Vec<Command> {
     if !super::abilities::is_app_only(token) || provider.template != TemplateKind::Microsoft {
         return Vec::new();
     }
@@ -97,14 +104,14 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
             id: "c-mailbox",
             title: "Let it open these mailboxes by IMAP, POP and SMTP",
             hint: "It opens no other one this way. Allow up to an hour.",
-            lines: lines(addresses(&|p, _| p != Protocol::Graph), |mailbox| {
+            lines: lines(most, addresses(&|p, _| p != Protocol::Graph), |mailbox| {
                 format!("Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess")
             })
             .join("\n"),
         });
     }
     if any(&|p, _| p == Protocol::Smtp) {
-        let mut all = lines(addresses(&|p, _| p == Protocol::Smtp), |mailbox| {
+        let mut all = lines(most, addresses(&|p, _| p == Protocol::Smtp), |mailbox| {
             format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false")
         });
         let by_smtp = mailboxes.iter().filter(|mailbox| uses(mailbox, &|p, _| p == Protocol::Smtp));
@@ -113,7 +120,7 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
             .map(Mailbox::sender)
             .collect();
         if !senders.is_empty() {
-            all.extend(lines(senders.into_iter(), |sender| {
+            all.extend(lines(most, senders.into_iter(), |sender| {
                 format!("Add-RecipientPermission -Identity {sender} -Trustee {object} -AccessRights SendAs -Confirm:$false")
             }));
         }
@@ -126,9 +133,12 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
     }
     if graph {
         let mark = quoted(&format!("mailgrant-{}", token.name));
-        let mut all = lines(addresses(&|p, _| p == Protocol::Graph), |mailbox| {
-            format!("Set-Mailbox -Identity {mailbox} -CustomAttribute1 {mark}")
+        let mut all = lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
+            format!("Get-Mailbox {mailbox} | Format-Table Name, CustomAttribute1")
         });
+        all.extend(lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
+            format!("Set-Mailbox -Identity {mailbox} -CustomAttribute1 {mark}")
+        }));
         all.push(format!(
             "New-ManagementScope -Name {scope} -RecipientRestrictionFilter \"CustomAttribute1 -eq {mark}\""
         ));
@@ -142,27 +152,53 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
                 ));
             }
         }
-        all.extend(lines(addresses(&|p, _| p == Protocol::Graph).take(1), |mailbox| {
+        all.extend(lines(most, addresses(&|p, _| p == Protocol::Graph).take(1), |mailbox| {
             format!("Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox} | Format-Table")
         }));
         found.push(Command {
             id: "c-rbac",
             title: "Limit it to these mailboxes (RBAC for Applications)",
             hint: "First take the Mail permissions off the app registration: what it has there adds up. The token then names no roles, which \
-                   is right. Changes take up to two hours.",
+                   is right. Changes take up to two hours. CustomAttribute1 serves as the mark: the first lines show what stands in it now, \
+                   and what stands there is overwritten. Where your organisation uses it, take another of the fifteen in every line.",
             lines: all.join("\n"),
         });
         found.push(Command {
             id: "c-policy",
             title: "Ask an application access policy, where one is in use",
             hint: "Such policies limit Graph, not IMAP, POP and SMTP. Make no new ones: RBAC for Applications follows them.",
-            lines: lines(addresses(&|p, _| p == Protocol::Graph), |mailbox| {
+            lines: lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
                 format!("Test-ApplicationAccessPolicy -Identity {mailbox} -AppId {client}")
             })
             .join("\n"),
         });
     }
     found
+}
+
+/// `GET /tokens/{name}/commands`: the commands for every mailbox, as a text file.
+pub async fn download(State(web): State<WebState>, Path(name): Path<String>) -> Result<Response, PageError> {
+    let (token, provider) = super::find(&web.app, &name).await?;
+    let store = &web.app.store;
+    let mailboxes = store.mailboxes_of_token(&token.id).await?;
+    let grant = store.grant(&token.id).await?;
+    let abilities = abilities(&web.app, &token, &provider, grant.as_ref(), &mailboxes);
+    let found = commands(&token, &provider, object_id(&abilities), &mailboxes, usize::MAX);
+    if found.is_empty() {
+        return Err(PageError::Missing(
+            "There are commands for app-only tokens at Microsoft only.".to_owned(),
+        ));
+    }
+    let mut text = String::from("# In PowerShell, after Connect-ExchangeOnline. Read each part before you run it.\n");
+    for command in found {
+        text.push_str(&format!("\n# {}\n# {}\n{}\n", command.title, command.hint, command.lines));
+    }
+    let file = format!("attachment; filename=\"exchange-{}.txt\"", token.name);
+    Ok((
+        [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, file)],
+        text,
+    )
+        .into_response())
 }
 
 #[cfg(test)]
