@@ -57,7 +57,7 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
         );
     }
     if let Some(fallback) = &provider.credentials.fallback
-        && provider.rests_on_fallback(now)
+        && provider.rests_on_fallback(app.clock.now())
     {
         warn(
             "fallback",
