@@ -9,6 +9,7 @@ use crate::support::rig::{CLIENT_SECRET, IMAP_SCOPE, POP_SCOPE, SMTP_SCOPE};
 use mailgrant::model::mailbox::Protocol;
 use mailgrant::model::template::TemplateKind;
 use mailgrant::oauth::certificate;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -93,7 +94,7 @@ async fn arrives(house: &House, address: &str, wanted: usize) {
 #[tokio::test]
 async fn every_grant_the_real_provider_plays_opens_the_real_servers() {
     let all = [IMAP_SCOPE, POP_SCOPE, SMTP_SCOPE].join(" ");
-    let Some(house) = House::asking_for(&all, false).await else {
+    let Some(mut house) = House::asking_for(&all, false).await else {
         return;
     };
     let cells: BTreeSet<Cell> = offered().into_iter().filter(|cell| is_real(*cell)).collect();
@@ -105,6 +106,9 @@ async fn every_grant_the_real_provider_plays_opens_the_real_servers() {
                 let (mut command, link) = house.authorize();
                 assert_eq!(Stranger::new(&house).sign_in(&link, &house.address).await, "Done");
                 assert_eq!(command.end().0, Some(0));
+                // Only this sign-in needs the console; beside it the commands that follow might wait for the database, and say so.
+                house.serving.signal(Signal::TERM);
+                assert_eq!(house.serving.end().0, Some(0));
                 ("mail", vec![house.address.clone()])
             }
             Way::Device => {
@@ -131,9 +135,11 @@ async fn every_grant_the_real_provider_plays_opens_the_real_servers() {
 
 #[tokio::test]
 async fn an_apps_own_token_opens_only_the_mailboxes_it_was_given() {
-    let Some(house) = House::asking_for(IMAP_SCOPE, false).await else {
+    let Some(mut house) = House::asking_for(IMAP_SCOPE, false).await else {
         return;
     };
+    house.serving.signal(Signal::TERM);
+    assert_eq!(house.serving.end().0, Some(0));
     let (given, strange) = (house.rig.fresh_address(), house.rig.fresh_address());
     let client = app(&house, Way::AppByCertificate, [&house.address, &given]).await;
     works(&house, Way::AppByCertificate.name(), Protocol::Imap, &given).await;
