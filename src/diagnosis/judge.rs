@@ -91,13 +91,13 @@ pub fn judge(case: &Case<'_>) -> Diagnosis {
     }
     let blamed: Vec<Family> = also.iter().filter_map(|also| entry(&also.id)).map(|entry| entry.family).collect();
     let out = seen.ruled_out.iter().filter(|out| **out != family && !blamed.contains(out));
-    diagnosis.grounds = Some(Grounds {
+    diagnosis.grounds = Some(Box::new(Grounds {
         confidence: cause.confidence,
         compared: cause.compared,
         why: cause.why,
         ruled_out: out.filter_map(|family| family.ruled_out()).map(str::to_owned).collect(),
         also,
-    });
+    }));
     diagnosis
 }
 

@@ -51,13 +51,12 @@ impl Signals {
 
     /// The code and the enhanced status of the SMTP reply in the text (RFC 5321, 4.2; RFC 3463): of the last one that is a refusal.
     pub fn smtp_status(&self) -> Option<(u16, Option<String>)> {
-        let refusals = self.texts.iter().filter_map(|text| {
+        self.texts.iter().rev().find_map(|text| {
             let reply = Reply::parse(text.strip_prefix("s: ").unwrap_or(text))?;
             let code = reply.code.parse().ok().filter(|code| (400..600).contains(code))?;
             let status = reply.status();
             Some((code, (!status.is_empty()).then(|| status.to_owned())))
-        });
-        refusals.last()
+        })
     }
 
     /// Whether the text holds what the needle stands for.

@@ -164,7 +164,7 @@ pub struct Diagnosis {
     pub url: String,
     /// Why it is thought to be this and not something else; none for what was noticed without looking further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grounds: Option<Grounds>,
+    pub grounds: Option<Box<Grounds>>,
 }
 
 words!(

@@ -11,6 +11,8 @@ fn row(number: i64) -> ImportRow {
         sealed: Sealed("v1.brought".into()),
         created_at: NOW.plus(number),
         expires_at: NOW.plus(86_400),
+        begun_at: None,
+        done: 0,
         applied_at: None,
         undone_at: None,
         report: "{}".into(),
@@ -37,29 +39,46 @@ async fn an_import_is_its_owners_is_applied_once_and_undone_once() {
         assert_eq!(store.import(&owner, "i05").await.unwrap(), None);
 
         let mut tx = store.begin().await.unwrap();
-        assert!(!tx.undo_import("i06", NOW).await.unwrap(), "nothing was applied");
-        assert!(!tx.take_import("i06", NOW.plus(86_400)).await.unwrap(), "its day is over");
-        assert!(tx.take_import("i06", NOW.plus(30)).await.unwrap());
-        assert!(!tx.take_import("i06", NOW.plus(30)).await.unwrap(), "once");
-        tx.finish_import("i06", &Sealed("v1.undo".into()), "{\"a\":1}", NOW.plus(90_000))
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-        let applied = store.import(&owner, "i06").await.unwrap().unwrap();
-        assert_eq!((applied.applied_at, applied.sealed.0.as_str()), (Some(NOW.plus(30)), "v1.undo"));
-        assert_eq!((applied.report.as_str(), applied.expires_at), ("{\"a\":1}", NOW.plus(90_000)));
-        store.delete_import(&owner, "i06").await.unwrap();
+        let (brought, plan, undo) = ("i06", Sealed("v1.plan".into()), Sealed("v1.undo".into()));
+        let late = tx.begin_import(brought, &plan, "{}", NOW.plus(86_400), NOW.plus(90_000)).await;
+        assert!(!late.unwrap(), "its day is over");
+        assert!(!tx.advance_import(brought, 0, 5, "{}", &undo).await.unwrap(), "nothing was begun");
+        let begun = tx.begin_import(brought, &plan, "{}", NOW.plus(30), NOW.plus(90_000)).await;
+        assert!(begun.unwrap());
+        let again = tx.begin_import(brought, &plan, "{}", NOW.plus(30), NOW.plus(90_000)).await;
+        assert!(!again.unwrap(), "once");
+        assert!(tx.advance_import(brought, 0, 5, "{\"a\":1}", &undo).await.unwrap());
         assert!(
-            store.import(&owner, "i06").await.unwrap().is_some(),
-            "what was applied stays for its report"
+            !tx.advance_import(brought, 0, 5, "{}", &undo).await.unwrap(),
+            "a part is written once"
         );
+        tx.commit().await.unwrap();
+        let begun = store.import(&owner, brought).await.unwrap().unwrap();
+        assert_eq!((begun.begun_at, begun.done, begun.applied_at), (Some(NOW.plus(30)), 5, None));
+        assert_eq!(begun.sealed, plan, "what is still to be written stays");
+        store.delete_import(&owner, brought).await.unwrap();
+        let begun = store.import(&owner, brought).await.unwrap();
+        assert!(begun.is_some(), "what was begun stays for its report");
 
         let mut tx = store.begin().await.unwrap();
-        assert!(!tx.undo_import("i06", NOW.plus(90_000)).await.unwrap(), "too late");
-        assert!(tx.undo_import("i06", NOW.plus(40)).await.unwrap());
-        assert!(!tx.undo_import("i06", NOW.plus(40)).await.unwrap(), "once");
+        tx.finish_import(brought, NOW.plus(31), NOW.plus(90_000)).await.unwrap();
+        assert!(
+            !tx.advance_import(brought, 5, 6, "{}", &undo).await.unwrap(),
+            "nothing after the end"
+        );
         tx.commit().await.unwrap();
-        let undone = store.import(&owner, "i06").await.unwrap().unwrap();
+        let applied = store.import(&owner, brought).await.unwrap().unwrap();
+        assert_eq!((applied.applied_at, applied.sealed.0.as_str()), (Some(NOW.plus(31)), ""));
+        assert_eq!((applied.report.as_str(), applied.expires_at), ("{\"a\":1}", NOW.plus(90_000)));
+
+        assert_eq!(store.last_part(brought).await.unwrap(), Some((0, undo)));
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.take_part(brought, 0, "{}").await.unwrap());
+        assert!(!tx.take_part(brought, 0, "{}").await.unwrap(), "once");
+        tx.undone_import(brought, NOW.plus(40)).await.unwrap();
+        tx.commit().await.unwrap();
+        let undone = store.import(&owner, brought).await.unwrap().unwrap();
         assert_eq!((undone.undone_at, undone.sealed.0.as_str()), (Some(NOW.plus(40)), ""));
+        assert_eq!(store.last_part(brought).await.unwrap(), None);
     }
 }

@@ -91,7 +91,7 @@ pub async fn finish(app: &App, provider: &Name, query: &str, evidence: &Evidence
         link: flow.attempt.link_id.is_some(),
     };
     // A browser that goes away in the middle must not cost the grant: the code can be used only once.
-    let finished = app.tasks.spawn(async move { run(&flow, &params).await }).await;
+    let finished = app.tasks.spawn(async move { Box::pin(run(&flow, &params)).await }).await;
     let outcome = finished.map_err(|error| StoreError::Unusable(format!("the sign-in was not finished: {error}")))??;
     Ok(Returned {
         outcome,
@@ -178,7 +178,7 @@ async fn run(flow: &Flow, params: &CallbackParams) -> Result<Outcome, ActionErro
         Some(outcome) => Err(outcome),
         None => look(flow, params).await,
     };
-    flow.conclude(reached).await
+    Box::pin(flow.conclude(reached)).await
 }
 
 async fn link_is_open(flow: &Flow, now: Timestamp) -> Result<bool, StoreError> {

@@ -290,7 +290,7 @@ async fn question(app: &App, device: Device, tests: bool) -> Result<(), crate::a
                 // Stopped while the provider was being asked: nobody waits for what came.
                 return hand_back(&flow, &came).await;
             }
-            flow.conclude(found.map(|found| *found)).await?;
+            Box::pin(flow.conclude(found.map(|found| *found))).await?;
             return Ok(());
         }
     };

@@ -193,7 +193,7 @@ async fn part(app: &App, actor: &Actor, row: &ImportRow, done: usize, work: &Wor
             tx.note_imported(&row.id, &mailbox.id, now).await?;
         }
     }
-    for Change { kind, name, what } in changes {
+    for Change { kind, name, what, .. } in changes {
         match what {
             What::Created => report.created.push((kind.to_owned(), name)),
             What::Updated => report.updated.push((kind.to_owned(), name)),

@@ -282,9 +282,6 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
             button: "Get authorization token",
         });
     }
-    for provider in providers.iter().filter(|provider| provider.rests_on_fallback(now)) {
-        causes.extend(rests_on_fallback(provider));
-    }
     for provider in providers {
         causes.extend(fallback_needed(provider, now));
         if let Some(date) = provider.client_secret_expires
@@ -357,27 +354,6 @@ fn secret_ends(provider: &Provider, date: Date, now: Timestamp) -> Cause {
             "Replace secret"
         },
     }
-}
-
-/// A credential the provider refuses, while the one before it still works.
-fn rests_on_fallback(provider: &Provider) -> Option<Cause> {
-    let (noun, fallback) = (provider.proof_noun(), provider.credentials.fallback.as_ref()?);
-    let before = fallback.held.noun();
-    Some(Cause {
-        kind: "warn",
-        title: format!("{} refuses the {noun} in use", provider.name),
-        text: format!(
-            "The {before} before it still works, and counts here until {}. After that every token of this provider stops.",
-            date_words(fallback.until)
-        ),
-        since: fallback.used_at,
-        href: format!("/providers/{}", provider.name),
-        button: if noun == "certificate" {
-            "Replace certificate"
-        } else {
-            "Replace secret"
-        },
-    })
 }
 
 fn track(provider: &Provider, mailboxes: i64, now: Timestamp) -> Option<Track> {

@@ -105,7 +105,7 @@ async fn check(
 
 /// `POST /mailboxes/new`.
 pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<MailboxForm>) -> Result<Response, PageError> {
-    submit(&web, &user, form, None).await
+    Box::pin(submit(&web, &user, form, None)).await
 }
 
 /// `POST /mailboxes/{name}/edit`.
@@ -116,7 +116,7 @@ pub async fn update(
     CsrfForm(form): CsrfForm<MailboxForm>,
 ) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
-    submit(&web, &user, form, Some(mailbox)).await
+    Box::pin(submit(&web, &user, form, Some(mailbox))).await
 }
 
 async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing: Option<Mailbox>) -> Result<Response, PageError> {
