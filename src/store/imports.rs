@@ -81,11 +81,13 @@ impl Store {
         row.as_ref().map(import).transpose()
     }
 
-    /// The imports of a person, newest first.
+    /// The imports of a person, newest first, without what is sealed of them.
     pub async fn imports_of(&self, user: &UserId, now: Timestamp) -> StoreResult<Vec<ImportRow>> {
-        let rows = sqlx::query(select!(
-            "WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC, id DESC LIMIT 20"
-        ))
+        let rows = sqlx::query(
+            "SELECT id, user_id, '' AS sealed, created_at, expires_at, begun_at, done, applied_at, undone_at,
+             CASE WHEN begun_at IS NULL THEN report ELSE '' END AS report
+             FROM imports WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC, id DESC LIMIT 20",
+        )
         .bind(user.as_str())
         .bind(now.0)
         .fetch_all(self.pool())
@@ -248,20 +250,22 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Marks an import as undone, and forgets what was still to be written and which mailboxes came by it.
-    pub async fn undone_import(&mut self, id: &str, now: Timestamp) -> StoreResult<()> {
-        sqlx::query("UPDATE imports SET undone_at = $2, sealed = '' WHERE id = $1")
-            .bind(id)
-            .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+    /// Marks an import as undone, and forgets what was still to be written and which mailboxes came by it; false if it was before, or
+    /// was never begun.
+    pub async fn undone_import(&mut self, id: &str, now: Timestamp) -> StoreResult<bool> {
+        let done =
+            sqlx::query("UPDATE imports SET undone_at = $2, sealed = '' WHERE id = $1 AND begun_at IS NOT NULL AND undone_at IS NULL")
+                .bind(id)
+                .bind(now.0)
+                .execute(&mut ***self)
+                .await
+                .map_err(StoreError::from_write)?;
         sqlx::query("DELETE FROM imported_mailboxes WHERE import_id = $1")
             .bind(id)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
     /// Notes that a mailbox came or changed in an import.

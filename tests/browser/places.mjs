@@ -272,8 +272,14 @@ function places(seen) {
     at('/transfer'),
     at('/transfer/import'),
     named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, 'hello\nworld', /^Import$/) }),
+    named('transfer-file-refused', '/transfer/import', { status: 422, open: refusedFile }),
+    named('transfer-secrets-refused', '/transfer/import', { status: 422, open: (page) => bring(page, BROKEN, /^Import$/) }),
+    named('transfer-report', '/transfer/import', { open: brought }),
+    named('transfer-undone', '/transfer/import', { open: (page) => brought(page).then(() => undone(page)) }),
     named('transfer-preview', '/transfer/import', { open: (page) => bring(page, BROUGHT, 'Preview of the import') }),
     at('/transfer/export'),
+    at('/transfer/export?what=mailboxes&filter=tag%3Ahelpdesk'),
+    named('transfer-export-refused', '/transfer/export?what=mailboxes&filter=tag%3Anobody', { status: 422, open: (page) => page.getByRole('button', { name: 'Export', exact: true }).click() }),
     at('/me'),
     at('/nowhere', { status: 404 }),
     at('/mailboxes/nobody-knows-this', { status: 404 }),
@@ -294,6 +300,34 @@ async function refusedMailbox(page) {
 
 /** One that is new, one that is here and differs, one with an error, and a column nobody knows. */
 const BROUGHT = 'name,address,display_name,incoming.host,incoming.auth,room\nbrought,brought@contoso.test,,imap.contoso.test,password,12\nold,,Other words,,,\nwrong,wrong@contoso.test,,imap.contoso.test,magic,';
+
+/** What can't be read, with secrets in it. */
+const BROKEN = '[[provider]]\nname = "litware"\ntemplate = microsoft\nclient_secret = "a value from the Value column"\n\n[[token]]\nname = "litware"\nrefresh_token = "0.AXkA"\n';
+
+async function refusedFile(page) {
+  const file = { name: 'mailboxes.xlsx', mimeType: 'application/octet-stream', buffer: Buffer.from('PK\u0003\u0004') };
+  await page.getByLabel('File', { exact: true }).setInputFiles(file);
+  await press(page, 'Show what would change');
+  await arrive(page, /^Import$/);
+}
+
+let imports = 0;
+/** Mailboxes of a file, imported. */
+async function brought(page) {
+  const stem = `brought-${(imports += 1)}`;
+  const rows = Array.from({ length: 3 }, (_, n) => `${stem}-${n}@contoso.test,imap.contoso.test,password`);
+  const file = { name: 'mailboxes.csv', mimeType: 'text/csv', buffer: Buffer.from(['address,incoming.host,incoming.auth', ...rows, 'wrong,,'].join('\r\n')) };
+  await page.getByLabel('File', { exact: true }).setInputFiles(file);
+  await press(page, 'Show what would change');
+  await arrive(page, 'Preview of the import');
+  await press(page, 'Import 3 entries');
+  await arrive(page, 'What was imported');
+}
+
+async function undone(page) {
+  await press(page, 'Undo this import');
+  await page.getByText('The import was undone.').waitFor();
+}
 
 async function bring(page, text, heading) {
   await fill(page, 'Or the text itself', text);

@@ -38,47 +38,51 @@ async fn an_import_is_its_owners_is_applied_once_and_undone_once() {
         store.delete_import(&owner, "i05").await.unwrap();
         assert_eq!(store.import(&owner, "i05").await.unwrap(), None);
 
+        let (work, undo) = (Sealed("v1.work".into()), Sealed("v1.undo".into()));
+        let (begun, late) = (NOW.plus(30), NOW.plus(90_000));
         let mut tx = store.begin().await.unwrap();
-        let (brought, plan, undo) = ("i06", Sealed("v1.plan".into()), Sealed("v1.undo".into()));
-        let late = tx.begin_import(brought, &plan, "{}", NOW.plus(86_400), NOW.plus(90_000)).await;
-        assert!(!late.unwrap(), "its day is over");
-        assert!(!tx.advance_import(brought, 0, 5, "{}", &undo).await.unwrap(), "nothing was begun");
-        let begun = tx.begin_import(brought, &plan, "{}", NOW.plus(30), NOW.plus(90_000)).await;
-        assert!(begun.unwrap());
-        let again = tx.begin_import(brought, &plan, "{}", NOW.plus(30), NOW.plus(90_000)).await;
-        assert!(!again.unwrap(), "once");
-        assert!(tx.advance_import(brought, 0, 5, "{\"a\":1}", &undo).await.unwrap());
+        assert!(!tx.undone_import("i06", NOW).await.unwrap(), "nothing was written");
+        assert!(!tx.advance_import("i06", 0, 200, "{}", &undo).await.unwrap(), "nor begun");
         assert!(
-            !tx.advance_import(brought, 0, 5, "{}", &undo).await.unwrap(),
-            "a part is written once"
+            !tx.begin_import("i06", &work, "{}", NOW.plus(86_400), late).await.unwrap(),
+            "its day is over"
         );
+        assert!(tx.begin_import("i06", &work, "{}", begun, late).await.unwrap());
+        assert!(!tx.begin_import("i06", &work, "{}", begun, late).await.unwrap(), "once");
+        assert!(tx.advance_import("i06", 0, 200, "{\"a\":1}", &undo).await.unwrap());
+        assert!(!tx.advance_import("i06", 0, 200, "{}", &undo).await.unwrap(), "each part once");
         tx.commit().await.unwrap();
-        let begun = store.import(&owner, brought).await.unwrap().unwrap();
-        assert_eq!((begun.begun_at, begun.done, begun.applied_at), (Some(NOW.plus(30)), 5, None));
-        assert_eq!(begun.sealed, plan, "what is still to be written stays");
-        store.delete_import(&owner, brought).await.unwrap();
-        let begun = store.import(&owner, brought).await.unwrap();
-        assert!(begun.is_some(), "what was begun stays for its report");
+        let part = store.import(&owner, "i06").await.unwrap().unwrap();
+        assert_eq!((part.begun_at, part.done, part.applied_at), (Some(begun), 200, None));
+        assert_eq!((part.report.as_str(), part.expires_at, &part.sealed), ("{\"a\":1}", late, &work));
+        store.delete_import(&owner, "i06").await.unwrap();
+        assert!(
+            store.import(&owner, "i06").await.unwrap().is_some(),
+            "what was begun stays for its report"
+        );
 
         let mut tx = store.begin().await.unwrap();
-        tx.finish_import(brought, NOW.plus(31), NOW.plus(90_000)).await.unwrap();
+        assert!(tx.advance_import("i06", 200, 300, "{}", &undo).await.unwrap());
+        tx.finish_import("i06", NOW.plus(40), late).await.unwrap();
         assert!(
-            !tx.advance_import(brought, 5, 6, "{}", &undo).await.unwrap(),
-            "nothing after the end"
+            !tx.advance_import("i06", 300, 400, "{}", &undo).await.unwrap(),
+            "all of it is written"
         );
         tx.commit().await.unwrap();
-        let applied = store.import(&owner, brought).await.unwrap().unwrap();
-        assert_eq!((applied.applied_at, applied.sealed.0.as_str()), (Some(NOW.plus(31)), ""));
-        assert_eq!((applied.report.as_str(), applied.expires_at), ("{\"a\":1}", NOW.plus(90_000)));
+        let applied = store.import(&owner, "i06").await.unwrap().unwrap();
+        assert_eq!((applied.applied_at, applied.sealed.0.as_str()), (Some(NOW.plus(40)), ""));
 
-        assert_eq!(store.last_part(brought).await.unwrap(), Some((0, undo)));
+        assert_eq!(store.last_part("i06").await.unwrap(), Some((200, undo.clone())));
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.take_part(brought, 0, "{}").await.unwrap());
-        assert!(!tx.take_part(brought, 0, "{}").await.unwrap(), "once");
-        tx.undone_import(brought, NOW.plus(40)).await.unwrap();
+        assert!(tx.take_part("i06", 200, "{}").await.unwrap());
+        assert!(!tx.take_part("i06", 200, "{}").await.unwrap(), "once");
         tx.commit().await.unwrap();
-        let undone = store.import(&owner, brought).await.unwrap().unwrap();
-        assert_eq!((undone.undone_at, undone.sealed.0.as_str()), (Some(NOW.plus(40)), ""));
-        assert_eq!(store.last_part(brought).await.unwrap(), None);
+        assert_eq!(store.last_part("i06").await.unwrap(), Some((0, undo)));
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.undone_import("i06", NOW.plus(50)).await.unwrap());
+        assert!(!tx.undone_import("i06", NOW.plus(50)).await.unwrap(), "once");
+        tx.commit().await.unwrap();
+        let undone = store.import(&owner, "i06").await.unwrap().unwrap();
+        assert_eq!(undone.undone_at, Some(NOW.plus(50)));
     }
 }

@@ -284,7 +284,25 @@ async fn an_import_that_was_interrupted_says_where_goes_on_and_can_be_undone() {
         assert!(missed.contains("mailboxm500Somebody changed it meanwhile"), "{missed}");
         assert_eq!(t.count("SELECT COUNT(*) FROM mailboxes").await, 700);
 
-        t.app.tasks.reopen();
+        let row = t.app.store.import(&user.id, &id).await.unwrap().unwrap();
+        let stopping = t.app.stopping.clone();
+        let progress = |done: usize| {
+            if done >= 200 {
+                stopping.cancel();
+            }
+        };
+        let stopped = transfer::undo(&t.app, &Actor::console(), &row, &progress).await;
+        assert!(matches!(stopped, Err(TransferError::Stopping)), "{stopped:?}");
+        let t = t.restart().await;
+        let mut admin = t.admin();
+        let page = admin.get(&address).await;
+        assert!(
+            page.words().contains("was interrupted: 299 of its 699 entries are undone"),
+            "{}",
+            page.text(".note")
+        );
+        assert_eq!(t.count("SELECT COUNT(*) FROM mailboxes").await, 401);
+
         admin.submit(format!("{address}/undo"), &[]).await;
         t.app.tasks.close();
         t.app.tasks.wait().await;

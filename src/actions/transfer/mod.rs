@@ -92,6 +92,8 @@ pub struct Report {
     pub missed: Vec<Left>,
     /// What was not undone.
     pub kept: Vec<Left>,
+    /// How many entries undoing it is through with.
+    pub undone: usize,
     /// Kind and name of what is new.
     pub created: Vec<(String, String)>,
     /// Kind and name of what was changed.

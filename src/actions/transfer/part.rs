@@ -90,6 +90,9 @@ pub async fn go_on(app: &App, actor: &Actor, row: &ImportRow, progress: &(dyn Fn
     }
     let work: Work = open(app, row, 2)?;
     let report: Report = serde_json::from_str(&row.report).unwrap_or_default();
+    if report.undone > 0 {
+        return Err(TransferError::Undone);
+    }
     let done = usize::try_from(row.done).unwrap_or_default();
     Box::pin(all(app, actor, row, done, &work, report, progress)).await
 }

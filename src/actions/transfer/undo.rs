@@ -202,9 +202,9 @@ pub async fn undo(app: &App, actor: &Actor, row: &ImportRow, progress: &(dyn Fn(
         _ => return Err(TransferError::Gone),
     }
     let mut report: Report = serde_json::from_str(&row.report).unwrap_or_default();
-    let (mut done, mut tries) = (0, 0);
+    let mut tries = 0;
     while let Some((number, sealed)) = app.store.last_part(&row.id).await? {
-        progress(done);
+        progress(report.undone);
         if app.stopping.is_cancelled() {
             return Err(TransferError::Stopping);
         }
@@ -212,7 +212,6 @@ pub async fn undo(app: &App, actor: &Actor, row: &ImportRow, progress: &(dyn Fn(
         match Box::pin(undo_part(app, actor, row, number, &part, report.clone())).await {
             Ok(after) => {
                 report = after;
-                done += part.left.len();
                 tries = 0;
             }
             Err(TransferError::Moved) if tries < TRIES => tries += 1,
@@ -221,7 +220,9 @@ pub async fn undo(app: &App, actor: &Actor, row: &ImportRow, progress: &(dyn Fn(
     }
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    tx.undone_import(&row.id, now).await?;
+    if !tx.undone_import(&row.id, now).await? {
+        return Err(TransferError::Undone);
+    }
     let entry = AuditEntry {
         action: "config.undo",
         target: "configuration".into(),
@@ -299,6 +300,7 @@ async fn undo_part(
             keep(&mut report, was, why);
         }
     }
+    report.undone += part.left.len();
     let text = serde_json::to_string(&report).unwrap_or_default();
     if !tx.take_part(&row.id, number, &text).await? {
         return Err(TransferError::Elsewhere);

@@ -332,4 +332,57 @@ mod tests {
             "{other}"
         );
     }
+
+    /// As they come out of real systems: every way to part and to escape, leftovers, and secrets in odd places.
+    const UGLY: &str = "! exported by hand\r\n#mail.store.password=canary-comment\r\n  mail.store.protocol      = imaps\r\n\
+        mail.store.host\t\toutlook.office365.com\r\nmail.store.port:993\r\nmail.store.oauth.enabled : TRUE\r\n\
+        mail.store.password = canary-old \\\r\n    canary-older\r\nmail.transport.host=smtp.office365.com\r\nmail.transport.port=587\r\n\
+        mail.transport.oauth.enabled=maybe # ask Maija\r\nmail.transport.oauth.enabled=yes\r\n\
+        mail.oauth.authorize.endpoint=https\\://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/authorize\r\n\
+        mail.oauth.token.endpoint=https\\://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token\r\n\
+        mail.oauth.client.id = 11112222-bbbb-3333-cccc-4444dddd5555\r\nmail.oauth.client.secret=first\r\n\
+        mail.oauth.client.secret=can\\u0061ry\\=\\:1\r\n\
+        mail.oauth.scopes= offline_access , https\\://outlook.office.com/IMAP.AccessAsUser.All,\\\r\n\t https\\://outlook.office.com/SMTP.Send\r\n\
+        mail.store.ssl.trust=*\r\nlog4j.rootLogger=DEBUG\r\neyJcanary.canary.canary\r\nMIIcanary+canary/canary==\r\n\
+        mailbox.support.mail.store.user=support@contoso.com\r\nmailbox.support.mail.display.name=J\\u00e4rvi\\u0020Oy\r\n";
+
+    #[test]
+    fn ugly_files_are_read_and_what_is_left_out_is_named_without_its_secrets() {
+        let document = read(UGLY).unwrap();
+        let all = told(&document);
+        assert!(all[0].contains("client_secret=canary=:1; name=contoso"), "{}", all[0]);
+        assert!(
+            all[0].contains("scopes=https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access"),
+            "{}",
+            all[0]
+        );
+        assert!(all[2].contains("display_name=Järvi Oy; incoming.auth=oauth2"), "{}", all[2]);
+        assert!(
+            all[2].contains("incoming.security=tls") && all[2].contains("outgoing.auth=oauth2"),
+            "{}",
+            all[2]
+        );
+        assert_eq!(all.len(), 3);
+        let faults: Vec<_> = document
+            .faults
+            .iter()
+            .map(|fault| (fault.place.line, fault.message.as_str()))
+            .collect();
+        assert_eq!(faults, [(11, "This is neither true nor false")]);
+        let left: Vec<_> = document
+            .left_out
+            .iter()
+            .map(|left| (left.place.line, left.place.key.as_str()))
+            .collect();
+        for expected in [
+            (15, "mail.oauth.client.secret"),
+            (19, "mail.store.ssl.trust"),
+            (20, "log4j.rootLogger"),
+            (21, ""),
+            (22, ""),
+        ] {
+            assert!(left.contains(&expected), "{expected:?}: {left:?}");
+        }
+        assert!(!format!("{:?} {:?}", document.left_out, document.faults).contains("canary"));
+    }
 }

@@ -205,7 +205,7 @@ fn report(layout: Layout, row: ImportRow, begun_at: Timestamp) -> Result<Respons
     ReportPage {
         layout,
         list: ListQuery::imported(&row.id).address(&[]),
-        interrupted: (row.applied_at.is_none() && row.undone_at.is_none()).then_some((done, report.total)),
+        interrupted: (row.applied_at.is_none() && row.undone_at.is_none() && report.undone == 0).then_some((done, report.total)),
         id: row.id,
         more: all - mailboxes.len() - tokens.len() - providers.len(),
         mailboxes,
