@@ -282,10 +282,8 @@ async fn a_certificate_is_brought_through_a_link_once_and_only_if_the_provider_t
         assert!(page.text(at).contains(words), "{words}: {}", page.words());
         assert!(!page.body.contains("canary") && !page.body.contains("PRIVATE"));
     }
-    assert_eq!(
-        enter(&mut stranger, &path, FRESH, "").await.text("#file-e"),
-        "Choose a file: a PFX, or a PEM with certificate and private key"
-    );
+    let page = enter(&mut stranger, &path, FRESH, "").await;
+    assert!(page.text("#file-e").contains("Choose a file"), "a secret is not what it asks for");
     let now = provider(&t).await;
     assert!(now.credentials.certificate.is_none() && now.credentials.next.is_none());
     assert_eq!(link_of(&t, LinkKind::Certificate).await.used_at, None);
