@@ -194,6 +194,19 @@ impl Tx {
         Ok(())
     }
 
+    /// What waited for an admin's consent is tried again: the provider may take its refresh token now.
+    pub async fn retry_unconsented(&mut self, provider: &ProviderId) -> StoreResult<()> {
+        sqlx::query(
+            "UPDATE grants SET state = 'failing', retry_at = NULL, failures = 0 WHERE state = 'revoked' AND rt_current IS NOT NULL
+             AND last_error LIKE '%\"entra-65001-consent-missing\"%' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
+        )
+        .bind(provider.as_str())
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// Deletes previous refresh tokens that were replaced before `before`.
     pub async fn drop_previous_refresh_tokens(&mut self, before: Timestamp) -> StoreResult<u64> {
         let done = sqlx::query("UPDATE grants SET rt_previous = NULL WHERE rt_previous IS NOT NULL AND rt_rotated_at < $1")

@@ -172,6 +172,9 @@ impl Flow {
         if let (Some(link), Outcome::Granted { .. } | Outcome::Unproved { .. }) = (&self.consent.link_id, &outcome) {
             tx.use_provider_link(link, self.app.clock.now()).await?;
         }
+        if matches!(outcome, Outcome::Granted { .. } | Outcome::Unproved { .. }) {
+            tx.retry_unconsented(&self.provider.id).await?;
+        }
         let result = if outcome.is_result() { "ok" } else { "refused" };
         let detail = format!("{}: {}", outcome.word(), outcome.sentence());
         audit(&self.app, &mut tx, &self.actor, FINISH, &self.provider, detail, result).await?;

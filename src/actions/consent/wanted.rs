@@ -26,6 +26,8 @@ pub struct Wanted {
     pub scopes: Vec<String>,
     /// What has to come of it: permissions of people, or roles of the app.
     pub permissions: Vec<String>,
+    /// Beside an app's own roles: what people who sign in through the same app allow. Empty where nobody does.
+    pub people: Vec<String>,
     /// The scopes of the app's own tokens to look into, one for each resource.
     tokens: Vec<String>,
 }
@@ -45,10 +47,18 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
             app_only: false,
             scopes: scopes::with_identity(provider.template, &all),
             permissions: all,
+            people: Vec::new(),
             tokens: Vec::new(),
         });
     }
-    let own: Vec<&Token> = tokens.iter().filter(|token| is_own(token.grant)).collect();
+    let (own, others): (Vec<&Token>, Vec<&Token>) = tokens.iter().partition(|token| is_own(token.grant));
+    let signs_in = others.iter().flat_map(|token| &token.scopes);
+    let mut people: Vec<String> = Vec::new();
+    for scope in provider.scopes.iter().filter(|_| !is_own(provider.grant)).chain(signs_in) {
+        if !scope.ends_with("/.default") && !people.contains(scope) {
+            people.push(scope.clone());
+        }
+    }
     let mut defaults: Vec<String> = Vec::new();
     let named = provider.scopes.iter().chain(own.iter().flat_map(|token| &token.scopes));
     for scope in named.filter(|scope| scope.ends_with("/.default")) {
@@ -92,6 +102,7 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
         // One address stands for everything the app's registration lists.
         scopes: defaults[..1].to_vec(),
         permissions: roles.into_iter().map(str::to_owned).collect(),
+        people,
         tokens: defaults,
     })
 }

@@ -77,6 +77,10 @@ struct ShowPage {
     waits: Option<(Timestamp, bool)>,
     asked: Vec<Asked>,
     app_only: bool,
+    /// Whether some of it is for Microsoft Graph.
+    by_graph: bool,
+    /// Whether people sign in through the app too.
+    has_people: bool,
     microsoft: bool,
     return_uri: String,
     links: Vec<Line>,
@@ -97,6 +101,8 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         waits: view::waits_for(&web.app, &provider, &standing).await?,
         asked: asked(&wanted),
         app_only: wanted.app_only,
+        by_graph: wanted.permissions.iter().any(|permission| permission.starts_with("Mail.")),
+        has_people: !wanted.people.is_empty(),
         microsoft: provider.template == TemplateKind::Microsoft,
         return_uri: consent::return_uri(&web.app, &provider).await?,
         links: links.into_iter().map(|one| line(one, &provider, now)).collect(),

@@ -2,7 +2,7 @@
 //! client secret, or bring the certificate or key file, themselves, once (`ux.md`, 6.7 and 6.18). What is entered there is tried at the
 //! provider and shown to nobody.
 
-use super::consent::view::{Asked, Line, asked, line};
+use super::consent::view::{Asked, Line, asked, asked_of, line};
 use super::links::{no_such_link, word};
 use super::providers::certificate;
 use super::providers::find;
@@ -71,6 +71,11 @@ fn noun(kind: Option<LinkKind>) -> &'static str {
     }
 }
 
+fn permission_line(Asked { name, plain }: Asked) -> String {
+    let plain = if plain.is_empty() { String::new() } else { format!(" ({plain})") };
+    format!("   - {name}{plain}")
+}
+
 /// The text for whoever runs the provider, with every value they need.
 async fn words(web: &WebState, layout: &Layout, provider: &Provider, made: Option<&(String, ProviderLink)>) -> Result<String, PageError> {
     let wanted = consent::wanted(&web.app, provider).await?;
@@ -86,21 +91,28 @@ async fn words(web: &WebState, layout: &Layout, provider: &Provider, made: Optio
     if microsoft {
         lines[2] = "1. Entra admin center > App registrations > this app > Authentication, platform Web. Its redirect addresses have to be, to the letter:".to_owned();
     }
-    if !wanted.app_only {
+    if !wanted.app_only || !wanted.people.is_empty() {
         lines.push(format!("   {redirect}"));
     }
     if consent::is_known(provider) {
         lines.push(format!("   {}", consent::return_uri(&web.app, provider).await?));
     }
-    lines.push(if microsoft {
-        let kind = if wanted.app_only { "Application" } else { "Delegated" };
-        format!("2. API permissions ({kind} permissions), then Grant admin consent:")
+    if microsoft {
+        lines.push("2. API permissions, then Grant admin consent:".to_owned());
+        let (own, people) = if wanted.app_only {
+            (wanted.permissions.as_slice(), wanted.people.as_slice())
+        } else {
+            (&[][..], wanted.permissions.as_slice())
+        };
+        for (kind, names) in [("Application", own), ("Delegated", people)] {
+            if !names.is_empty() {
+                lines.push(format!("   {kind} permissions:"));
+                lines.extend(asked_of(names).map(permission_line));
+            }
+        }
     } else {
-        "2. Its permissions:".to_owned()
-    });
-    for Asked { name, plain } in asked(&wanted) {
-        let plain = if plain.is_empty() { String::new() } else { format!(" ({plain})") };
-        lines.push(format!("   - {name}{plain}"));
+        lines.push("2. Its permissions:".to_owned());
+        lines.extend(asked(&wanted).into_iter().map(permission_line));
     }
     if let Some((url, link)) = made {
         let ends = format!("{} ({})", layout.zone.full(link.expires_at), layout.zone.label(&layout.now));

@@ -21,12 +21,15 @@ pub struct Asked {
 
 /// What an admin is asked for, each meaning once.
 pub fn asked(wanted: &Wanted) -> Vec<Asked> {
-    let all = wanted.permissions.iter();
-    all.map(|permission| Asked {
+    asked_of(&wanted.permissions).chain(asked_of(&wanted.people)).collect()
+}
+
+/// These permissions with what they mean.
+pub fn asked_of(permissions: &[String]) -> impl Iterator<Item = Asked> {
+    permissions.iter().map(|permission| Asked {
         name: short_scope(permission).to_owned(),
         plain: plain(permission),
     })
-    .collect()
 }
 
 /// Whose organisation: the tenant's domain, or `other`.
