@@ -173,6 +173,9 @@ async function history(browser, console, { works, nobody, poor }) {
       await page.goto(`/tests?${query}`);
       seen.runs[key] = await page.locator('main table a').first().getAttribute('href');
     }
+    await page.goto('/transfer/import');
+    await brought(page);
+    seen.imported = browsing.path();
     await page.goto('/providers/contoso');
     await press(page, 'Check now');
     await page.goto('/mailboxes/old/pause');
@@ -274,7 +277,7 @@ function places(seen) {
     named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, 'hello\nworld', /^Import$/) }),
     named('transfer-file-refused', '/transfer/import', { status: 422, open: refusedFile }),
     named('transfer-secrets-refused', '/transfer/import', { status: 422, open: (page) => bring(page, BROKEN, /^Import$/) }),
-    named('transfer-report', '/transfer/import', { open: brought }),
+    named('transfer-report', seen.imported),
     named('transfer-undone', '/transfer/import', { open: (page) => brought(page).then(() => undone(page)) }),
     named('transfer-preview', '/transfer/import', { open: (page) => bring(page, BROUGHT, 'Preview of the import') }),
     at('/transfer/export'),

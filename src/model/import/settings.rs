@@ -67,6 +67,10 @@ pub(super) fn read(text: &str) -> Result<Document, Vec<Fault>> {
         let has_sides = own.values.keys().any(|word| word.starts_with("in.") || word.starts_with("out."));
         let is_mailbox = at > 0 || (has_sides && (alone || ["address", "in.user"].iter().any(|word| own.values.contains_key(word))));
         if !is_mailbox {
+            for setting in OWN.iter().filter_map(|word| own.values.get(word)) {
+                let why = "It is of one mailbox, and stands among what is for all of them";
+                document.leave_out(setting.line, &setting.key, why);
+            }
             continue;
         }
         mailbox(&mut document, &mut applications, &mut names, view);
@@ -375,11 +379,12 @@ mod tests {
             .map(|left| (left.place.line, left.place.key.as_str()))
             .collect();
         for expected in [
-            (15, "mail.oauth.client.secret"),
-            (19, "mail.store.ssl.trust"),
-            (20, "log4j.rootLogger"),
-            (21, ""),
+            (7, "mail.store.password"),
+            (16, "mail.oauth.client.secret"),
+            (20, "mail.store.ssl.trust"),
+            (21, "log4j.rootLogger"),
             (22, ""),
+            (23, ""),
         ] {
             assert!(left.contains(&expected), "{expected:?}: {left:?}");
         }
