@@ -187,7 +187,7 @@ pub async fn create(
     words.push_str(&format!("\nThe link works once, until {ends}. {} asks for it.", link.created_by));
     MadePage {
         layout,
-        mail: words.replace('\n', "\r\n"),
+        mail: words.replace("\r\n", "\n").replace('\n', "\r\n"),
         to: form.address.trim().chars().filter(|c| !c.is_control()).take(320).collect(),
         url: url.expose_secret().to_owned(),
         short,

@@ -159,7 +159,7 @@ async fn request_page(
     links.sort_by_key(|link| std::cmp::Reverse(link.created_at));
     RequestPage {
         layout,
-        mail: words.replace('\n', "\r\n"),
+        mail: words.replace("\r\n", "\n").replace('\n', "\r\n"),
         words,
         links: links.into_iter().map(|one| line(one, &provider, now)).collect(),
         wanted: noun(asks_for(&provider)),

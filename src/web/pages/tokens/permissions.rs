@@ -87,10 +87,16 @@ pub fn permissions(token: &Token, provider: &Provider, grant: Option<&Grant>, ma
             .any(|known| missing_scopes(kind, std::slice::from_ref(known), &[scope.to_owned()]).is_empty())
     };
     for scope in mail {
-        let reasons: Vec<String> = uses
-            .iter()
-            .filter(|(direction, protocol, _)| needed_for(*direction, *protocol, scope))
-            .map(|(direction, _, count)| plural(*count, *direction == Direction::Incoming))
+        // A scope that serves several protocols is needed once for reading and once for sending.
+        let reasons: Vec<String> = [Direction::Incoming, Direction::Outgoing]
+            .into_iter()
+            .filter_map(|wanted| {
+                let served = uses
+                    .iter()
+                    .filter(|(d, protocol, _)| *d == wanted && needed_for(*d, *protocol, scope));
+                let count: usize = served.map(|(.., count)| count).sum();
+                (count > 0).then(|| plural(count, wanted == Direction::Incoming))
+            })
             .collect();
         let needed = if reasons.is_empty() {
             "Asked for by this token".to_owned()

@@ -122,12 +122,14 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
         ExportError::Store(error) => error.into(),
         other => PageError::internal(other),
     };
+    // Two files of one day that differ in this are not to be mistaken for each other.
+    let with = if secrets { "-with-secrets" } else { "" };
     if form.what == "mailboxes" {
         let filter = ListQuery::search(&form.filter).filter();
         let name = format!("mailgrant-mailboxes-{date}");
         let made = if form.format == "toml" {
             let text = mailboxes_toml(&web.app, &user.actor(), &filter, secrets).await.map_err(failed)?;
-            text.map(|text| file(&format!("{name}.toml"), TOML, text.to_string()))
+            text.map(|text| file(&format!("{name}{with}.toml"), TOML, text.to_string()))
         } else {
             let text = mailboxes_csv(&web.app, &user.actor(), &filter).await.map_err(failed)?;
             text.map(|text| file(&format!("{name}.csv"), "text/csv; charset=utf-8", text))
@@ -144,5 +146,5 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
     };
     let made = export_part(&web.app, &user.actor(), part, secrets).await;
     let text = made.map_err(failed)?;
-    Ok(file(&format!("mailgrant-{name}-{date}.toml"), TOML, text.to_string()))
+    Ok(file(&format!("mailgrant-{name}{with}-{date}.toml"), TOML, text.to_string()))
 }
