@@ -89,7 +89,12 @@ async fn run(cli: Cli) -> Outcome {
         return demo::run(&cli.flags).await;
     }
     let mut config = settings(&cli.flags)?;
-    let default = if matches!(cli.command, Command::Serve) { "info" } else { "warn" };
+    // How long the database took is a matter for whoever runs the console, not for whoever types a command.
+    let default = if matches!(cli.command, Command::Serve) {
+        "info"
+    } else {
+        "warn,sqlx::query=error"
+    };
     crate::telemetry::start(config.log_format, default);
     // Gone with the last line of this function.
     let passing = match &cli.command {

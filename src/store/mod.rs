@@ -154,6 +154,8 @@ impl Store {
             // Connections of a pool can end at the same moment; then none is the last one, and the log stays. One that is alone takes
             // it away, unless another process is at work.
             if let Ok(mut last) = AnyConnection::connect_with(&self.pool.connect_options()).await {
+                // Another process keeps the log for itself: nothing to wait for.
+                let _ = sqlx::query("PRAGMA busy_timeout = 0").execute(&mut last).await;
                 let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut last).await;
                 let _ = last.close().await;
             }
