@@ -182,6 +182,7 @@ pub enum Entered {
 /// up. Nobody here could say "save it all the same" for a stranger. Both happen in one transaction: whatever stops the program in between
 /// leaves a link that still works.
 pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Provider, brought: Brought) -> Result<Entered, ActionError> {
+    let key_before = app.store.service_account(&provider.id).await?.map(|stored| stored.version);
     let (trial, candidate) = match &brought {
         Brought::Credential(new) => {
             let candidate = credential::candidate(app, actor, provider, new)?;
@@ -228,6 +229,7 @@ pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Pro
             providers::save(app, &mut tx, actor, provider, candidate).await?;
         }
         if let Brought::Key(key, file) = &brought {
+            service_account::unchanged(&mut tx, provider, key_before).await?;
             service_account::set(app, &mut tx, actor, provider, key, file).await?;
         }
     }

@@ -1,6 +1,8 @@
 //! Certificates with their private keys, for assertions: made here, or read from what people upload (PEM, PKCS#12). RSA keys of 2048 bits
 //! or more; Microsoft takes no others.
 
+mod cost;
+
 use crate::clock::Timestamp;
 use crate::model::Date;
 use crate::model::credential::CertificateFacts;
@@ -26,7 +28,7 @@ pub const LONGEST: usize = 64 * 1024;
 /// How long may the subject be that is kept?
 const LONGEST_SUBJECT: usize = 200;
 /// How much work may deriving a key from a passphrase be (PBKDF2), and how much memory and how many lanes may it take (scrypt)?
-const MOST_ITERATIONS: u32 = 10_000_000;
+const MOST_ITERATIONS: u32 = 2_000_000;
 const MOST_MEMORY: u64 = 64 * 1024 * 1024;
 const MOST_LANES: u16 = 16;
 /// How many certificates of a file are looked at?
@@ -61,6 +63,9 @@ pub enum CertificateError {
         "The private key in this PEM is encrypted in an old way that isn't opened here. Convert the file and upload the result: openssl pkcs12 -export -in FILE.pem -out FILE.pfx"
     )]
     EncryptedPem,
+    /// Opening it would take minutes, or a lot of memory.
+    #[error("Opening this file takes more work than is done here. Export it again with the usual settings, or upload a PEM")]
+    Costly,
     /// Not RSA.
     #[error("RSA keys only. This certificate has another kind of key (EC or Ed25519), which Microsoft refuses")]
     NotRsa,
@@ -160,6 +165,9 @@ impl KeyedCertificate {
         if X509Certificate::from_der(file).is_ok() {
             return Err(CertificateError::NoKey);
         }
+        if !cost::is_bearable(file) {
+            return Err(CertificateError::Costly);
+        }
         let archive = Pkcs12Archive::from_pkcs12(file, passphrase.expose_secret()).map_err(|error| match error {
             Pkcs12Error::MacError(_) | Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => CertificateError::Passphrase,
             _ => CertificateError::Form,
@@ -222,16 +230,16 @@ fn decrypt(der: &[u8], passphrase: &Password) -> Result<zeroize::Zeroizing<Vec<u
     let bearable = match &parameters.kdf {
         Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MOST_ITERATIONS,
         Kdf::Scrypt(scrypt) => {
-            let memory = scrypt
-                .cost_parameter
-                .saturating_mul(u64::from(scrypt.block_size))
-                .saturating_mul(128);
-            memory <= MOST_MEMORY && scrypt.parallelization <= MOST_LANES
+            // Its own table and that of its lanes. A cost that is no power of two above one is none (RFC 7914, section 2).
+            let blocks = scrypt.cost_parameter.saturating_add(u64::from(scrypt.parallelization));
+            let memory = blocks.saturating_mul(u64::from(scrypt.block_size)).saturating_mul(128);
+            let is_cost = scrypt.cost_parameter > 1 && scrypt.cost_parameter.is_power_of_two();
+            is_cost && memory <= MOST_MEMORY && (1..=MOST_LANES).contains(&scrypt.parallelization)
         }
         _ => false,
     };
     if !bearable {
-        return Err(CertificateError::EncryptedPem);
+        return Err(CertificateError::Costly);
     }
     if passphrase.expose_secret().is_empty() {
         return Err(CertificateError::PassphraseMissing);

@@ -198,7 +198,7 @@ impl Tx {
     pub async fn retry_unconsented(&mut self, provider: &ProviderId) -> StoreResult<()> {
         sqlx::query(
             "UPDATE grants SET state = 'failing', retry_at = NULL, failures = 0 WHERE state = 'revoked' AND rt_current IS NOT NULL
-             AND last_error LIKE '%\"entra-65001-consent-missing\"%' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
+             AND last_error LIKE '{\"id\":\"entra-65001-consent-missing\"%' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
         )
         .bind(provider.as_str())
         .execute(&mut ***self)

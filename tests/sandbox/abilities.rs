@@ -179,6 +179,38 @@ async fn a_token_tells_what_it_is_for_and_which_mailboxes_it_opens() {
 }
 
 #[tokio::test]
+async fn the_commands_for_more_mailboxes_than_the_page_shows_are_a_file() {
+    let town = Town::start().await;
+    town.get("app").await;
+    let ports = town.play.sandbox.ports(House::Microsoft);
+    let many: String = (0..30)
+        .map(|n| {
+            format!(
+                "[[mailbox]]\nname = \"m{n}\"\naddress = \"m{n}@contoso.test\"\n[mailbox.incoming]\nprotocol = \"imap\"\nhost = \"{HOST}\"\n\
+                 port = {}\nsecurity = \"tls\"\ntoken = \"app\"\n",
+                ports.imaps
+            )
+        })
+        .collect();
+    town.apply(&many).await;
+    let page = town.page("app").await;
+    assert!(
+        page.text(COMMANDS).contains("more mailboxes: the file below has them all") || page.words().contains("more mailboxes: the file")
+    );
+    assert_eq!(
+        page.attribute("a[href='/tokens/app/commands']", "href").as_deref(),
+        Some("/tokens/app/commands")
+    );
+    let file = town.t.viewer().get("/tokens/app/commands").await;
+    assert!(file.header("content-disposition").contains("exchange-app.txt"));
+    for n in 0..30 {
+        let line = format!("Add-MailboxPermission -Identity 'm{n}@contoso.test' ");
+        assert!(file.body.contains(&line), "{line}: {}", file.body);
+    }
+    assert_eq!(town.t.viewer().get("/tokens/support/commands").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
 async fn an_app_gets_its_commands_with_its_own_object_id() {
     let town = Town::start().await;
     let page = town.page("app").await;

@@ -127,3 +127,30 @@ async fn a_consent_is_taken_once_and_kept_when_it_ended() {
         assert_eq!(store.last_sign_in(&provider().id).await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn what_waited_for_consent_is_tried_again_and_what_ended_for_another_reason_is_not() {
+    use super::records::{grant, token};
+    use mailgrant::model::token::GrantState;
+    for database in databases().await {
+        let store = &database.store;
+        let told = |id: &str| serde_json::to_string(&mailgrant::diagnosis::by_id(id).unwrap()).unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.insert_provider(&provider()).await.unwrap();
+        tx.insert_token(&token()).await.unwrap();
+        tx.commit().await.unwrap();
+        for (why, expected) in [
+            ("entra-65001-consent-missing", GrantState::Failing),
+            ("entra-50173-grant-revoked", GrantState::Revoked),
+        ] {
+            let mut waits = grant();
+            (waits.state, waits.last_error) = (GrantState::Revoked, Some(told(why)));
+            let mut tx = store.begin().await.unwrap();
+            tx.replace_grant(&waits).await.unwrap();
+            tx.retry_unconsented(&provider().id).await.unwrap();
+            tx.commit().await.unwrap();
+            let now = store.grant(&token().id).await.unwrap().unwrap();
+            assert_eq!((now.state, now.rt_current), (expected, waits.rt_current), "{why}");
+        }
+    }
+}

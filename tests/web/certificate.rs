@@ -104,6 +104,19 @@ async fn a_certificate_made_here_waits_is_compared_and_takes_over_when_the_provi
         (ClientAuth::Certificate, true)
     );
     assert_eq!(now.client_secret_expires.unwrap().to_string(), "2027-11-21");
+    // While it is what the provider takes, it is not forgotten: nothing else would work, and it can't be had back.
+    let kept = now.credentials.fallback.clone().unwrap();
+    let mut tx = t.app.store.begin().await.unwrap();
+    assert!(tx.note_fallback(&now.id, &kept, NOW.plus(60)).await.unwrap());
+    tx.commit().await.unwrap();
+    let page = admin.submit("/providers/rig/fallback/drop", &[]).await;
+    assert!(page.text(".flash").contains("so it can't be forgotten"), "{}", page.words());
+    let mut needed = stored(&t).await;
+    let kept = needed.credentials.fallback.as_mut().unwrap();
+    kept.used_at = None;
+    let mut tx = t.app.store.begin().await.unwrap();
+    tx.update_provider(&needed).await.unwrap();
+    tx.commit().await.unwrap();
     let page = admin.submit("/providers/rig/fallback/drop", &[]).await;
     assert!(!page.words().contains("Fallback"), "{}", page.words());
     assert_eq!(stored(&t).await.credentials.fallback, None);

@@ -132,6 +132,32 @@ async fn somebody_without_an_account_enters_the_secret_once() {
 }
 
 #[tokio::test]
+async fn a_provider_for_people_and_for_the_app_itself_asks_for_both() {
+    let (t, _play) = house().await;
+    let mut admin = t.admin();
+    let page = admin.get("/tokens/new?provider=contoso").await;
+    let over = [("name", "app"), ("grant", "client_credentials"), ("user", ""), ("act", "save")];
+    let page = send(&mut admin, &page, "/tokens/new", &over).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
+    let words = admin.get(PAGE).await.text("#words");
+    for value in [
+        "http://127.0.0.1:8080/oauth/callback/contoso",
+        "http://127.0.0.1:8080/oauth/admin-consent/contoso",
+        "Application permissions:",
+        "IMAP.AccessAsApp",
+        "Delegated permissions:",
+        "IMAP.AccessAsUser.All",
+    ] {
+        assert!(words.contains(value), "{value}: {words}");
+    }
+    let words = admin.get("/providers/contoso/consent").await.words();
+    assert!(
+        words.contains("People who sign in through the same app open their own mailboxes only."),
+        "{words}"
+    );
+}
+
+#[tokio::test]
 async fn a_secret_that_is_refused_or_not_tried_changes_nothing_and_uses_nothing_up() {
     let (t, play) = house().await;
     let path = make(&t).await;

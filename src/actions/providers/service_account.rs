@@ -9,6 +9,7 @@ use crate::model::report::Diagnosis;
 use crate::model::token::{GrantType, StoredServiceAccount};
 use crate::oauth::ServiceKey;
 use crate::secret::KeyFile;
+use crate::store::imports::EntryId;
 use crate::store::{StoreError, Tx};
 use crate::vault::VaultError;
 
@@ -103,7 +104,8 @@ pub async fn replace(
     file: &KeyFile,
     even_untried: bool,
 ) -> Result<Replaced, ActionError> {
-    let in_use = app.store.service_account(&provider.id).await?.is_some();
+    let key_before = app.store.service_account(&provider.id).await?.map(|stored| stored.version);
+    let in_use = key_before.is_some();
     let mut proved = None;
     if let Some(token) = trial::acting(app, provider).await? {
         match trial::try_key(app, provider, key, &token).await {
@@ -114,7 +116,19 @@ pub async fn replace(
         }
     }
     let mut tx = app.store.begin().await?;
+    unchanged(&mut tx, provider, key_before).await?;
     set(app, &mut tx, actor, provider, key, file).await?;
     tx.commit().await?;
     Ok(Replaced::Done { proved })
+}
+
+/// Whether provider and key are still those that were read before the trial, which takes a while: else [`StoreError::Stale`].
+pub async fn unchanged(tx: &mut Tx, provider: &Provider, key: Option<i64>) -> Result<(), StoreError> {
+    let now = tx.version_of(EntryId::Provider(&provider.id)).await?;
+    let stored = tx.service_account(&provider.id).await?.map(|stored| stored.version);
+    if now == Some(provider.version) && stored == key {
+        Ok(())
+    } else {
+        Err(StoreError::Stale)
+    }
 }

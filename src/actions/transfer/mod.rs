@@ -16,7 +16,7 @@ pub use undo::undo;
 use super::config::ApplyError;
 use super::{ActionError, providers};
 use crate::app::App;
-use crate::model::config_file::{ConfigFile, Field, Value};
+use crate::model::config_file::{ConfigFile, Entry, Field, Value};
 use crate::model::import::{self, Brought, Document, Fault, Place as At};
 use crate::model::template::TemplateKind;
 use crate::model::{Name, Sealed, UserId};
@@ -185,7 +185,8 @@ async fn discover(app: &App, document: &mut Document) -> Result<(), StoreError> 
     let mut asked = 0;
     let mut kept = Vec::new();
     for mut entry in std::mem::take(&mut document.file.providers) {
-        let lacks = entry.text("authorize_url").is_none() || entry.text("token_url").is_none();
+        let blank = |entry: &Entry, key: &str| entry.text(key).is_none_or(|text| text.trim().is_empty());
+        let lacks = blank(&entry, "authorize_url") || blank(&entry, "token_url");
         let issuer = entry
             .text("issuer")
             .filter(|issuer| lacks && !issuer.trim().is_empty())
@@ -223,7 +224,7 @@ async fn discover(app: &App, document: &mut Document) -> Result<(), StoreError> 
                     ("revocation_url", e.revocation_url),
                     ("userinfo_url", e.userinfo_url),
                 ] {
-                    if let Some(value) = value.filter(|_| key == "issuer" || entry.text(key).is_none()) {
+                    if let Some(value) = value.filter(|_| key == "issuer" || blank(&entry, key)) {
                         let value = Value::Text(value);
                         entry.fields.insert(key.to_owned(), Field { line, value });
                     }

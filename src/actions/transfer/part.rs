@@ -1,7 +1,7 @@
 //! An import that is written: part by part, so that everybody else's changes come through in between, and so that after a kill it is
 //! known what was written, that can go on, and that can be undone.
 
-use super::survey::{Existing, arrive_paused, survey, what_fits};
+use super::survey::{Existing, arrive_paused, destinations, survey, what_fits};
 use super::undo::Undo;
 use super::{KEPT, Left, MANY, Report, TransferError, count, open, sealed, waiting};
 use crate::actions::config::plan::Plan;
@@ -25,6 +25,9 @@ struct Work {
     file: ConfigFile,
     /// Of each entry, in the order of the file: the version it had; none if it is new.
     seen: Vec<Option<i64>>,
+    /// Of each token, by its name: where its secrets go.
+    #[serde(default)]
+    towards: HashMap<String, String>,
 }
 
 /// Applies an import as it was shown: `digest` is that of the survey the person saw. Up to [`MANY`] entries are written all or nothing;
@@ -52,6 +55,7 @@ pub async fn apply(
     let mut work = Work {
         file: ConfigFile::default(),
         seen: Vec::new(),
+        towards: destinations(app, &survey.plan).await?,
     };
     // The rows stand in the order of the plan, and what is left as it is behind them.
     let mut planned = survey.rows.iter().zip(versions);
@@ -177,8 +181,17 @@ async fn part(app: &App, actor: &Actor, row: &ImportRow, done: usize, work: &Wor
     };
     plan.providers
         .retain(|(old, new)| as_seen("provider", &new.name, old.as_ref().map(|old| old.version)));
-    plan.tokens
-        .retain(|(old, new, _)| as_seen("token", &new.name, old.as_ref().map(|old| old.version)));
+    let towards = destinations(app, &plan).await?;
+    plan.tokens.retain(|(old, new, _)| {
+        let name = new.name.as_str();
+        // A provider that moved since takes what was brought for another address nowhere (SEC-8).
+        let moved = work.towards.get(name) != towards.get(name);
+        as_seen(
+            "token",
+            &new.name,
+            if moved { Some(-1) } else { old.as_ref().map(|old| old.version) },
+        )
+    });
     plan.mailboxes
         .retain(|(old, new)| as_seen("mailbox", &new.name, old.as_ref().map(|old| old.version)));
     arrive_paused(&mut plan);

@@ -136,7 +136,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
     faults.dedup();
     Ok(Survey {
         format: document.format,
-        digest: digest(&rows, &plan, existing, faulty),
+        digest: digest(&rows, &plan, existing, faulty, &destinations(app, &plan).await?),
         rows,
         faults,
         faulty,
@@ -332,16 +332,39 @@ fn mailbox_changes(old: &Mailbox, new: &Mailbox) -> Vec<String> {
         .collect()
 }
 
-fn digest(rows: &[Row], plan: &Plan, existing: Existing, faulty: usize) -> String {
+/// Where the secrets of each planned token go, by its name (SEC-8): to its provider as the plan leaves it.
+pub(super) async fn destinations(app: &App, plan: &Plan) -> Result<HashMap<String, String>, StoreError> {
+    let mut providers: HashMap<String, String> = HashMap::new();
+    if !plan.tokens.is_empty() {
+        let stored = app.store.providers().await?;
+        providers.extend(stored.iter().map(|provider| (provider.name.to_string(), provider.destination())));
+    }
+    providers.extend(plan.providers.iter().map(|(_, new)| (new.name.to_string(), new.destination())));
+    let of = |name: &Name| providers.get(name.as_str()).cloned().unwrap_or_default();
+    Ok(plan
+        .tokens
+        .iter()
+        .map(|(_, new, _)| (new.name.to_string(), of(&new.provider)))
+        .collect())
+}
+
+fn digest(rows: &[Row], plan: &Plan, existing: Existing, faulty: usize, towards: &HashMap<String, String>) -> String {
     let mut text = format!("{existing} {faulty}\n");
     for row in rows {
         let _ = writeln!(text, "{} {} {:?} {} {:?}", row.kind, row.name, row.what, row.skipped, row.changes);
     }
-    for (old, _) in &plan.providers {
-        let _ = writeln!(text, "{:?}", old.as_ref().map(|old| old.version));
+    for (old, new) in &plan.providers {
+        let _ = writeln!(text, "{:?} {}", old.as_ref().map(|old| old.version), new.destination());
     }
     for (old, new, _) in &plan.tokens {
-        let _ = writeln!(text, "{:?} {} {:?}", old.as_ref().map(|old| old.version), new.provider, new.scopes);
+        let there = towards.get(new.name.as_str());
+        let _ = writeln!(
+            text,
+            "{:?} {} {:?} {there:?}",
+            old.as_ref().map(|old| old.version),
+            new.provider,
+            new.scopes
+        );
     }
     for (old, _) in &plan.mailboxes {
         let _ = writeln!(text, "{:?}", old.as_ref().map(|old| old.version));

@@ -1,5 +1,6 @@
 //! An import undone, within a day: what was new goes, what was changed becomes as it was, and what somebody changed since stays.
 
+use super::survey::destinations;
 use super::{KEPT, Left, Report, TransferError, nowhere};
 use crate::actions::config::plan::{Plan, plan};
 use crate::actions::config::{ApplyError, Change, What, mailbox_table, parse, provider_table, push, token_table, write};
@@ -42,6 +43,9 @@ pub(super) struct Undo {
     /// Names of mailboxes that had no side of a kind, of tokens that had no prompt of their own or no password, and of providers that
     /// had no secret or service account.
     lacked: Vec<(String, String)>,
+    /// Of each token, by its name: where the secrets it had were to go.
+    #[serde(default)]
+    towards: Vec<(String, String)>,
     left: Vec<Was>,
 }
 
@@ -79,6 +83,7 @@ impl Undo {
         let mut undo = Self {
             before: String::new(),
             lacked: Vec::new(),
+            towards: Vec::new(),
             left: Vec::new(),
         };
         for (old, new) in &plan.providers {
@@ -100,6 +105,12 @@ impl Undo {
         }
         for (old, _, _) in &plan.tokens {
             let Some(old) = old else { continue };
+            let password = app.store.token_password(&old.id).await?.filter(|stored| stored.sealed.is_some());
+            let of_password = password.map(|stored| stored.destination);
+            let of_grant = app.store.grant(&old.id).await?.map(|grant| grant.destination);
+            if let Some(destination) = of_password.or(of_grant) {
+                undo.towards.push((old.name.to_string(), destination));
+            }
             if app
                 .store
                 .token_password(&old.id)
@@ -276,6 +287,18 @@ async fn undo_part(
     back.providers.retain(|(_, new)| !stays.contains(&("provider", new.name.as_str())));
     back.tokens.retain(|(_, new, _)| !stays.contains(&("token", new.name.as_str())));
     back.mailboxes.retain(|(_, new)| !stays.contains(&("mailbox", new.name.as_str())));
+    // What a token had was for its provider as it was: it follows that one nowhere else (SEC-8).
+    let towards = destinations(app, &back).await?;
+    let elsewhere = |name: &str| {
+        let was = part.towards.iter().find(|(of, _)| of == name);
+        was.is_some_and(|(_, was)| towards.get(name) != Some(was))
+    };
+    for was in part.left.iter().filter(|was| was.kind == "token" && elsewhere(&was.name)) {
+        if stays.insert((&was.kind, &was.name)) {
+            keep(&mut report, was, "Its provider leads elsewhere since");
+        }
+    }
+    back.tokens.retain(|(_, new, _)| !stays.contains(&("token", new.name.as_str())));
     match Box::pin(write(app, &mut tx, actor, &back, &|_| {})).await {
         Err(StoreError::Stale | StoreError::Taken | StoreError::InUse) => return Err(TransferError::Moved),
         other => drop(other?),

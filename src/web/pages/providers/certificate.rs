@@ -26,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// How long a certificate made here may last: days, and words.
 pub(super) const LASTS: [(&str, &str); 3] = [("183", "6 months"), ("365", "1 year"), ("730", "2 years")];
@@ -124,9 +125,21 @@ pub(super) fn field_of(error: &CertificateError) -> &'static str {
     }
 }
 
+/// One file is opened at a time, and few wait: whoever wrote a file chose how long opening it takes.
+static PLACE: Semaphore = Semaphore::const_new(1);
+static QUEUE: Semaphore = Semaphore::const_new(8);
+
 /// Work that takes a moment, off the threads that answer.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PageError> {
-    tokio::task::spawn_blocking(work).await.map_err(PageError::internal)
+    let waiting = QUEUE.try_acquire().map_err(|_| PageError::Busy(crate::auth::password::BUSY))?;
+    let place = PLACE.acquire().await.map_err(PageError::internal)?;
+    // The task owns both: a client that hangs up frees no place before the work is done.
+    let task = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop((place, waiting));
+        result
+    });
+    task.await.map_err(PageError::internal)
 }
 
 /// `POST /providers/{name}/certificate/make`: a key and a certificate made here.

@@ -2,7 +2,7 @@
 
 use super::{TRANSFER, may_import};
 use crate::actions::config::What;
-use crate::actions::transfer::{self, Existing, KEPT, Left, MANY, Progress, Report, Row, Survey, TransferError};
+use crate::actions::transfer::{self, Existing, KEPT, Left, MANY, Progress, Report, Row, Running, Survey, TransferError};
 use crate::clock::Timestamp;
 use crate::model::user::Permission;
 use crate::store::imports::ImportRow;
@@ -16,6 +16,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// How many entries of a kind a page lists.
 const SHOWN: usize = 200;
@@ -288,6 +289,28 @@ fn imported(report: &Report) -> String {
 /// What came of some work on an import, or the answer where nobody waits for that.
 type Ran = Result<Result<Report, TransferError>, Response>;
 
+/// Takes an import off the list of those under way, at the latest when it is dropped.
+struct Ended(Option<(Arc<Running>, String)>);
+
+impl Ended {
+    fn with(mut self, failed: Option<String>) {
+        if let Some((imports, of)) = self.0.take() {
+            imports.end(&of, failed);
+        }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some((imports, of)) = self.0.take() {
+            imports.end(
+                &of,
+                Some("It stopped without saying why. The log of the console has more.".to_owned()),
+            );
+        }
+    }
+}
+
 /// Works on an import. A small one is waited for; a big one goes on by itself, and its page says how far it is.
 async fn run(
     web: &WebState,
@@ -304,13 +327,15 @@ async fn run(
     let many = total > MANY;
     let (imports, of) = (web.imports.clone(), id.to_owned());
     let task = web.app.tasks.spawn(async move {
+        // Also where it ends in a way nobody thought of: else it would be under way for ever.
+        let ended = Ended(Some((imports, of)));
         let result = work.await;
         // Where nobody waits for the end, the page asks for the reason.
         let failed = result.as_ref().err().filter(|_| many).map(|error| {
             tracing::warn!(error = %error, "An import stopped: {error}");
             error.to_string()
         });
-        imports.end(&of, failed);
+        ended.with(failed);
         result
     });
     if many {
