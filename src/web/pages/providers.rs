@@ -206,6 +206,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
             .into_iter()
             .map(|row| match state_kind(row.state) {
                 (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => ((kind, refused_words(row.grant)), row),
+                (kind, _) if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ((kind, "No token yet"), row),
                 other => (other, row),
             })
             .map(|((kind, words), row)| (row, kind, words))
