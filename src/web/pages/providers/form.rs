@@ -29,7 +29,7 @@ pub struct ProviderForm {
     pub suggested: String,
     /// Which button: `check`, `save`, `read`, `template`.
     pub act: String,
-    /// [Card](super::cards::Card) of the picker, by its word.
+    /// Card of the picker, by its word.
     pub card: String,
     /// Which of the known ones, for the card `known`.
     pub which: String,
