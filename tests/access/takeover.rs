@@ -156,7 +156,15 @@ async fn a_kill_during_a_takeover_leaves_a_credential_that_works() {
                 Moment::Rotated => reach(&mut phases, Phase::Arrived).await,
                 Moment::Answered => {
                     reach(&mut phases, if known { Phase::Rotated } else { Phase::Arrived }).await;
-                    tokio::time::sleep(AFTER + Duration::from_micros(below(&random, rest))).await;
+                    if known && taken_over == 0 {
+                        // At least once it is over when the kill comes, however the processes are scheduled.
+                        let began = Instant::now();
+                        while in_use(&stored().await, &all) != next && began.elapsed() < Duration::from_secs(20) {
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                        }
+                    } else {
+                        tokio::time::sleep(AFTER + Duration::from_micros(below(&random, rest))).await;
+                    }
                 }
             }
             if kill(child).await {
@@ -186,7 +194,7 @@ async fn a_kill_during_a_takeover_leaves_a_credential_that_works() {
             current = now;
         }
         eprintln!("kills during takeovers: {killed:?}, taken over before the kill: {taken_over}");
-        assert!(taken_over > 0, "no kill came after a takeover");
+        assert!(taken_over > 0, "nothing was ever taken over");
         assert!(house.app.store.verify_audit().await.unwrap().is_ok(), "no half change");
         assert!(house.audited("provider.fallback").await.is_empty(), "nothing had to stand in");
     }
