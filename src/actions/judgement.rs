@@ -1,18 +1,23 @@
 //! What the console knows of a failure, put together for the diagnosis: settings, token and provider beside the other side's words.
 
-use super::place;
+use super::{access_token, place, settings};
 use crate::app::App;
 use crate::diagnosis::case::{Aim, Case, Held, Provider as Facts};
+use crate::diagnosis::ways::Scene;
 use crate::diagnosis::{Evidence, judge};
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Mailbox, Side};
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Direction, Outcome, Report, Stage};
-use crate::model::token::{Grant, Token};
+use crate::model::template::TemplateKind;
+use crate::model::token::{Grant, GrantType, Token};
 use crate::oauth::OAuthError;
 use crate::probe::Failure;
+use crate::store::StoreResult;
 
 const DAY: i64 = 86_400;
+/// How much of what a provider said is kept with its diagnosis, in characters?
+const SAID: usize = 4_000;
 
 /// What a test knows besides its steps, filled in as it goes.
 #[derive(Default)]
@@ -27,16 +32,19 @@ pub struct Known {
 
 /// The cause of a refusal at a provider, or of its silence. `token` and `grant` where it was about one.
 pub fn of_provider(app: &App, provider: &Provider, token: Option<&Token>, grant: Option<&Grant>, error: &OAuthError) -> Diagnosis {
-    judge(&Case {
+    let said = error.evidence();
+    let mut diagnosis = judge(&Case {
         evidence: Evidence {
             own_id: error.own_id(),
-            text: &error.evidence(),
+            text: &said,
         },
         step: Some(Stage::Token),
         provider: Some(facts(app, provider, token, grant)),
         clock_ahead: clock_ahead(app, provider),
         ..Case::default()
-    })
+    });
+    diagnosis.said = said.chars().take(SAID).collect();
+    diagnosis
 }
 
 /// The cause of a failure at this step of a test of this side.
@@ -86,6 +94,90 @@ pub fn facts(app: &App, provider: &Provider, token: Option<&Token>, grant: Optio
 pub fn clock_ahead(app: &App, provider: &Provider) -> Option<i64> {
     let address = url::Url::parse(provider.endpoints().token_url.as_deref()?).ok()?;
     app.http.clock_ahead(address.host_str()?, app.clock.now())
+}
+
+/// What is known around a provider, for the ways out of a failure.
+pub async fn scene_of_provider(app: &App, provider: &Provider) -> StoreResult<Scene> {
+    let token_url = provider.endpoints().token_url.unwrap_or_default();
+    let host = url::Url::parse(&token_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let service = app.store.service_account(&provider.id).await?;
+    let certificate = provider.credentials.certificate.as_ref().map(|certificate| &certificate.facts);
+    Ok(Scene {
+        provider: Some(provider.name.to_string()),
+        template: Some(provider.template),
+        client_auth: Some(provider.client_auth),
+        tenant: provider.tenant.clone().unwrap_or_default(),
+        client_id: provider.client_id.clone(),
+        service_client: service.map(|stored| stored.account.client_id).unwrap_or_default(),
+        app_name: format!("Mailgrant {}", provider.name),
+        redirect: settings::url(app, &format!("/oauth/callback/{}", provider.name)).await?,
+        consent_redirect: match provider.template {
+            TemplateKind::Microsoft => settings::url(app, &format!("/oauth/admin-consent/{}", provider.name)).await?,
+            _ => String::new(),
+        },
+        thumbprints: certificate.map_or_else(Vec::new, |facts| {
+            vec![("SHA-1", facts.sha1.clone()), ("SHA-256", facts.sha256.clone())]
+        }),
+        scopes: provider.scopes.clone(),
+        provider_host: host.unwrap_or_default(),
+        console: settings::url(app, "/").await?,
+        ..Scene::default()
+    })
+}
+
+/// What is known around a token.
+pub async fn scene_of_token(app: &App, token: &Token, provider: &Provider) -> StoreResult<Scene> {
+    let grant = app.store.grant(&token.id).await?;
+    let identity = grant.as_ref().map(|grant| grant.identity.account().to_owned());
+    let app_only = token.grant == GrantType::ClientCredentials;
+    let object_id = grant.as_ref().filter(|_| app_only).and_then(|grant| {
+        let read = access_token::read_claims(app, token, provider, grant);
+        read.into_iter().filter_map(|read| read.claims?.object_id).next()
+    });
+    Ok(Scene {
+        token: Some(token.name.to_string()),
+        grant: Some(token.grant),
+        account: match identity.filter(|account| !account.is_empty() && !app_only) {
+            Some(account) => account,
+            None => token.user.clone().unwrap_or_default(),
+        },
+        object_id: object_id.unwrap_or_default(),
+        scopes: token.scopes.clone(),
+        ..scene_of_provider(app, provider).await?
+    })
+}
+
+/// What is known around a side of a mailbox.
+pub async fn scene_of_mailbox(app: &App, mailbox: &Mailbox, direction: Direction) -> StoreResult<Scene> {
+    let side = match direction {
+        Direction::Incoming => mailbox.incoming.as_ref(),
+        Direction::Outgoing => mailbox.outgoing.as_ref(),
+    };
+    let token = match side.map(|side| &side.auth) {
+        Some(Auth::OAuth2 { token_id, .. }) => app.store.token_by_id(token_id).await?,
+        _ => None,
+    };
+    let provider = match &token {
+        Some(token) => app.store.provider_by_id(&token.provider_id).await?,
+        None => None,
+    };
+    let mut scene = match (&token, &provider) {
+        (Some(token), Some(provider)) => scene_of_token(app, token, provider).await?,
+        _ => Scene {
+            console: settings::url(app, "/").await?,
+            ..Scene::default()
+        },
+    };
+    scene.mailbox = Some(mailbox.name.to_string());
+    scene.direction = Some(direction);
+    mailbox.address.clone_into(&mut scene.address);
+    mailbox.sender().clone_into(&mut scene.sender);
+    if let Some(side) = side {
+        let aim = aim(mailbox, side, direction);
+        (scene.host, scene.port, scene.user_name) = (aim.host, aim.port, aim.user_name);
+        (scene.protocol, scene.security) = (Some(aim.protocol), Some(aim.security));
+    }
+    Ok(scene)
 }
 
 fn aim(mailbox: &Mailbox, side: &Side, direction: Direction) -> Aim {

@@ -54,6 +54,7 @@ impl Entry {
             retryable: self.retryable,
             url: self.url.clone(),
             grounds: None,
+            said: String::new(),
         }
     }
 }

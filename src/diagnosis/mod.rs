@@ -10,6 +10,7 @@ pub mod judge;
 pub mod own;
 mod rules;
 pub mod signal;
+pub mod ways;
 
 pub use catalogue::entry;
 pub use judge::judge;
@@ -64,6 +65,7 @@ fn unknown() -> Diagnosis {
         retryable: true,
         url: String::new(),
         grounds: None,
+        said: String::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 //! doesn't; the first one counts, the others are what may be wrong besides.
 
 mod provider;
-mod server;
+pub(super) mod server;
 mod token;
 
 use super::catalogue::entry;

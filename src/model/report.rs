@@ -165,6 +165,9 @@ pub struct Diagnosis {
     /// Why it is thought to be this and not something else; none for what was noticed without looking further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grounds: Option<Box<Grounds>>,
+    /// What a provider said, secrets removed and cut to a length; empty where the steps of a report have the conversation.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
 }
 
 words!(

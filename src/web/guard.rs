@@ -1,7 +1,7 @@
 //! Who is asking, and whether they may: [`Visit`] is what is known of a request, [`CurrentUser`] the person behind it. Rights are
 //! read from the database at each request (ROLE-4).
 
-use super::error::PageError;
+use super::error::{PageError, ask, who_can};
 use super::page::{Flash, Layout, Section};
 use super::routes::Access;
 use super::{WebState, draft};
@@ -191,9 +191,22 @@ impl CurrentUser {
         if let Err(error) = sign_in::refused(app, &self.actor(), permission, path).await {
             tracing::warn!(error = %error, "A refusal could not be written to the audit: {error}");
         }
-        let roles: Vec<Role> = Role::ALL.iter().copied().filter(|role| role.may(permission)).collect();
-        let names = app.store.names_with(&roles, NAMES).await.unwrap_or_default();
+        let names = self.who_has(permission).await;
         PageError::Forbidden { permission, names }
+    }
+
+    /// The names of some who have a permission.
+    async fn who_has(&self, permission: Permission) -> Vec<String> {
+        let roles: Vec<Role> = Role::ALL.iter().copied().filter(|role| role.may(permission)).collect();
+        self.visit.web.app.store.names_with(&roles, NAMES).await.unwrap_or_default()
+    }
+
+    /// "Only people with … can do this. Ask …", in place of a button; none where the person may.
+    pub async fn cannot(&self, permission: Permission) -> Option<String> {
+        if self.may(permission) {
+            return None;
+        }
+        Some(format!("{} {}", who_can(permission), ask(&self.who_has(permission).await)))
     }
 
     /// Who acts, for actions and the audit.

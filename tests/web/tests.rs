@@ -95,11 +95,12 @@ async fn a_failed_run_says_what_is_wrong_what_to_do_and_shows_the_reply() {
     assert!(page.text("title").starts_with("Failed: test incoming"), "{}", page.words());
     assert!(page.has("section.panel.bad#verdict"));
     assert!(page.text("#verdict .fixes li").lines().count() >= 1);
-    assert!(page.text("#verdict .hint").starts_with("Who can do it: "));
+    assert!(page.text("#verdict .who").starts_with("Who can do it: "));
     assert_eq!(
         page.text("#verdict footer span").lines().next(),
-        Some("Ruled out: network, wrong sign-in.")
+        Some("Ruled out: network, user name and password.")
     );
+    assert!(page.text("#verdict .talk").contains("BAD User is authenticated but not connected."));
     assert_eq!(
         steps(&page),
         [

@@ -110,14 +110,18 @@ pub(super) fn other_protocol(seen: &Seen<'_>) -> Option<Finding> {
     })
 }
 
+/// The known host that is spelt nearly like this one.
+pub fn near(host: &str) -> Option<&'static str> {
+    KNOWN_HOSTS.iter().find(|known| (1..=2).contains(&edits(host, known))).copied()
+}
+
 /// A name that is nearly a known one.
 pub(super) fn mistyped_host(seen: &Seen<'_>) -> Option<Finding> {
     let side = mail_side(seen)?;
     if !seen.is_any(&["network-dns-not-found"]) {
         return None;
     }
-    let near = |known: &&&str| (1..=2).contains(&edits(&side.host, known));
-    let known = KNOWN_HOSTS.iter().find(near)?;
+    let known = near(&side.host)?;
     Some(
         Finding::likely(own::HOST_MISTYPED)
             .compare(("Perhaps meant", known), ("Set", &side.host))

@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod changes;
 pub mod consent;
 pub mod demo;
+pub mod diagnosis;
 pub mod files;
 pub mod health;
 pub mod links;

@@ -5,8 +5,10 @@ pub mod start;
 pub mod verdict;
 pub mod view;
 
+use crate::actions::judgement;
 use crate::actions::probe::{self, Live, Messages, open_messages, settings_of, stored_settings};
 use crate::app::App;
+use crate::diagnosis::ways::Scene;
 use crate::model::audit::AuditEntry;
 use crate::model::mailbox::Mailbox;
 use crate::model::report::{Direction, Report, Stage};
@@ -17,6 +19,7 @@ use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::diagnosis::Again;
 use crate::web::pages::mailboxes::former::{self, FormerView};
 use crate::web::routes::{self, Access, Routes};
 use crate::web::{WebState, progress};
@@ -138,11 +141,43 @@ pub async fn look(app: &App, run: &Run, live: Option<&Live>, mailbox: Option<&Ma
     Ok(view)
 }
 
-/// How a run of this process looks that may have ended meanwhile.
-pub async fn finished_view(app: &App, id: &RunId, live: &Live) -> Result<RunView, PageError> {
+/// What is known now around a run: its mailbox where that is still there, else its token.
+async fn scene_of(app: &App, run: &Run, mailbox: Option<&Mailbox>) -> Result<Scene, PageError> {
+    if let Some(mailbox) = mailbox {
+        return Ok(judgement::scene_of_mailbox(app, mailbox, run.direction).await?);
+    }
+    let settings = stored_settings(run);
+    let label = match run.direction {
+        Direction::Incoming => "Incoming sign-in",
+        Direction::Outgoing => "Outgoing sign-in",
+    };
+    let name = settings.get(label).and_then(|text| text.strip_prefix("token "));
+    let Some(token) = (match name.and_then(|name| Name::parse(name).ok()) {
+        Some(name) => app.store.token(&name).await?,
+        None => None,
+    }) else {
+        return Ok(Scene::default());
+    };
+    Ok(match app.store.provider_by_id(&token.provider_id).await? {
+        Some(provider) => judgement::scene_of_token(app, &token, &provider).await?,
+        None => Scene::default(),
+    })
+}
+
+/// How a run of this process looks that may have ended meanwhile, for the form it was started from.
+pub async fn finished_view(app: &App, user: &CurrentUser, id: &RunId, live: &Live) -> Result<RunView, PageError> {
     let run = find(app, id.as_str()).await?;
     let going_on = live.ended.borrow().is_none();
-    look(app, &run, Some(live).filter(|_| going_on), None).await
+    let mut view = look(app, &run, Some(live).filter(|_| going_on), None).await?;
+    if !view.running {
+        // The form is open already: nothing leads away from what was typed.
+        let scene = Scene {
+            mailbox: None,
+            ..scene_of(app, &run, None).await?
+        };
+        view.explain(user, &run, scene, None).await;
+    }
+    Ok(view)
 }
 
 async fn last_results(app: &App, run: &Run) -> Result<Vec<LastRun>, PageError> {
@@ -194,6 +229,13 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
     let mut view = look(app, &run, live.as_ref(), mailbox.as_ref()).await?;
     view.last = last_results(app, &run).await?;
     let running = view.running;
+    let once = app.random.base64url(12);
+    if !running {
+        let again = mailbox
+            .as_ref()
+            .map(|mailbox| Again::mailbox(mailbox.name.as_str(), run.direction, &once));
+        view.explain(user, &run, scene_of(app, &run, mailbox.as_ref()).await?, again).await;
+    }
     let main = RunMain {
         layout,
         view,
@@ -202,7 +244,7 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
             Some(mailbox) => Some(Now::of(app, mailbox, run.direction).await?),
             None => None,
         },
-        once: app.random.base64url(12),
+        once,
     };
     Ok((main, running))
 }

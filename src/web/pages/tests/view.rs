@@ -1,13 +1,17 @@
 //! A run as its page shows it, running or ended: words and marks for what the report says (`ux.md` 6.5 and 6.6).
 
 pub use super::verdict::numbers;
-use super::verdict::{Verdict, verdict};
+use super::verdict::{Verdict, extras, verdict};
 use crate::actions::mailboxes::Change;
-use crate::actions::probe::{Progress, Settings, running_step};
+use crate::actions::probe::{Progress, Settings, running_step, stored_settings};
 use crate::clock::Timestamp;
+use crate::diagnosis::ways::Scene;
 use crate::model::mailbox::Protocol;
 use crate::model::report::{Direction, Line, Outcome, Report, Stage, Step};
+use crate::model::user::Permission;
 use crate::store::reports::Run;
+use crate::web::guard::CurrentUser;
+use crate::web::pages::diagnosis::{Again, DiagnosisView, as_of_run};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -97,6 +101,8 @@ pub struct RunView {
     pub passed: bool,
     /// How it ended.
     pub verdict: Option<Verdict>,
+    /// Why it failed and what to do about it; the page shows it in place of the verdict.
+    pub diagnosis: Option<DiagnosisView>,
     /// Whether there are senders and subjects to show.
     pub has_messages: bool,
     /// What changed since: label, then, now.
@@ -184,7 +190,7 @@ impl RunView {
             view.steps = shown_steps(report);
             view.elapsed = format!("in {}", took(Duration::from_millis(report.duration_ms)));
         }
-        let verdict = verdict(run, settings, report, &view);
+        let verdict = verdict(run, report, &view);
         let word = outcome_words(&run.outcome);
         view.heading = "Steps".to_owned();
         view.status = verdict.title.clone();
@@ -192,6 +198,33 @@ impl RunView {
         view.passed = run.outcome == "passed";
         view.verdict = Some(verdict);
         view
+    }
+
+    /// With why it failed, for this person. `scene` is what is known around it now, `again` how to test once more.
+    pub async fn explain(&mut self, user: &CurrentUser, run: &Run, mut scene: Scene, again: Option<Again>) {
+        let report: Option<Report> = serde_json::from_str(&run.report).ok();
+        let Some((report, found)) = report.as_ref().and_then(|report| Some((report, report.diagnosis.as_ref()?))) else {
+            return;
+        };
+        if run.outcome != "failed" {
+            return;
+        }
+        as_of_run(&mut scene, &stored_settings(run), report);
+        if !user.may(Permission::LogRead) {
+            scene.said.clear();
+        }
+        // Two sides may stand on one page.
+        let key = if self.draft {
+            format!("verdict-{}", self.direction)
+        } else {
+            "verdict".to_owned()
+        };
+        let mut view = DiagnosisView::new(user, &key, found, &scene).await;
+        view.facts.extend(extras(report, &self.host));
+        if let Some(again) = again {
+            view = view.again(user, Permission::MailboxTest, again);
+        }
+        self.diagnosis = Some(view);
     }
 
     fn new(run: &Run, settings: &Settings) -> Self {
@@ -223,6 +256,7 @@ impl RunView {
             steps: Vec::new(),
             passed: false,
             verdict: None,
+            diagnosis: None,
             has_messages: false,
             changes: Vec::new(),
             last: Vec::new(),

@@ -69,7 +69,7 @@ pub(super) async fn test_draft(
     let mut results = Vec::new();
     for (run, live) in begun {
         let _ = tokio::time::timeout_at(until, live.clone().end()).await;
-        results.push(finished_view(app, &run, &live).await?);
+        results.push(finished_view(app, user, &run, &live).await?);
     }
     let form = keep_passwords(web, user, form);
     let mut page = page(web, user, form, existing, FieldErrors::default()).await?;

@@ -1,0 +1,187 @@
+//! Ways to fix what a diagnosis names, most likely first (`ux.md`, 6.6): what can be done here, what to ask of whom, which command.
+//!
+//! The ways of the causes that come up most are data (`ways.json`); the others follow from the remedy of their entry. [`Scene`] fills
+//! them in; with an empty one there are ways all the same, with placeholders.
+
+pub mod act;
+pub mod commands;
+mod request;
+pub mod scene;
+
+pub use act::{Act, Lead};
+pub use commands::{Line, Shell};
+pub use scene::Scene;
+
+use super::catalogue::entry;
+use super::family::Family;
+use crate::model::report::{Diagnosis, FixWhere};
+use scene::Only;
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+const FILE: &str = include_str!("ways.json");
+
+/// A way to fix it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// What to do, in a few words.
+    pub title: String,
+    /// Who can.
+    pub who: FixWhere,
+    /// One or two lines about it; may be empty.
+    pub text: String,
+    /// What can be done here.
+    pub acts: Vec<Act>,
+    /// A finished mail to whoever can; empty where that is whoever reads this.
+    pub request: String,
+    /// A finished command; empty where none is needed.
+    pub command: String,
+    /// Where it is typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
+}
+
+/// Who can do it, as `ux.md` 6.6 calls them.
+pub const fn who(place: FixWhere) -> &'static str {
+    match place {
+        FixWhere::Portal => "Entra or Google admin",
+        FixWhere::Exchange => "Exchange admin",
+        FixWhere::Console => "you",
+        FixWhere::Network => "network",
+        FixWhere::User => "the mailbox's user",
+    }
+}
+
+/// A way before its places are filled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What to do, in a few words.
+    pub title: String,
+    /// Who can.
+    pub who: FixWhere,
+    /// One or two lines about it.
+    #[serde(default)]
+    pub text: String,
+    /// What can be done here, the best first.
+    #[serde(default)]
+    pub acts: Vec<Act>,
+    /// The lines of the command.
+    #[serde(default)]
+    pub commands: Vec<Line>,
+    /// Circumstances that must hold, as far as they are known.
+    #[serde(default)]
+    pub only: Vec<Only>,
+}
+
+/// Ways that several causes share.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What is seen, as the table of `ux.md` 6.6 has it; empty for others.
+    #[serde(default)]
+    pub row: String,
+    /// Entries of the catalogue.
+    pub ids: Vec<String>,
+    /// The ways.
+    pub ways: Vec<Plan>,
+}
+
+/// Every group of the file.
+pub fn groups() -> &'static [Group] {
+    static GROUPS: OnceLock<Vec<Group>> = OnceLock::new();
+    // A file that can't be read gives no group; a test keeps that from happening.
+    GROUPS.get_or_init(|| serde_json::from_str(FILE).unwrap_or_default())
+}
+
+/// The ways out of what a diagnosis names, most likely first.
+pub fn ways(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
+    let group = groups().iter().find(|group| group.ids.contains(&diagnosis.id));
+    let fits = |plan: &&Plan| plan.only.iter().all(|only| scene.holds(*only) != Some(false));
+    let planned: Vec<Way> = group
+        .iter()
+        .flat_map(|group| &group.ways)
+        .filter(fits)
+        .map(|plan| {
+            let lines = plan.commands.iter().map(|line| line.with(|place| scene.value(place)));
+            Way {
+                title: told(&plan.title, scene),
+                who: plan.who,
+                text: told(&plan.text, scene),
+                acts: plan.acts.iter().copied().filter(|act| act.lead(scene).is_some()).collect(),
+                request: String::new(),
+                command: lines.collect::<Vec<_>>().join("\n"),
+                shell: plan.commands.first().map(|line| line.shell()),
+            }
+        })
+        .collect();
+    let mut ways = if planned.is_empty() { of_remedy(diagnosis, scene) } else { planned };
+    // Nobody is asked to wait.
+    let passes = entry(&diagnosis.id)
+        .is_some_and(|entry| entry.family == Family::Outage || entry.family == Family::Limit && entry.fix_where == FixWhere::Network);
+    for way in &mut ways {
+        if way.who != FixWhere::Console && !passes {
+            way.request = request::request(diagnosis, way, scene);
+        }
+    }
+    ways
+}
+
+/// A text with its places filled.
+fn told(text: &str, scene: &Scene) -> String {
+    commands::fill(text, |place| scene.value(place))
+}
+
+/// The ways of an entry that has none of its own: its remedy, the first with what can be done here for causes of its kind.
+fn of_remedy(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
+    let family = entry(&diagnosis.id).map_or(Family::Console, |entry| entry.family);
+    let remedies = diagnosis.remedy.iter().enumerate();
+    remedies
+        .map(|(at, remedy)| {
+            let (title, text) = split(remedy);
+            let acts = if at == 0 { of_family(family, scene) } else { Vec::new() };
+            Way {
+                title: told(title, scene),
+                who: diagnosis.fix_where,
+                text: told(text, scene),
+                acts,
+                request: String::new(),
+                command: String::new(),
+                shell: None,
+            }
+        })
+        .collect()
+}
+
+/// The first sentence of a remedy, where it is short enough for a title, and the rest.
+fn split(remedy: &str) -> (&str, &str) {
+    const MOST: usize = 90;
+    let (first, rest) = match remedy.find(". ") {
+        Some(at) => (&remedy[..at], remedy[at + 2..].trim_start()),
+        None => (remedy.strip_suffix('.').unwrap_or(remedy), ""),
+    };
+    if first.chars().count() <= MOST {
+        (first, rest)
+    } else {
+        ("", remedy)
+    }
+}
+
+/// What helps most against a kind of cause, as far as this console has it.
+fn of_family(family: Family, scene: &Scene) -> Vec<Act> {
+    let acts: &[Act] = match family {
+        Family::Secret => &[Act::ReplaceSecret],
+        Family::App => &[Act::EditProvider],
+        Family::Consent => &[Act::SendConsentLink],
+        Family::SignIn | Family::Policy => &[Act::SignInLogin],
+        Family::Account => &[Act::SignInSelectAccount],
+        Family::Permission => &[Act::SignInConsent, Act::ComparePermissions],
+        Family::Audience => &[Act::ChangePermissions],
+        Family::Token => &[Act::SignIn],
+        Family::Password => &[Act::UseOAuth, Act::EnterPassword],
+        Family::Network | Family::Tls | Family::Server | Family::Message => &[Act::EditMailbox],
+        Family::Request => &[Act::EditMailbox, Act::ChangePermissions],
+        Family::Mailbox | Family::ProtocolOff | Family::Clock | Family::Limit | Family::Outage | Family::Console => &[],
+    };
+    acts.iter().copied().filter(|act| act.lead(scene).is_some()).take(1).collect()
+}

@@ -1,0 +1,179 @@
+//! What is known around a failure, for the ways out of it: values to fill in, and the records that can be led to.
+
+use crate::model::mailbox::{Protocol, Security};
+use crate::model::provider::ClientAuth;
+use crate::model::report::{Direction, Stage};
+use crate::model::template::TemplateKind;
+use crate::model::token::GrantType;
+use crate::model::words;
+
+/// What is known. Nothing of it is secret; whatever isn't known stays empty, and the ways keep a placeholder there.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Handle of the mailbox, where one is stored.
+    pub mailbox: Option<String>,
+    /// Handle of the token.
+    pub token: Option<String>,
+    /// Handle of the provider.
+    pub provider: Option<String>,
+    /// Reading or sending.
+    pub direction: Option<Direction>,
+    /// The step that failed.
+    pub step: Option<Stage>,
+    /// What is spoken.
+    pub protocol: Option<Protocol>,
+    /// Mail host; empty for Graph.
+    pub host: String,
+    /// Its port; 0 where it isn't known.
+    pub port: u16,
+    /// Encryption.
+    pub security: Option<Security>,
+    /// The mailbox's address.
+    pub address: String,
+    /// The address it sends as.
+    pub sender: String,
+    /// The user name the server is told.
+    pub user_name: String,
+    /// Who signed in, or is to sign in; empty for the app itself.
+    pub account: String,
+    /// How the token is got.
+    pub grant: Option<GrantType>,
+    /// What the provider was made from.
+    pub template: Option<TemplateKind>,
+    /// How the app proves itself.
+    pub client_auth: Option<ClientAuth>,
+    /// Directory id or domain.
+    pub tenant: String,
+    /// Client identifier.
+    pub client_id: String,
+    /// Client identifier of the service account.
+    pub service_client: String,
+    /// Object id of the enterprise application, as the app's own token tells it.
+    pub object_id: String,
+    /// Name the app gets in Exchange.
+    pub app_name: String,
+    /// Where the provider sends people back to.
+    pub redirect: String,
+    /// Where it sends admins back to after consent.
+    pub consent_redirect: String,
+    /// Thumbprints of the certificate in use: SHA-1, SHA-256.
+    pub thumbprints: Vec<(&'static str, String)>,
+    /// Scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// Host of the provider's token address.
+    pub provider_host: String,
+    /// Address of this console.
+    pub console: String,
+    /// What the other side said, secrets removed.
+    pub said: String,
+}
+
+impl Scene {
+    /// The server that was asked: the mail host, or at the first step the provider's.
+    pub fn server(&self) -> (&str, u16) {
+        let at_the_provider = self.step == Some(Stage::Token) || self.host.is_empty();
+        if at_the_provider && !self.provider_host.is_empty() {
+            (&self.provider_host, 443)
+        } else {
+            (&self.host, self.port)
+        }
+    }
+
+    /// The name of this server, as others see it.
+    pub fn console_host(&self) -> String {
+        let url = url::Url::parse(&self.console).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// The value of a place such as `<mailbox>`, by its name without the brackets; empty where it isn't known.
+    pub fn value(&self, place: &str) -> String {
+        let (host, port) = self.server();
+        let words = |text: &str| text.to_owned();
+        match place {
+            "mailbox" => words(&self.address),
+            "from address" => words(&self.sender),
+            "account" => words(&self.account),
+            "user name" => words(&self.user_name),
+            "client id" => words(&self.client_id),
+            "service account's client id" => words(&self.service_client),
+            "tenant" => words(&self.tenant),
+            "enterprise object id" | "object id" => words(&self.object_id),
+            "trustee" if self.grant == Some(GrantType::ClientCredentials) => words(&self.object_id),
+            "trustee" => words(&self.account),
+            "app name" => words(&self.app_name),
+            "redirect address" => words(&self.redirect),
+            "consent return address" => words(&self.consent_redirect),
+            "scopes" => self.scopes.join(" "),
+            "scopes with commas" => self.scopes.join(","),
+            "host" => words(host),
+            "port" if port > 0 => port.to_string(),
+            "protocol" => self.protocol.map_or("", Protocol::label).to_owned(),
+            "tls port" => self.protocol.map(|protocol| protocol.ports().0.to_string()).unwrap_or_default(),
+            "starttls port" => self.protocol.map(|protocol| protocol.ports().1.to_string()).unwrap_or_default(),
+            "this server" => self.console_host(),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether a circumstance holds; none where that isn't known.
+    pub(super) fn holds(&self, only: Only) -> Option<bool> {
+        let protocol = |wanted| self.protocol.map(|protocol| protocol == wanted);
+        match only {
+            Only::App => self.grant.map(|grant| grant == GrantType::ClientCredentials),
+            Only::Person => self.grant.map(GrantType::needs_person),
+            Only::ServiceAccount => self.grant.map(|grant| grant == GrantType::JwtBearer),
+            Only::Password => self.grant.map(|grant| grant == GrantType::Password),
+            Only::Reads => self.direction.map(|direction| direction == Direction::Incoming),
+            Only::Sends => self.direction.map(|direction| direction == Direction::Outgoing),
+            Only::Imap => protocol(Protocol::Imap),
+            Only::Pop => protocol(Protocol::Pop3),
+            Only::Smtp => protocol(Protocol::Smtp),
+            Only::Graph => protocol(Protocol::Graph),
+            Only::Microsoft => self.template.map(|template| template == TemplateKind::Microsoft),
+            Only::Google => self.template.map(|template| template == TemplateKind::Google),
+            Only::Certificate => self.client_auth.map(|auth| auth == ClientAuth::Certificate),
+            Only::OtherAccount => {
+                (!self.account.is_empty() && !self.address.is_empty()).then(|| !self.account.eq_ignore_ascii_case(&self.address))
+            }
+            Only::OtherSender => {
+                (!self.sender.is_empty() && !self.address.is_empty()).then(|| !self.sender.eq_ignore_ascii_case(&self.address))
+            }
+        }
+    }
+}
+
+words!(
+    /// A circumstance on which a way depends.
+    Only {
+        /// The app's own token.
+        App = "app",
+        /// Somebody signs in.
+        Person = "person",
+        /// A service account acts.
+        ServiceAccount = "service_account",
+        /// The token is got with a password.
+        Password = "password",
+        /// Mail is read.
+        Reads = "reads",
+        /// Mail is sent.
+        Sends = "sends",
+        /// IMAP.
+        Imap = "imap",
+        /// POP.
+        Pop = "pop",
+        /// SMTP.
+        Smtp = "smtp",
+        /// Microsoft Graph.
+        Graph = "graph",
+        /// The provider is Microsoft.
+        Microsoft = "microsoft",
+        /// The provider is Google.
+        Google = "google",
+        /// The app proves itself with a certificate.
+        Certificate = "certificate",
+        /// The token belongs to another address than the mailbox.
+        OtherAccount = "other_account",
+        /// The sender is another address than the mailbox.
+        OtherSender = "other_sender",
+    }
+);
