@@ -15,6 +15,7 @@ pub use scene::Scene;
 use super::catalogue::entry;
 use super::family::Family;
 use crate::model::report::{Diagnosis, FixWhere};
+use crate::model::token::GrantType;
 use scene::Only;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -32,6 +33,9 @@ pub struct Way {
     pub text: String,
     /// What can be done here.
     pub acts: Vec<Act>,
+    /// Values to paste, with their labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<(String, String)>,
     /// A finished mail to whoever can; empty where that is whoever reads this.
     pub request: String,
     /// A finished command; empty where none is needed.
@@ -69,6 +73,9 @@ pub struct Plan {
     /// The lines of the command.
     #[serde(default)]
     pub commands: Vec<Line>,
+    /// Values to paste: label, and the place they are known by.
+    #[serde(default)]
+    pub values: Vec<(String, String)>,
     /// Circumstances that must hold, as far as they are known.
     #[serde(default)]
     pub only: Vec<Only>,
@@ -98,6 +105,10 @@ pub fn groups() -> &'static [Group] {
 pub fn ways(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
     let group = groups().iter().find(|group| group.ids.contains(&diagnosis.id));
     let fits = |plan: &&Plan| plan.only.iter().all(|only| scene.holds(*only) != Some(false));
+    let trustee = match scene.grant {
+        Some(GrantType::ClientCredentials) => "<enterprise object id>",
+        _ => "<account>",
+    };
     let planned: Vec<Way> = group
         .iter()
         .flat_map(|group| &group.ways)
@@ -109,8 +120,14 @@ pub fn ways(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
                 who: plan.who,
                 text: told(&plan.text, scene),
                 acts: plan.acts.iter().copied().filter(|act| act.lead(scene).is_some()).collect(),
+                values: plan
+                    .values
+                    .iter()
+                    .map(|(label, place)| (label.clone(), scene.value(place)))
+                    .filter(|(_, value)| !value.is_empty())
+                    .collect(),
                 request: String::new(),
-                command: lines.collect::<Vec<_>>().join("\n"),
+                command: lines.collect::<Vec<_>>().join("\n").replace("<trustee>", trustee),
                 shell: plan.commands.first().map(|line| line.shell()),
             }
         })
@@ -145,6 +162,7 @@ fn of_remedy(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
                 who: diagnosis.fix_where,
                 text: told(text, scene),
                 acts,
+                values: Vec::new(),
                 request: String::new(),
                 command: String::new(),
                 shell: None,

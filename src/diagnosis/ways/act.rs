@@ -162,10 +162,14 @@ impl Act {
                 &[("prompt", "select_account")],
             ),
             Self::ComparePermissions => Lead::go(format!("{home}#p"), "Show granted and required", Permission::View),
-            Self::ReadToken => Lead::go(format!("{home}#ab"), "Show what the token says", Permission::View),
+            Self::ReadToken => Lead::go(format!("{home}#can"), "Show what the token says", Permission::View),
             Self::AllCommands => Lead::go(format!("{home}/commands"), "All commands as a file", Permission::View),
-            Self::AllowShared => edit("?fix=shared", "Allow for shared mailboxes"),
-            Self::CorrectAccount => edit("?fix=account#user", "Correct the account"),
+            Self::AllowShared => edit("?shared=1#shared", "Allow for shared mailboxes"),
+            Self::CorrectAccount if scene.other_account() == Some(true) => {
+                let user: String = url::form_urlencoded::byte_serialize(scene.address.as_bytes()).collect();
+                edit(&format!("?user={user}#user"), "Correct the account")
+            }
+            Self::CorrectAccount => edit("#user", "Correct the account"),
             Self::ChangePermissions => edit("#purposes", "Change its permissions"),
             Self::AddOfflineAccess => edit("?add=offline_access", "Add offline_access"),
             Self::EnterTokenPassword => edit("#password", "Enter the password"),
@@ -176,11 +180,14 @@ impl Act {
     fn of_mailbox(self, scene: &Scene) -> Option<Lead> {
         let home = format!("/mailboxes/{}", scene.mailbox.as_ref()?);
         let side = scene.direction.map_or("incoming", Direction::as_str);
-        let fix = |fix: &str, words: String| Lead::go(format!("{home}/edit?fix={fix}&side={side}"), words, Permission::MailboxEdit);
+        let fix = |fix: &str, at: &str, words: String| {
+            Lead::go(format!("{home}/edit?fix={fix}&side={side}#{at}"), words, Permission::MailboxEdit)
+        };
+        let server = format!("{side}_host");
         let at = |field: &str, words: &str| Lead::go(format!("{home}/edit#{field}"), words, Permission::MailboxEdit);
         let protocol = scene.protocol.filter(|protocol| *protocol != Protocol::Graph);
         Some(match self {
-            Self::UseTls => fix("tls", format!("Use port {} with TLS", protocol?.ports().0)),
+            Self::UseTls => fix("tls", &server, format!("Use port {} with TLS", protocol?.ports().0)),
             Self::UseStarttls => {
                 let port = protocol?.ports().1;
                 let kept = scene.port == port && scene.security != Some(Security::Starttls);
@@ -189,23 +196,24 @@ impl Act {
                 } else {
                     format!("Use port {port} with STARTTLS")
                 };
-                fix("starttls", words)
+                fix("starttls", &server, words)
             }
-            Self::UseHost => fix("host", format!("Use {}", meant(&scene.host)?)),
-            Self::SetUserName => fix("user_name", "Set the user name".to_owned()),
-            Self::UseOAuth => fix("oauth", "Use a token in place of the password".to_owned()),
+            Self::UseHost => fix("host", &server, format!("Use {}", meant(&scene.host)?)),
+            Self::SetUserName => fix("user_name", "username", "Set the user name".to_owned()),
+            Self::UseOAuth => fix("oauth", "auth", "Use a token in place of the password".to_owned()),
             Self::SendWithGraph => Lead::go(
-                format!("{home}/edit?fix=graph&side=outgoing"),
+                format!("{home}/edit?fix=graph&side=outgoing#outgoing"),
                 "Send with Graph instead",
                 Permission::MailboxEdit,
             ),
             Self::ReadWithGraph => Lead::go(
-                format!("{home}/edit?fix=graph&side=incoming"),
+                format!("{home}/edit?fix=graph&side=incoming#incoming"),
                 "Read with Graph instead",
                 Permission::MailboxEdit,
             ),
-            Self::OwnSender => fix("sender", "Send as its own address".to_owned()),
-            Self::ChooseToken => at("token", "Choose another token"),
+            Self::OwnSender => fix("sender", "from", "Send as its own address".to_owned()),
+            Self::ChooseToken if scene.other_account() == Some(true) => fix("token", "token", "Use a token of its own".to_owned()),
+            Self::ChooseToken => fix("token", "token", "Choose another token".to_owned()),
             Self::EnterPassword => at("password", "Enter the password"),
             Self::ChooseFolder => at("folder", "Choose another folder"),
             Self::EditMailbox => at("address", "Edit mailbox"),

@@ -1,5 +1,6 @@
 //! What is known around a failure, for the ways out of it: values to fill in, and the records that can be led to.
 
+use super::act::meant;
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::provider::ClientAuth;
 use crate::model::report::{Direction, Stage};
@@ -105,6 +106,8 @@ impl Scene {
             "consent return address" => words(&self.consent_redirect),
             "scopes" => self.scopes.join(" "),
             "scopes with commas" => self.scopes.join(","),
+            "thumbprint sha-1" => self.thumbprint("SHA-1"),
+            "thumbprint sha-256" => self.thumbprint("SHA-256"),
             "host" => words(host),
             "port" if port > 0 => port.to_string(),
             "protocol" => self.protocol.map_or("", Protocol::label).to_owned(),
@@ -115,26 +118,34 @@ impl Scene {
         }
     }
 
+    fn thumbprint(&self, kind: &str) -> String {
+        let found = self.thumbprints.iter().find(|(known, _)| *known == kind);
+        found.map(|(_, text)| text.clone()).unwrap_or_default()
+    }
+
+    /// Whether token and mailbox have different addresses; none where one of them isn't known.
+    pub fn other_account(&self) -> Option<bool> {
+        (!self.account.is_empty() && !self.address.is_empty()).then(|| !self.account.eq_ignore_ascii_case(&self.address))
+    }
+
     /// Whether a circumstance holds; none where that isn't known.
     pub(super) fn holds(&self, only: Only) -> Option<bool> {
         let protocol = |wanted| self.protocol.map(|protocol| protocol == wanted);
         match only {
             Only::App => self.grant.map(|grant| grant == GrantType::ClientCredentials),
             Only::Person => self.grant.map(GrantType::needs_person),
-            Only::ServiceAccount => self.grant.map(|grant| grant == GrantType::JwtBearer),
             Only::Password => self.grant.map(|grant| grant == GrantType::Password),
             Only::Reads => self.direction.map(|direction| direction == Direction::Incoming),
             Only::Sends => self.direction.map(|direction| direction == Direction::Outgoing),
             Only::Imap => protocol(Protocol::Imap),
             Only::Pop => protocol(Protocol::Pop3),
-            Only::Smtp => protocol(Protocol::Smtp),
-            Only::Graph => protocol(Protocol::Graph),
             Only::Microsoft => self.template.map(|template| template == TemplateKind::Microsoft),
-            Only::Google => self.template.map(|template| template == TemplateKind::Google),
-            Only::Certificate => self.client_auth.map(|auth| auth == ClientAuth::Certificate),
-            Only::OtherAccount => {
-                (!self.account.is_empty() && !self.address.is_empty()).then(|| !self.account.eq_ignore_ascii_case(&self.address))
-            }
+            Only::Alone => self.grant.map(|grant| !grant.needs_person()),
+            Only::PublicFlow => self.grant.map(|grant| matches!(grant, GrantType::Password | GrantType::DeviceCode)),
+            Only::MailServer => self.protocol.map(|protocol| protocol != Protocol::Graph && !self.host.is_empty()),
+            Only::NearlyKnown => Some(meant(&self.host).is_some()),
+            Only::OtherAccount => self.other_account(),
+            Only::OwnAccount => self.other_account().map(|other| !other),
             Only::OtherSender => {
                 (!self.sender.is_empty() && !self.address.is_empty()).then(|| !self.sender.eq_ignore_ascii_case(&self.address))
             }
@@ -149,8 +160,6 @@ words!(
         App = "app",
         /// Somebody signs in.
         Person = "person",
-        /// A service account acts.
-        ServiceAccount = "service_account",
         /// The token is got with a password.
         Password = "password",
         /// Mail is read.
@@ -161,18 +170,20 @@ words!(
         Imap = "imap",
         /// POP.
         Pop = "pop",
-        /// SMTP.
-        Smtp = "smtp",
-        /// Microsoft Graph.
-        Graph = "graph",
         /// The provider is Microsoft.
         Microsoft = "microsoft",
-        /// The provider is Google.
-        Google = "google",
-        /// The app proves itself with a certificate.
-        Certificate = "certificate",
+        /// Nobody has to sign in.
+        Alone = "alone",
+        /// A way that is open to apps without a secret: with a password, or at another device.
+        PublicFlow = "public_flow",
+        /// A mail server, not Graph.
+        MailServer = "mail_server",
+        /// The host is spelt nearly like a known one.
+        NearlyKnown = "nearly_known",
         /// The token belongs to another address than the mailbox.
         OtherAccount = "other_account",
+        /// The token belongs to the mailbox's own address.
+        OwnAccount = "own_account",
         /// The sender is another address than the mailbox.
         OtherSender = "other_sender",
     }

@@ -65,6 +65,8 @@ pub struct WayView {
     pub buttons: Vec<Lead>,
     /// What stands in place of buttons this person may not press.
     pub denied: Vec<String>,
+    /// Values to paste: id on the page, label and value.
+    pub values: Vec<(String, String, String)>,
     /// A finished command.
     pub command: String,
     /// Where to type it.
@@ -139,12 +141,13 @@ impl DiagnosisView {
                 (compared.found_label.clone(), compared.found.clone()),
             ]
         });
+        let thumbprints = side_by_side(diagnosis, scene);
         let ways = ways::ways(diagnosis, scene).into_iter().enumerate();
         Self {
             key: key.to_owned(),
             title: diagnosis.title.clone(),
             text: diagnosis.meaning.clone(),
-            facts: facts.collect(),
+            facts: facts.chain(thumbprints).collect(),
             ways: ways
                 .map(|(at, way)| WayView {
                     key: format!("{key}-{}", at + 1),
@@ -153,6 +156,9 @@ impl DiagnosisView {
                     text: way.text,
                     buttons: Vec::new(),
                     denied: Vec::new(),
+                    values: (way.values.into_iter().enumerate())
+                        .map(|(n, (label, value))| (format!("{key}-{}-v{}", at + 1, n + 1), label, value))
+                        .collect(),
                     command: way.command,
                     shell: way.shell.map_or("", ways::Shell::hint),
                     request: way.request,
@@ -216,6 +222,24 @@ impl DiagnosisView {
         self.notes.push(text.into());
         self
     }
+}
+
+/// The thumbprint of the certificate here beside the one Microsoft names, where that is what doesn't fit.
+fn side_by_side(diagnosis: &Diagnosis, scene: &Scene) -> Vec<(String, String)> {
+    if !diagnosis.id.starts_with("entra-700027") {
+        return Vec::new();
+    }
+    let said = if scene.said.is_empty() { &diagnosis.said } else { &scene.said };
+    let named = said.split(|c: char| !c.is_ascii_hexdigit()).find(|word| word.len() == 40);
+    let ours = scene.value("thumbprint sha-1");
+    [
+        ("Thumbprint of the certificate here", ours),
+        ("Thumbprint in the reply", named.unwrap_or_default().to_owned()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(label, value)| (label.to_owned(), value))
+    .collect()
 }
 
 /// What the other side said at the step that failed, as far as the report has it.

@@ -1,6 +1,7 @@
 //! Ready commands for the Exchange admin of an app-only token at Microsoft, with the record's own ids.
 
 use super::abilities::{abilities, object_id};
+use crate::diagnosis::ways::Line;
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Mailbox, Protocol, Side};
 use crate::model::provider::Provider;
@@ -15,8 +16,6 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
 /// How many mailboxes are written out on the page? The file has them all.
 pub(super) const SHOWN: usize = 10;
-/// Stands where nobody knows the id yet.
-const UNKNOWN_OBJECT: &str = "<enterprise object id>";
 
 /// Lines to copy, with what they are for.
 #[derive(Debug)]
@@ -31,26 +30,17 @@ pub struct Command {
     pub lines: String,
 }
 
-/// A text as PowerShell takes it literally: in quotes, of which it knows five kinds.
-fn quoted(text: &str) -> String {
-    let clean = text.chars().filter(|c| !c.is_control());
-    let doubled: String = clean
-        .flat_map(|c| std::iter::repeat_n(c, if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) { 2 } else { 1 }))
-        .collect();
-    format!("'{doubled}'")
-}
-
 fn lines<'a>(most: usize, addresses: impl Iterator<Item = &'a str>, line: impl Fn(&str) -> String) -> Vec<String> {
     let mut all: Vec<&str> = addresses.collect();
     all.sort_unstable();
     all.dedup();
     let more = all.len().saturating_sub(most);
-    let mut out: Vec<String> = all.iter().take(most).map(|address| line(&quoted(address))).collect();
+    let mut out: Vec<String> = all.iter().take(most).map(|address| line(address)).collect();
     if more > 0 {
         out.push(format!("# and the same for {more} more mailboxes: the file below has them all"));
     }
     if out.is_empty() {
-        out.push(line("<mailbox>"));
+        out.push(line(""));
     }
     out
 }
@@ -61,13 +51,20 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
     if !super::abilities::is_app_only(token) || provider.template != TemplateKind::Microsoft {
         return Vec::new();
     }
-    let guid = |id: &str| is_guid(id).then(|| id.to_owned());
-    let object = object_id.and_then(guid).unwrap_or_else(|| UNKNOWN_OBJECT.to_owned());
-    let client = guid(&provider.client_id).unwrap_or_else(|| quoted(&provider.client_id));
-    let (app, scope) = (
-        quoted(&format!("Mailgrant {}", provider.name)),
-        quoted(&format!("Mailgrant {}", token.name)),
-    );
+    let object = object_id.filter(|id| is_guid(id)).unwrap_or_default();
+    // A line with the ids of this token, and one value more.
+    let with = |line: Line, place: &str, value: &str| {
+        line.with(|wanted| match wanted {
+            _ if wanted == place => value.to_owned(),
+            "client id" => provider.client_id.clone(),
+            "enterprise object id" | "trustee" => object.to_owned(),
+            "app name" => format!("Mailgrant {}", provider.name),
+            "scope name" => format!("Mailgrant {}", token.name),
+            "mark" => format!("mailgrant-{}", token.name),
+            _ => String::new(),
+        })
+        .replace("<trustee>", "<enterprise object id>")
+    };
     let uses = |mailbox: &Mailbox, wanted: &dyn Fn(Protocol, bool) -> bool| {
         let with = |side: &Option<Side>, reads: bool| {
             side.as_ref().is_some_and(|side| {
@@ -97,7 +94,7 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
         title: "Make the app known to Exchange",
         hint: "Once for each app. The object id is that of the enterprise application; the app registration has another one, with which \
                every sign-in fails.",
-        lines: format!("New-ServicePrincipal -AppId {client} -ObjectId {object} -DisplayName {app}"),
+        lines: with(Line::NewServicePrincipal, "", ""),
     }];
     if exchange {
         found.push(Command {
@@ -105,14 +102,14 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
             title: "Let it open these mailboxes by IMAP, POP and SMTP",
             hint: "It opens no other one this way. Allow up to an hour.",
             lines: lines(most, addresses(&|p, _| p != Protocol::Graph), |mailbox| {
-                format!("Add-MailboxPermission -Identity {mailbox} -User {object} -AccessRights FullAccess")
+                with(Line::FullAccess, "mailbox", mailbox)
             })
             .join("\n"),
         });
     }
     if any(&|p, _| p == Protocol::Smtp) {
         let mut all = lines(most, addresses(&|p, _| p == Protocol::Smtp), |mailbox| {
-            format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false")
+            with(Line::SmtpOn, "mailbox", mailbox)
         });
         let by_smtp = mailboxes.iter().filter(|mailbox| uses(mailbox, &|p, _| p == Protocol::Smtp));
         let senders: Vec<&str> = by_smtp
@@ -121,7 +118,7 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
             .collect();
         if !senders.is_empty() {
             all.extend(lines(most, senders.into_iter(), |sender| {
-                format!("Add-RecipientPermission -Identity {sender} -Trustee {object} -AccessRights SendAs -Confirm:$false")
+                with(Line::SendAs, "from address", sender)
             }));
         }
         found.push(Command {
@@ -132,28 +129,23 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
         });
     }
     if graph {
-        let mark = quoted(&format!("mailgrant-{}", token.name));
         let mut all = lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
-            format!("Get-Mailbox {mailbox} | Format-Table Name, CustomAttribute1")
+            with(Line::ShowMark, "mailbox", mailbox)
         });
         all.extend(lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
-            format!("Set-Mailbox -Identity {mailbox} -CustomAttribute1 {mark}")
+            with(Line::Mark, "mailbox", mailbox)
         }));
-        all.push(format!(
-            "New-ManagementScope -Name {scope} -RecipientRestrictionFilter \"CustomAttribute1 -eq {mark}\""
-        ));
+        all.push(with(Line::NewScope, "", ""));
         for (role, needed) in [
             ("Application Mail.ReadWrite", none || any(&|p, reads| p == Protocol::Graph && reads)),
             ("Application Mail.Send", none || any(&|p, reads| p == Protocol::Graph && !reads)),
         ] {
             if needed {
-                all.push(format!(
-                    "New-ManagementRoleAssignment -App {object} -Role \"{role}\" -CustomResourceScope {scope}"
-                ));
+                all.push(with(Line::AssignRole, "role", role));
             }
         }
         all.extend(lines(most, addresses(&|p, _| p == Protocol::Graph).take(1), |mailbox| {
-            format!("Test-ServicePrincipalAuthorization -Identity {app} -Resource {mailbox} | Format-Table")
+            with(Line::TestAuthorization, "mailbox", mailbox)
         }));
         found.push(Command {
             id: "c-rbac",
@@ -168,7 +160,7 @@ pub fn commands(token: &Token, provider: &Provider, object_id: Option<&str>, mai
             title: "Ask an application access policy, where one is in use",
             hint: "Such policies limit Graph, not IMAP, POP and SMTP. Make no new ones: RBAC for Applications follows them.",
             lines: lines(most, addresses(&|p, _| p == Protocol::Graph), |mailbox| {
-                format!("Test-ApplicationAccessPolicy -Identity {mailbox} -AppId {client}")
+                with(Line::TestPolicy, "mailbox", mailbox)
             })
             .join("\n"),
         });
@@ -199,16 +191,4 @@ pub async fn download(State(web): State<WebState>, Path(name): Path<String>) -> 
         text,
     )
         .into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_breaks_out_of_its_quotes() {
-        assert_eq!(quoted("o'brien@b.test"), "'o''brien@b.test'");
-        assert_eq!(quoted("x\u{2019}; Remove-Mailbox a\n"), "'x\u{2019}\u{2019}; Remove-Mailbox a'");
-        assert_eq!(quoted("$(calc) `n"), "'$(calc) `n'");
-    }
 }
