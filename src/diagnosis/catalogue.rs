@@ -103,6 +103,14 @@ pub fn recognise_all(signals: &Signals) -> impl Iterator<Item = &'static Entry> 
     known.filter_map(|(entry, needles)| needles.iter().any(|needle| signals.has(needle)).then_some(entry))
 }
 
+/// The texts and codes of an entry that the text holds.
+pub fn hits(entry: &'static Entry, signals: &Signals) -> impl Iterator<Item = &'static String> {
+    let catalogue = catalogue();
+    let needles = catalogue.by_id.get(&entry.id).and_then(|at| catalogue.needles.get(*at));
+    let pairs = entry.matches.iter().zip(needles.into_iter().flatten());
+    pairs.filter(|(_, needle)| signals.has(needle)).map(|(text, _)| text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,8 +21,10 @@ words!(
         Policy = "policy",
         /// The sign-in no longer counts, or never came about.
         SignIn = "sign_in",
-        /// The wrong account, or one that can't be used.
+        /// The wrong account.
         Account = "account",
+        /// An account that can't be used: locked, switched off, without a mailbox.
+        Disabled = "disabled",
         /// A permission the token lacks.
         Permission = "permission",
         /// A token that is for another service.

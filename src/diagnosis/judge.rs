@@ -74,9 +74,13 @@ pub fn judge(case: &Case<'_>) -> Diagnosis {
     }
     fill(&mut diagnosis, case);
     let family = cause.family();
+    // Beside what is certain only facts are worth a word, not what else the text might have stood for.
+    let is_fact =
+        |finding: &&Finding| finding.confidence == Confidence::Certain || [own::OTHER_ACCOUNT, own::USER_NAME].contains(&finding.id);
+    let certain = cause.confidence == Confidence::Certain;
     let others = findings
         .iter()
-        .filter(|finding| finding.confidence != Confidence::Guess)
+        .filter(|finding| finding.confidence != Confidence::Guess && (!certain || is_fact(finding)))
         .map(|finding| finding.id)
         .chain(seen.hits.iter().filter(|hit| !hit.general).map(|hit| hit.id.as_str()));
     let mut also: Vec<Also> = Vec::new();

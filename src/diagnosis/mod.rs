@@ -5,14 +5,17 @@
 
 pub mod case;
 pub mod catalogue;
+mod explain;
 pub mod family;
 pub mod judge;
 pub mod own;
+mod page;
 mod rules;
 pub mod signal;
 pub mod ways;
 
 pub use catalogue::entry;
+pub use explain::{Explanation, LONGEST, explain};
 pub use judge::judge;
 
 use crate::model::report::{Diagnosis, FixWhere};

@@ -175,6 +175,20 @@ own!(
     SMTP_POLICY = "console-smtp-policy",
     /// A mail server that refuses for good, in words we don't know.
     SMTP_REFUSED = "console-smtp-refused",
+    /// A mail server that says no to the sign-in, in words we don't know.
+    SIGN_IN_REFUSED = "console-sign-in-refused",
+    /// A mail server that took the sign-in and won't show the mailbox, in words we don't know.
+    FOLDER_REFUSED = "console-folder-refused",
+    /// A server that says what it offers only to those who have signed in.
+    AFTER_LOGIN_ONLY = "console-after-login-only",
+    /// Microsoft Graph's address as that of a mail server.
+    GRAPH_HOST = "console-graph-host",
+    /// A provider that refuses, in words we don't know.
+    PROVIDER_OTHER = "console-provider-other",
+    /// No encryption came about, for a reason we don't know.
+    TLS_OTHER = "console-tls-other",
+    /// The operating system gave an error we have no words for.
+    NETWORK_OTHER = "console-network-other",
     /// Nothing in the catalogue fits.
     UNKNOWN = "console-unknown",
 );

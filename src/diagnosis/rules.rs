@@ -1,6 +1,7 @@
 //! What the circumstances say where a text leaves the cause open. Each rule is a function that looks at the case and names a cause, or
 //! doesn't; the first one counts, the others are what may be wrong besides.
 
+mod class;
 mod provider;
 pub(super) mod server;
 mod token;
@@ -8,8 +9,9 @@ mod token;
 use super::catalogue::entry;
 use super::family::Family;
 use super::judge::Seen;
-use super::own;
 use crate::model::report::{Compared, Confidence};
+
+pub(in crate::diagnosis) use class::by_class;
 
 /// From how many seconds on is a clock wrong?
 pub(super) const CLOCK_LIMIT: i64 = 120;
@@ -87,45 +89,29 @@ const RULES: &[Rule] = &[
     provider::secret_ended,
     provider::public_client,
     provider::two_services,
+    provider::single_tenant,
     provider::offline_access_missing,
     provider::consent_screen_in_testing,
     provider::unused,
+    server::graph_host,
     server::tls_on_a_starttls_port,
     server::starttls_on_a_tls_port,
     server::other_protocol,
+    server::after_login_only,
     server::mistyped_host,
     server::port_25,
     server::unusual_port,
+    token::refused_by_document,
     token::delegate,
     token::app_unknown_to_exchange,
     token::app_kept_out,
     token::turned_off,
     token::no_mailbox,
     server::password_refused,
-    server::by_step,
+    class::by_step,
 ];
 
 /// What the rules say, the most decisive first.
 pub(super) fn all(seen: &Seen<'_>) -> Vec<Finding> {
     RULES.iter().filter_map(|rule| rule(seen)).collect()
-}
-
-/// What the class of a code says where nobody knows its text: RFC 5321 and 3463 for SMTP, RFC 5530 for IMAP, Entra's numbers.
-pub(super) fn by_class(seen: &Seen<'_>) -> Option<Finding> {
-    if let Some(code) = seen.signals.codes().first() {
-        let why = format!("Microsoft gave the number {code}, which isn't in the catalogue");
-        return Some(Finding::guess(own::ENTRA_OTHER).because(why));
-    }
-    let (code, status) = seen.signals.smtp_status()?;
-    let at_the_start = |prefix: &str| status.as_deref().is_some_and(|status| status.starts_with(prefix));
-    let id = match code {
-        400..500 => own::SMTP_LATER,
-        _ if at_the_start("5.1.") || code == 553 => own::SMTP_ADDRESS,
-        _ if at_the_start("5.2.") => own::SMTP_MAILBOX,
-        _ if at_the_start("5.7.") || matches!(code, 530 | 534 | 535 | 538) => own::SMTP_POLICY,
-        500..600 => own::SMTP_REFUSED,
-        _ => return None,
-    };
-    let said = status.map_or_else(|| code.to_string(), |status| format!("{code} {status}"));
-    Some(Finding::guess(id).because(format!("the text isn't in the catalogue; the class of the code {said} is known")))
 }

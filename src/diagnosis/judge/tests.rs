@@ -1,5 +1,7 @@
 //! Each rule has the circumstances in which it decides, and those in which it keeps silent.
 
+mod servers;
+
 use super::*;
 use crate::diagnosis::Evidence;
 use crate::diagnosis::case::{Aim, Held, Provider};
@@ -334,69 +336,6 @@ fn a_wrong_clock_is_blamed_only_where_time_matters() {
 }
 
 #[test]
-fn ports_and_hosts_decide_before_anybody_spoke() {
-    let at = |protocol, step, text: &'static str, port: u16, security: Security| {
-        let mut case = side(case(protocol, step, text), |s| (s.port, s.security) = (port, security));
-        case.passed.retain(|stage| *stage != Stage::Tls || security == Security::Tls);
-        case
-    };
-    let plain = "received corrupt message of type InvalidContentType";
-    let cases = [
-        (at(Protocol::Smtp, Stage::Tls, plain, 587, Security::Tls), own::TLS_ON_STARTTLS_PORT),
-        (
-            at(Protocol::Imap, Stage::Tls, plain, 1430, Security::Tls),
-            own::TLS_ON_STARTTLS_PORT,
-        ),
-        (
-            at(
-                Protocol::Imap,
-                Stage::Tls,
-                "invalid peer certificate: UnknownIssuer",
-                993,
-                Security::Tls,
-            ),
-            "tls-cert-unknown-issuer",
-        ),
-        (
-            at(Protocol::Imap, Stage::Greeting, "timed out", 993, Security::Starttls),
-            own::STARTTLS_ON_TLS_PORT,
-        ),
-        (
-            at(Protocol::Smtp, Stage::Greeting, "* OK IMAP4rev1 ready", 143, Security::Starttls),
-            own::OTHER_PROTOCOL,
-        ),
-        (
-            at(Protocol::Imap, Stage::Greeting, "HTTP/1.1 400 Bad Request", 993, Security::Tls),
-            own::OTHER_PROTOCOL,
-        ),
-        (at(Protocol::Smtp, Stage::Tcp, "timed out", 25, Security::Starttls), own::PORT_25),
-        (
-            at(Protocol::Imap, Stage::Tcp, "Connection refused", 587, Security::Starttls),
-            own::PORT_UNUSUAL,
-        ),
-        (
-            at(Protocol::Imap, Stage::Tcp, "Connection refused", 993, Security::Tls),
-            "network-refused",
-        ),
-        (
-            side(case(Protocol::Imap, Stage::Dns, "Name or service not known"), |s| {
-                s.host = "outlook.ofice365.com".to_owned()
-            }),
-            own::HOST_MISTYPED,
-        ),
-        (
-            side(case(Protocol::Imap, Stage::Dns, "Name or service not known"), |s| {
-                s.host = "mail.fabrikam.example".to_owned()
-            }),
-            "network-dns-not-found",
-        ),
-    ];
-    for (case, expected) in &cases {
-        assert_eq!(id(case), *expected, "{case:?}");
-    }
-}
-
-#[test]
 fn what_is_blamed_is_not_ruled_out_and_the_reverse() {
     let found = judge(&token(case(Protocol::Imap, Stage::Auth, AUTHENTICATE), |t| {
         t.account = Some("maija@contoso.example".to_owned());
@@ -438,30 +377,6 @@ fn a_remedy_names_the_values_at_hand() {
         remedy.contains("Add-MailboxPermission -Identity hr@contoso.example -User 0b1c"),
         "{remedy}"
     );
-}
-
-#[test]
-fn a_text_nobody_has_seen_still_finds_its_family() {
-    let at = |text: &'static str| {
-        judge(&Case {
-            evidence: Evidence::text(text),
-            ..Case::default()
-        })
-    };
-    for (text, expected) in [
-        ("AADSTS9999991: Something new.", own::ENTRA_OTHER),
-        ("451 4.9.9 The moon is in the way", own::SMTP_LATER),
-        ("550 5.1.99 That address we don't like", own::SMTP_ADDRESS),
-        ("552 5.2.99 mailbox says no", own::SMTP_MAILBOX),
-        ("550-5.7.999 A rule\r\n550 5.7.999 says no", own::SMTP_POLICY),
-        ("554 we don't want you", own::SMTP_REFUSED),
-        ("250 2.0.0 fine", own::UNKNOWN),
-        ("The meeting is at 4.5.127 o'clock", own::UNKNOWN),
-    ] {
-        let found = at(text);
-        assert_eq!(found.id, expected, "{text}");
-        assert_eq!(found.grounds.unwrap().confidence, Confidence::Guess, "{text}");
-    }
 }
 
 #[test]

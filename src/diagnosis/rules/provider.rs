@@ -83,11 +83,26 @@ pub(super) fn two_services(seen: &Seen<'_>) -> Option<Finding> {
     })
 }
 
+/// A tenant for everybody, with an app that is for one organisation.
+pub(super) fn single_tenant(seen: &Seen<'_>) -> Option<Finding> {
+    let provider = seen.case.provider.as_ref()?;
+    let tenant = provider
+        .tenant
+        .as_deref()
+        .filter(|tenant| ["common", "organizations"].contains(tenant))?;
+    let texts = ["oauth-unauthorized-client", "oauth-invalid-request"];
+    (provider.template == TemplateKind::Microsoft && seen.is_any(&texts)).then(|| {
+        Finding::likely("entra-50194-not-multitenant")
+            .compare(("Tenant of a single-tenant app", "its own directory ID"), ("Set", tenant))
+            .because("the provider is set up for any organisation, and most apps are registered for one")
+    })
+}
+
 /// A sign-in that can't last.
 pub(super) fn offline_access_missing(seen: &Seen<'_>) -> Option<Finding> {
     let provider = seen.case.provider.as_ref()?;
     let missing = scopes::offline_access_missing(provider.template, &provider.scopes)?;
-    seen.is_any(&["console-no-refresh-token"]).then(|| {
+    seen.is_any(&[own::NO_REFRESH_TOKEN, own::NEEDS_SIGN_IN]).then(|| {
         Finding::certain(own::OFFLINE_ACCESS)
             .compare(("Needed", missing), ("In the scopes", "not there"))
             .because("without it the provider gives no refresh token, and the sign-in ends after about an hour")

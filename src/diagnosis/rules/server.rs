@@ -167,15 +167,47 @@ pub(super) fn password_refused(seen: &Seen<'_>) -> Option<Finding> {
         .then(|| Finding::likely(own::PASSWORD_REFUSED).because("the sign-in is by password, and the server says no more than no"))
 }
 
-/// What the step alone says, where nobody knows the text.
-pub(super) fn by_step(seen: &Seen<'_>) -> Option<Finding> {
-    let id = match seen.case.step? {
-        Stage::MailFrom => own::SENDER_REFUSED,
-        Stage::RcptTo => own::RECIPIENT_REFUSED,
-        Stage::Data | Stage::Send => own::MESSAGE_REFUSED,
+/// A server that says what it offers only to those who have signed in.
+pub(super) fn after_login_only(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    if !matches!(seen.case.step, Some(Stage::Capability | Stage::Ehlo)) || !seen.is_open() {
+        return None;
+    }
+    let words = [
+        "log in",
+        "login",
+        "logged in",
+        "sign in",
+        "authenticate",
+        "authentication required",
+        "not authenticated",
+        "invalid state",
+    ];
+    let refused = seen.signals.is_refusal() || seen.signals.smtp_status().is_some();
+    let wants_sign_in = refused && seen.signals.has_any(&words);
+    let silent = seen.case.evidence.own_id == Some(own::DEADLINE) && side.protocol != Protocol::Smtp && seen.case.passed(Stage::Greeting);
+    let why = match (wants_sign_in, silent) {
+        (true, _) => "it was asked what it offers, and wants a sign-in first",
+        (false, true) => "it greeted at once, and then left the question of what it offers without an answer",
         _ => return None,
     };
-    seen.first()
-        .is_none()
-        .then(|| Finding::likely(id).because("the words aren't known here; the step at which they came is"))
+    Some(Finding::likely(own::AFTER_LOGIN_ONLY).because(why))
+}
+
+/// Hosts of Microsoft Graph in all its clouds.
+const GRAPH_HOSTS: [&str; 4] = [
+    "graph.microsoft.com",
+    "graph.microsoft.us",
+    "dod-graph.microsoft.us",
+    "microsoftgraph.chinacloudapi.cn",
+];
+
+/// Graph's address as that of a mail server.
+pub(super) fn graph_host(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    GRAPH_HOSTS.iter().any(|host| side.host.eq_ignore_ascii_case(host)).then(|| {
+        Finding::certain(own::GRAPH_HOST)
+            .compare(("Protocol", side.protocol.label()), ("Server", &side.host))
+            .because("the server's name is that of Microsoft Graph")
+    })
 }

@@ -142,6 +142,16 @@ pub(super) fn ended(seen: &Seen<'_>) -> Option<Finding> {
         .then(|| Finding::certain("imap-exchange-token-expired-session").because("the access token had run out by the time it was used"))
 }
 
+/// What the server's document says (RFC 7628, 3.2.2) where its reply says no more than no.
+pub(super) fn refused_by_document(seen: &Seen<'_>) -> Option<Finding> {
+    if !seen.is_any(&["imap-authenticationfailed-generic", "pop-gmail-auth", "smtp-auth-failed-generic"]) {
+        return None;
+    }
+    let said = |id: &&str| seen.hits.iter().any(|hit| hit.id == *id);
+    let id = ["oauth-insufficient-scope", "sasl-token-refused"].into_iter().find(said)?;
+    Some(Finding::likely(id).because("the server gave a document with the reason, and it is about the token"))
+}
+
 /// A delegate without rights on a shared mailbox.
 pub(super) fn delegate(seen: &Seen<'_>) -> Option<Finding> {
     let (side, held) = refused(seen)?;
