@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod config;
 pub mod demo;
+pub mod diagnose;
 pub mod doctor;
 pub mod mailbox;
 mod passing;
@@ -53,6 +54,12 @@ enum Command {
     /// Mailboxes, and tests of them
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// Explain a server's error text, read from standard input
+    Diagnose {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Is this installation sound?
     Doctor {
         /// Print JSON
@@ -88,6 +95,10 @@ async fn run(cli: Cli) -> Outcome {
     if matches!(cli.command, Command::Demo) {
         return demo::run(&cli.flags).await;
     }
+    if let Command::Diagnose { json } = cli.command {
+        // It needs neither settings nor a console.
+        return diagnose::run(json);
+    }
     let mut config = settings(&cli.flags)?;
     // How long the database took is a matter for whoever runs the console, not for whoever types a command.
     let default = if matches!(cli.command, Command::Serve) {
@@ -112,8 +123,8 @@ async fn run(cli: Cli) -> Outcome {
     let app = open(config).await?;
     let outcome = match cli.command {
         Command::Serve => return serve::run(&app).await,
-        // Ran above: it has settings of its own.
-        Command::Demo => Ok(Answer::Yes),
+        // Ran above: they have settings of their own, or none.
+        Command::Demo | Command::Diagnose { .. } => Ok(Answer::Yes),
         Command::User(command) => user::run(&app, command).await,
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,

@@ -4,6 +4,7 @@ mod answers;
 mod config_apply;
 mod config_secrets;
 mod config_wrong;
+mod diagnose;
 mod master_key;
 mod quiet;
 mod serve;

@@ -27,6 +27,7 @@ fn no_option_takes_a_secret() {
         &["user", "list"],
         &["user", "disable"],
         &["user", "reset-password"],
+        &["diagnose"],
         &["doctor"],
     ];
     for command in commands {
