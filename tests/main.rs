@@ -5,6 +5,7 @@ mod access;
 mod actions;
 mod canary;
 mod cli;
+mod diagnosis;
 mod oauth;
 mod probe;
 mod readme;
