@@ -17,7 +17,8 @@
 //!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
-//!   entries, the shape of the configuration file, and the readers of what people bring along ([`model::import`]).
+//!   entries, the shape of the configuration file, the readers of what people bring along ([`model::import`]), and as dated data what
+//!   providers allow ([`model::limits`]) and what they turn off ([`model::retirements`]).
 //! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,

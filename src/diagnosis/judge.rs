@@ -9,7 +9,7 @@ use super::catalogue::{self, Entry, entry};
 use super::family::Family;
 use super::rules::{self, Finding};
 use super::signal::Signals;
-use super::{own, unknown};
+use super::{limits, own, unknown};
 use crate::model::report::{Also, Confidence, Diagnosis, Grounds, Stage};
 
 /// How many other causes are worth naming?
@@ -63,7 +63,7 @@ pub fn judge(case: &Case<'_>) -> Diagnosis {
     };
     let mut findings: Vec<Finding> = rules::all(&seen);
     findings.retain(|finding| !seen.ruled_out.contains(&finding.family()));
-    let cause = if seen.is_open() && !findings.is_empty() {
+    let mut cause = if seen.is_open() && !findings.is_empty() {
         findings.remove(0)
     } else {
         by_text(&seen)
@@ -78,6 +78,9 @@ pub fn judge(case: &Case<'_>) -> Diagnosis {
     let is_fact =
         |finding: &&Finding| finding.confidence == Confidence::Certain || [own::OTHER_ACCOUNT, own::USER_NAME].contains(&finding.id);
     let certain = cause.confidence == Confidence::Certain;
+    if family == Family::Limit {
+        cause.compared.extend(limits::named(cause.id, case));
+    }
     let others = findings
         .iter()
         .filter(|finding| finding.confidence != Confidence::Guess && (!certain || is_fact(finding)))

@@ -8,6 +8,7 @@ pub mod catalogue;
 mod explain;
 pub mod family;
 pub mod judge;
+mod limits;
 pub mod own;
 mod page;
 mod rules;

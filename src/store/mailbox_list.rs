@@ -4,8 +4,9 @@
 use super::mailbox_row::Query;
 use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
-use crate::model::MailboxId;
-use crate::model::mailbox::MailboxState;
+use crate::model::mailbox::{AuthKind, MailboxState};
+use crate::model::{MailboxId, retirements};
+use sqlx::Row;
 use sqlx::any::AnyRow;
 
 /// What a list sorts by.
@@ -61,6 +62,8 @@ pub struct MailboxFilter {
     pub enabled: Option<bool>,
     /// Only those that came or changed in this import (its id).
     pub imported: String,
+    /// Only those touched by this dated change (its id, see [`retirements`]).
+    pub change: String,
 }
 
 /// A place in a list: the sort key of a row. Goes into addresses as text.
@@ -138,10 +141,39 @@ impl MailboxRow {
     }
 }
 
-/// The filter, as a condition on parameters $1 to $8. Every part is off when its parameter is empty.
+/// Whether a dated change touches a side, as a condition on $9 to $14: how it signs in; protocols and servers, each in a list `|a|b|`; the
+/// moment from which on a passed test shows that it doesn't, or -1; part of a scope of its token; part of what the newest proof of its
+/// token says. Each is off when it is empty.
+macro_rules! touched {
+    ($side:literal) => {
+        concat!(
+            "(m.",
+            $side,
+            "_protocol IS NOT NULL AND ($10 = '' OR m.",
+            $side,
+            "_auth = $10) AND ($9 = '' OR REPLACE($9, '|' || m.",
+            $side,
+            "_protocol || '|', '') <> $9) AND ($11 = '' OR REPLACE($11, '|' || LOWER(m.",
+            $side,
+            "_host) || '|', '') <> $11) AND ($12 = -1 OR m.",
+            $side,
+            "_outcome NOT IN ('passed', 'warning') OR COALESCE(m.",
+            $side,
+            "_tested_at, 0) < $12) AND ($13 = '' OR m.",
+            $side,
+            "_token_id IN (SELECT c.id FROM tokens c WHERE LOWER(c.scopes) LIKE $13)) AND ($14 = '' OR m.",
+            $side,
+            "_token_id IN (SELECT f.token_id FROM proofs f WHERE LOWER(f.detail) LIKE $14
+                           AND NOT EXISTS (SELECT 1 FROM proofs n WHERE n.token_id = f.token_id AND n.proved_at > f.proved_at))))"
+        )
+    };
+}
+
+/// The filter, as a condition on parameters $1 to $14. Every part is off when its parameter is empty.
 macro_rules! filtered {
     () => {
-        "($1 = '' OR m.address LIKE $1 ESCAPE '!' OR m.name LIKE $1 ESCAPE '!' OR LOWER(m.display_name) LIKE $1 ESCAPE '!')
+        concat!(
+            "($1 = '' OR m.address LIKE $1 ESCAPE '!' OR m.name LIKE $1 ESCAPE '!' OR LOWER(m.display_name) LIKE $1 ESCAPE '!')
          AND ($2 = -1 OR m.state = $2)
          AND ($3 = '' OR EXISTS (SELECT 1 FROM tokens t JOIN providers p ON p.id = t.provider_id
                                  WHERE p.name = $3 AND t.id IN (m.incoming_token_id, m.outgoing_token_id)))
@@ -149,12 +181,18 @@ macro_rules! filtered {
          AND ($5 = '' OR EXISTS (SELECT 1 FROM mailbox_tags g WHERE g.tag = $5 AND g.mailbox_id = m.id))
          AND ($6 = '' OR m.incoming_auth = $6 OR m.outgoing_auth = $6)
          AND ($7 = -1 OR m.enabled = $7)
-         AND ($8 = '' OR EXISTS (SELECT 1 FROM imported_mailboxes i WHERE i.import_id = $8 AND i.mailbox_id = m.id))"
+         AND ($8 = '' OR EXISTS (SELECT 1 FROM imported_mailboxes i WHERE i.import_id = $8 AND i.mailbox_id = m.id))
+         AND (($9 = '' AND $10 = '' AND $11 = '' AND $13 = '' AND $14 = '') OR ",
+            touched!("incoming"),
+            " OR ",
+            touched!("outgoing"),
+            ")"
+        )
     };
 }
-pub(super) use filtered;
+pub(super) use {filtered, touched};
 
-/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $9 and $10 are the number and the address of the key, $11 its id, $12 the limit.
+/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $15 and $16 are the number and the address of the key, $17 its id, $18 the limit.
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
@@ -169,24 +207,24 @@ macro_rules! page {
             filtered!(),
             " ORDER BY ",
             $order,
-            " LIMIT $12"
+            " LIMIT $18"
         )
     };
 }
 
 fn page_sql(sort: MailboxSort, descending: bool) -> &'static str {
     match (sort, descending) {
-        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($9, $10, $11)", "m.state, m.address, m.id"),
+        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($15, $16, $17)", "m.state, m.address, m.id"),
         (MailboxSort::State, true) => page!(
-            "(m.state, m.address, m.id) < ($9, $10, $11)",
+            "(m.state, m.address, m.id) < ($15, $16, $17)",
             "m.state DESC, m.address DESC, m.id DESC"
         ),
-        (MailboxSort::Address, false) => page!("$9 = $9 AND (m.address, m.id) > ($10, $11)", "m.address, m.id"),
-        (MailboxSort::Address, true) => page!("$9 = $9 AND (m.address, m.id) < ($10, $11)", "m.address DESC, m.id DESC"),
-        (MailboxSort::Checked, false) => page!("$10 = $10 AND (m.checked_at, m.id) > ($9, $11)", "m.checked_at, m.id"),
-        (MailboxSort::Checked, true) => page!("$10 = $10 AND (m.checked_at, m.id) < ($9, $11)", "m.checked_at DESC, m.id DESC"),
-        (MailboxSort::Added, false) => page!("$10 = $10 AND (m.created_at, m.id) > ($9, $11)", "m.created_at, m.id"),
-        (MailboxSort::Added, true) => page!("$10 = $10 AND (m.created_at, m.id) < ($9, $11)", "m.created_at DESC, m.id DESC"),
+        (MailboxSort::Address, false) => page!("$15 = $15 AND (m.address, m.id) > ($16, $17)", "m.address, m.id"),
+        (MailboxSort::Address, true) => page!("$15 = $15 AND (m.address, m.id) < ($16, $17)", "m.address DESC, m.id DESC"),
+        (MailboxSort::Checked, false) => page!("$16 = $16 AND (m.checked_at, m.id) > ($15, $17)", "m.checked_at, m.id"),
+        (MailboxSort::Checked, true) => page!("$16 = $16 AND (m.checked_at, m.id) < ($15, $17)", "m.checked_at DESC, m.id DESC"),
+        (MailboxSort::Added, false) => page!("$16 = $16 AND (m.created_at, m.id) > ($15, $17)", "m.created_at, m.id"),
+        (MailboxSort::Added, true) => page!("$16 = $16 AND (m.created_at, m.id) < ($15, $17)", "m.created_at DESC, m.id DESC"),
     }
 }
 
@@ -242,11 +280,28 @@ impl Store {
         let sql = concat!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM mailboxes m WHERE ",
             filtered!(),
-            " LIMIT $9) AS capped"
+            " LIMIT $15) AS capped"
         );
         let count = bind_filter(sqlx::query(sql), filter).bind(most).fetch_one(self.pool()).await?;
-        use sqlx::Row;
         Ok(count.try_get(0)?)
+    }
+
+    /// Which dated changes touch a mailbox, in the order of the list.
+    pub async fn changes_of(&self, id: &MailboxId) -> StoreResult<Vec<&'static retirements::Change>> {
+        let sql = concat!("SELECT COUNT(*) FROM mailboxes m WHERE m.id = $15 AND ", filtered!());
+        let mut touching = Vec::new();
+        for change in retirements::all() {
+            let filter = MailboxFilter {
+                change: change.id.clone(),
+                ..MailboxFilter::default()
+            };
+            let row = bind_filter(sqlx::query(sql), &filter)
+                .bind(id.as_str())
+                .fetch_one(self.pool())
+                .await?;
+            touching.extend((row.try_get::<i64, _>(0)? > 0).then_some(change));
+        }
+        Ok(touching)
     }
 
     /// Numbers of mailboxes by state.
@@ -291,7 +346,7 @@ pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Qu
     } else {
         format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
     };
-    query
+    let query = query
         .bind(pattern)
         .bind(filter.state.unwrap_or(-1))
         .bind(filter.provider.as_str())
@@ -299,7 +354,36 @@ pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Qu
         .bind(filter.tag.as_str())
         .bind(filter.auth.as_str())
         .bind(filter.enabled.map_or(-1, i64::from))
-        .bind(filter.imported.as_str())
+        .bind(filter.imported.as_str());
+    bind_change(query, &filter.change)
+}
+
+/// Binds what a change touches; for an id that is none, a protocol nobody speaks.
+fn bind_change<'q>(query: Query<'q>, id: &str) -> Query<'q> {
+    let list = |items: &mut dyn Iterator<Item = &str>| {
+        let text: String = items.flat_map(|item| [item, "|"]).collect();
+        if text.is_empty() { text } else { format!("|{text}") }
+    };
+    let part = |text: &str| {
+        let text = text.replace('%', "").replace('_', "");
+        if text.is_empty() { text } else { format!("%{text}%") }
+    };
+    match retirements::find(id) {
+        Some(change) => query
+            .bind(list(&mut change.protocols.iter().map(|protocol| protocol.as_str())))
+            .bind(change.auth.map_or("", AuthKind::as_str))
+            .bind(list(&mut change.hosts.iter().map(String::as_str)))
+            .bind(change.proved_from().map_or(-1, |at| at.0))
+            .bind(part(&change.scope))
+            .bind(part(&change.proof)),
+        None => query
+            .bind(if id.is_empty() { "" } else { "|none|" })
+            .bind("")
+            .bind("")
+            .bind(-1_i64)
+            .bind("")
+            .bind(""),
+    }
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {

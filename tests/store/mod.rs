@@ -1,6 +1,7 @@
 //! Every store method on both engines, and opening a database in all the ways that go wrong.
 
 mod audit;
+mod changes;
 mod consent;
 mod credentials;
 mod former;

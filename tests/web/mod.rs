@@ -14,6 +14,7 @@ mod microsoft;
 mod overview;
 mod provider_cards;
 pub mod providers;
+mod radar;
 mod real_things;
 mod safe;
 mod secret_links;

@@ -13,6 +13,7 @@ pub mod mailboxes;
 pub mod me;
 pub mod overview;
 pub mod providers;
+pub mod radar;
 pub mod secret_links;
 pub mod setup;
 pub mod tests;

@@ -2,7 +2,8 @@
 
 use super::changes::{ChangeLine, Names};
 use super::consent::view::{ConsentCard, card};
-use super::mailboxes::list::{grouped, state_kind, state_words};
+use super::mailboxes::list::{ListQuery, grouped, state_kind, state_words};
+use super::radar;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{by_id, own};
@@ -11,6 +12,7 @@ use crate::model::audit::AuditRow;
 use crate::model::mailbox::MailboxState;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
+use crate::model::retirements;
 use crate::model::token::GrantType;
 use crate::model::user::Permission;
 use crate::store::StoreResult;
@@ -117,6 +119,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
     let untested = count_of(&states, MailboxState::NotTested);
     let providers = app.store.providers().await?;
     let mut causes = causes(app, &providers).await?;
+    let touching = web.lists.changes(app).await?;
+    causes.extend(touching.iter().map(|(change, count)| retires(change, *count, app.clock.now())));
     let found = causes.len();
     causes.truncate(SHOWN);
     for cause in &mut causes {
@@ -315,6 +319,22 @@ fn fallback_needed(provider: &Provider, now: Timestamp) -> Option<Cause> {
         href: format!("/providers/{}", provider.name),
         button: "See the fix",
     })
+}
+
+/// A dated change, however many mailboxes it touches.
+fn retires(change: &retirements::Change, mailboxes: i64, now: Timestamp) -> Cause {
+    let touched = match mailboxes {
+        1 => "Touches 1 mailbox.".to_owned(),
+        count => format!("Touches {} mailboxes.", grouped(count)),
+    };
+    Cause {
+        kind: "warn",
+        title: change.title.clone(),
+        text: format!("{} {touched}", radar::line(change, now)),
+        since: None,
+        href: ListQuery::change(&change.id).address(&[]),
+        button: "Show them",
+    }
 }
 
 fn read(json: &str) -> Option<Diagnosis> {

@@ -19,16 +19,19 @@ use crate::app::App;
 use crate::model::Name;
 use crate::model::credential::{Fallback, StoredCertificate};
 use crate::model::provider::{ClientAuth, Provider};
+use crate::model::retirements;
 use crate::model::template::TemplateKind;
 use crate::model::token::{GrantType, TokenState};
 use crate::model::user::Permission;
 use crate::store::StoreError;
+use crate::store::mailboxes::MailboxFilter;
 use crate::store::token_list::{TokenFilter, TokenRow};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::radar::Retiring;
 use crate::web::routes::{self, Access, Routes};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -119,6 +122,7 @@ struct ShowPage {
     layout: Layout,
     standing: Standing,
     warnings: Vec<Warning>,
+    retiring: Vec<Retiring>,
     check: Option<Check>,
     unproved: (&'static [&'static str], &'static str),
     heading: String,
@@ -173,6 +177,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     ShowPage {
         standing: standing(&provider, check.as_ref(), proved, now),
         warnings: providers::lint(&web.app, &provider).await?,
+        retiring: retiring(&web.app, &provider, &tokens).await?,
         check,
         unproved: trial::unproved(provider.grant),
         heading: card.title(provider.template),
@@ -216,6 +221,23 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         provider,
     }
     .show()
+}
+
+/// The dated changes that are about this app: by the permissions it or its tokens ask for, and by what touches its mailboxes.
+async fn retiring(app: &App, provider: &Provider, tokens: &[TokenRow]) -> Result<Vec<Retiring>, StoreError> {
+    let mut found = Vec::new();
+    for change in retirements::all().iter().filter(|change| change.about_app) {
+        let asks = |scopes: &[String]| !change.scope.is_empty() && scopes.iter().any(|scope| scope.to_lowercase().contains(&change.scope));
+        let filter = MailboxFilter {
+            provider: provider.name.to_string(),
+            change: change.id.clone(),
+            ..MailboxFilter::default()
+        };
+        if asks(&provider.scopes) || tokens.iter().any(|row| asks(&row.scopes)) || app.store.count_mailboxes(&filter, 1).await? > 0 {
+            found.push(change);
+        }
+    }
+    Ok(Retiring::all(found, app.clock.now()))
 }
 
 /// Mark and words of a token's state, in lists.

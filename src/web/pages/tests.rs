@@ -10,7 +10,8 @@ use crate::actions::probe::{self, Live, Messages, open_messages, settings_of, st
 use crate::app::App;
 use crate::diagnosis::ways::Scene;
 use crate::model::audit::AuditEntry;
-use crate::model::mailbox::Mailbox;
+use crate::model::limits::{self, Limit, Service};
+use crate::model::mailbox::{Mailbox, Protocol};
 use crate::model::report::{Direction, Report, Stage};
 use crate::model::user::Permission;
 use crate::model::{Name, RunId};
@@ -308,6 +309,23 @@ struct MessagesPage {
     layout: Layout,
     view: RunView,
     messages: Messages,
+    /// How large a message this provider sends.
+    sizes: Vec<String>,
+}
+
+/// How large a message may be that goes out again there, where that is known.
+fn sizes(view: &RunView) -> Vec<String> {
+    let service = match Protocol::Graph.label() == view.protocol {
+        true => Some(Service::Exchange),
+        false => Service::of_host(&view.host),
+    };
+    let protocols = |limit: &Limit| {
+        let labels: Vec<&str> = limit.protocols.iter().map(|protocol| protocol.label()).collect();
+        labels.join(", ")
+    };
+    let all = limits::all().iter().filter(|limit| limit.size && Some(limit.service) == service);
+    all.map(|limit| format!("{} sends by {}: {}.", limit.service.label(), protocols(limit), limit.value))
+        .collect()
 }
 
 impl MessagesPage {
@@ -336,5 +354,12 @@ pub async fn messages(State(web): State<WebState>, user: CurrentUser, Path(id): 
     let view = look(app, &run, None, None).await?;
     let layout = user.layout(Section::Tests, "Senders and subjects").await;
     let layout = layout.crumb("Tests", "/tests").crumb(&run.address, &routes::run(&id));
-    MessagesPage { layout, view, messages }.show()
+    let sizes = sizes(&view);
+    MessagesPage {
+        layout,
+        view,
+        messages,
+        sizes,
+    }
+    .show()
 }

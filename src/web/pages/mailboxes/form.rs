@@ -10,13 +10,18 @@ use super::find;
 use super::suggest::{Suggestion, suggest};
 use crate::actions::mailboxes;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::model::Name;
-use crate::model::mailbox::{Mailbox, check_address};
+use crate::model::limits::{self, Service};
+use crate::model::mailbox::{AuthKind, Mailbox, Protocol, Side, check_address};
+use crate::model::report::{Direction, Outcome};
+use crate::model::retirements::{self, Change};
 use crate::model::token::{GrantState, GrantType, Token};
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::radar::Retiring;
 use crate::web::pages::tests::Rights;
 use crate::web::pages::tests::view::RunView;
 use crate::web::{WebState, routes};
@@ -87,6 +92,7 @@ struct FormPage {
     may: Rights,
     /// Whether this is a form that was left and came back.
     came_back: bool,
+    now: Timestamp,
 }
 
 impl FormPage {
@@ -135,14 +141,66 @@ impl FormPage {
         !matches!(self.form.outgoing.as_str(), "none" | "graph")
     }
 
-    fn no_longer(&self) -> bool {
-        let microsoft = |host: &str| {
-            let host = host.trim().to_ascii_lowercase();
-            ["office365.com", "office365.us", "outlook.cn", "outlook.com"]
-                .iter()
-                .any(|domain| host.ends_with(domain))
+    /// What sending with this protocol is limited to.
+    fn limit(&self, protocol: &str, incoming: bool) -> String {
+        let (protocol, direction) = match (protocol, incoming) {
+            ("graph", true) => (Protocol::Graph, Direction::Incoming),
+            ("graph", false) => (Protocol::Graph, Direction::Outgoing),
+            ("imap", _) => (Protocol::Imap, Direction::Incoming),
+            _ => (Protocol::Smtp, Direction::Outgoing),
         };
-        self.form.auth == "password" && (microsoft(&self.form.incoming_host) || microsoft(&self.form.outgoing_host))
+        let host = if incoming {
+            &self.form.incoming_host
+        } else {
+            &self.form.outgoing_host
+        };
+        // Before a server is chosen, Exchange Online's are what most people ask about.
+        let service = match Service::of_host(clean(host)) {
+            _ if protocol == Protocol::Graph => Some(Service::Exchange),
+            None if clean(host).is_empty() => Some(Service::Exchange),
+            known => known,
+        };
+        service
+            .map(|service| limits::hint(service, protocol, direction))
+            .unwrap_or_default()
+    }
+
+    /// What Graph needs and is limited to.
+    fn graph_hint(&self, incoming: bool) -> String {
+        format!("Needs a token of Microsoft 365, and no server. {}", self.limit("graph", incoming))
+    }
+
+    /// Dated changes that the settings of the form are touched by.
+    fn touching(&self) -> Vec<Retiring> {
+        let form = &self.form;
+        let outgoing_auth = if form.is_separate() { &form.outgoing_auth } else { &form.auth };
+        let stored = self.existing.as_ref();
+        let sides = [
+            (
+                (&form.incoming, &form.auth, &form.incoming_host),
+                stored.map(|mailbox| (&mailbox.incoming, &mailbox.incoming_state)),
+            ),
+            (
+                (&form.outgoing, outgoing_auth, &form.outgoing_host),
+                stored.map(|mailbox| (&mailbox.outgoing, &mailbox.outgoing_state)),
+            ),
+        ];
+        let touches = |change: &&'static Change| {
+            sides.iter().any(|((protocol, auth, host), stored)| {
+                let (Some(protocol), Some(auth), host) = (Protocol::parse(protocol), AuthKind::parse(auth), clean(host)) else {
+                    return false;
+                };
+                // What works with these settings has shown that it isn't meant.
+                let works = stored.is_some_and(|(side, state)| {
+                    let same = |side: &Side| side.auth.kind() == auth && side.server.host().eq_ignore_ascii_case(host);
+                    side.as_ref().is_some_and(same)
+                        && matches!(state.outcome, Some(Outcome::Passed | Outcome::Warning))
+                        && state.tested_at >= change.proved_from()
+                });
+                change.touches(protocol, auth, host) && !(change.if_unproven && works)
+            })
+        };
+        Retiring::all(retirements::all().iter().filter(touches).collect(), self.now)
     }
 }
 
@@ -294,6 +352,7 @@ async fn page(
         results: Vec::new(),
         may: Rights::of(user),
         came_back: false,
+        now: web.app.clock.now(),
     })
 }
 

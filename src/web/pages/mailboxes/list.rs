@@ -4,18 +4,21 @@
 mod cache;
 mod query;
 
-pub use cache::{ListCache, grouped};
+pub use cache::{ListCache, Touching, grouped};
 pub use query::{ListQuery, search_text};
 
 use self::cache::{Choices, Total};
 use self::query::{SIZES, filter_words, usually_descending, write_key};
+use crate::app::App;
 use crate::model::mailbox::{MailboxState, Protocol};
+use crate::store::StoreResult;
 use crate::store::imports::Imported;
 use crate::store::mailboxes::{MailboxFilter, MailboxRow, MailboxSort, Page as Place};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::radar;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -51,6 +54,9 @@ struct ListPage {
     sizes: Vec<(usize, String, bool)>,
     /// The filter in words; empty where there is none.
     filtered: String,
+    /// The dated changes that touch any mailbox, and for those of this page: the row, and a few words about the change.
+    changes: Arc<Touching>,
+    marks: Vec<(String, String)>,
     /// Where what is listed is exported.
     export: String,
     /// Good news for a filter that finds nothing.
@@ -85,6 +91,20 @@ impl ListPage {
 
     fn tag_address(&self, tag: &str) -> String {
         ListQuery::default().address(&[("tag", tag)])
+    }
+
+    /// What is about to end for a row.
+    fn marks_of(&self, row: &MailboxRow) -> impl Iterator<Item = &str> {
+        let name = row.name.clone();
+        self.marks
+            .iter()
+            .filter(move |(of, _)| *of == name)
+            .map(|(_, words)| words.as_str())
+    }
+
+    /// Whether the filter is a change that touches nobody.
+    fn is_old_change(&self) -> bool {
+        !self.filter.change.is_empty() && !self.changes.iter().any(|(change, _)| change.id == self.filter.change)
     }
 
     /// An import, as the filter offers it.
@@ -139,6 +159,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         // What was there is gone.
         return Ok(Redirect::to(&query.address(&[("page", "last")])).into_response());
     }
+    let changes = web.lists.changes(app).await?;
+    let marks = marks(app, &changes, &filter, (sort, descending, &place, size), &rows).await?;
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let total = match (&place, more) {
         (Place::First | Place::Last, false) => Total::Exactly(count),
@@ -190,6 +212,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         none: good_news(&filter),
         export: format!("/transfer/export?{}", export.finish()),
         choices,
+        changes,
+        marks,
         range,
         rows,
         filter,
@@ -197,6 +221,31 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         layout,
     }
     .show()
+}
+
+/// Which rows of a page the changes touch: the same page once more of what each of them touches. Those that touch nobody cost nothing.
+async fn marks(
+    app: &App,
+    changes: &Touching,
+    filter: &MailboxFilter,
+    (sort, descending, place, size): (MailboxSort, bool, &Place, usize),
+    rows: &[MailboxRow],
+) -> StoreResult<Vec<(String, String)>> {
+    let mut marks = Vec::new();
+    for (change, _) in changes {
+        let words = radar::short(change, app.clock.now());
+        if filter.change == change.id {
+            marks.extend(rows.iter().map(|row| (row.name.clone(), words.clone())));
+        } else if filter.change.is_empty() {
+            let touched = MailboxFilter {
+                change: change.id.clone(),
+                ..filter.clone()
+            };
+            let (found, _) = app.store.mailbox_page(&touched, sort, descending, place, size).await?;
+            marks.extend(found.into_iter().map(|row| (row.name, words.clone())));
+        }
+    }
+    Ok(marks)
 }
 
 fn header(query: &ListQuery, words: &'static str, by: MailboxSort) -> Header {

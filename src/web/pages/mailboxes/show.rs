@@ -7,6 +7,7 @@ use crate::actions::access_token::{not_granted, side_scopes};
 use crate::actions::mailboxes::describe;
 use crate::app::App;
 use crate::diagnosis::by_id;
+use crate::model::limits::{self, Limit, Service};
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
 use crate::model::token::GrantState;
@@ -17,8 +18,10 @@ use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::changes::{ChangeLine, Names};
 use crate::web::pages::providers::refused_words;
+use crate::web::pages::radar::Retiring;
 use crate::web::pages::tests::last_run;
 use crate::web::pages::tests::view::{LastRun, numbers};
+use crate::web::time::date_words;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -44,6 +47,9 @@ struct SideView {
     words: &'static str,
     note: String,
     state: SideState,
+    /// Whose limits, and the limits.
+    service: &'static str,
+    limits: Vec<&'static Limit>,
 }
 
 /// How a side signs in.
@@ -64,6 +70,7 @@ struct ShowPage {
     verdict: String,
     problems: Vec<Problem>,
     formers: Vec<FormerView>,
+    retiring: Vec<Retiring>,
     sides: Vec<SideView>,
     sign_ins: Vec<SignIn>,
     seen: Vec<(String, String)>,
@@ -104,6 +111,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         problems: problems(app, &mailbox).await?,
         formers: former::views(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
+        retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
         sides,
@@ -124,7 +132,12 @@ fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideS
         None if state.run.is_some() => ("todo", "Not tested", "The settings have changed since the last test.".to_owned()),
         None => ("todo", "Not tested", String::new()),
     };
+    let service = Service::of(&side.server);
+    let with_token = matches!(side.auth, Auth::OAuth2 { .. });
+    let limits = service.map(|service| limits::of_side(service, side.server.protocol(), direction, with_token).collect());
     SideView {
+        service: service.map_or("", Service::label),
+        limits: limits.unwrap_or_default(),
         direction: direction.as_str(),
         title: if incoming { "Incoming" } else { "Outgoing" },
         server: match side.server.endpoint() {
@@ -252,6 +265,10 @@ impl ShowPage {
         let wanted = ["Folder", "Default From", "Default Bcc", "Tags"];
         let lines = describe(&self.mailbox).into_iter();
         lines.filter(|(label, value)| wanted.contains(label) && !value.is_empty()).collect()
+    }
+
+    fn as_of(&self, limit: &Limit) -> String {
+        date_words(limit.as_of)
     }
 
     fn has_password(&self) -> bool {

@@ -1,6 +1,7 @@
 //! How many mailboxes a list has, and what its filters offer: known for some seconds, for everybody who asks.
 
 use crate::app::App;
+use crate::model::retirements::{self, Change};
 use crate::store::StoreResult;
 use crate::store::imports::Imported;
 use crate::store::mailboxes::MailboxFilter;
@@ -71,7 +72,11 @@ pub struct ListCache(Mutex<Cached>);
 struct Cached {
     counts: HashMap<MailboxFilter, (Instant, Total)>,
     choices: Option<(Instant, Arc<Choices>)>,
+    changes: Option<(Instant, Arc<Touching>)>,
 }
+
+/// The dated changes that touch mailboxes, with how many.
+pub type Touching = Vec<(&'static Change, i64)>;
 
 impl ListCache {
     fn with<T>(&self, work: impl FnOnce(&mut Cached) -> T) -> T {
@@ -112,6 +117,29 @@ impl ListCache {
             cached.counts.insert(filter.clone(), (Instant::now(), total));
         });
         Ok(total)
+    }
+
+    /// The dated changes that touch any mailbox.
+    pub async fn changes(&self, app: &App) -> StoreResult<Arc<Touching>> {
+        let known = self.with(|cached| {
+            let fresh = cached.changes.as_ref().filter(|(at, _)| at.elapsed() < COUNT_FOR);
+            fresh.map(|(_, changes)| Arc::clone(changes))
+        });
+        if let Some(changes) = known {
+            return Ok(changes);
+        }
+        let mut touching = Vec::new();
+        for change in retirements::all() {
+            let filter = MailboxFilter {
+                change: change.id.clone(),
+                ..MailboxFilter::default()
+            };
+            let count = app.store.count_mailboxes(&filter, EXACT + 1).await?;
+            touching.extend((count > 0).then_some((change, count)));
+        }
+        let touching = Arc::new(touching);
+        self.with(|cached| cached.changes = Some((Instant::now(), Arc::clone(&touching))));
+        Ok(touching)
     }
 
     pub(super) async fn choices(&self, app: &App) -> StoreResult<Arc<Choices>> {

@@ -1,6 +1,7 @@
 //! What the address of the list asks for: search, filters, order and place; and a filter in words.
 
 use crate::model::mailbox::MailboxState;
+use crate::model::retirements;
 use crate::store::mailboxes::{MailboxFilter, MailboxKey, MailboxSort, Page as Place};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
@@ -22,6 +23,7 @@ pub struct ListQuery {
     auth: String,
     on: String,
     imported: String,
+    change: String,
     pub(super) sort: String,
     pub(super) dir: String,
     pub(super) size: String,
@@ -48,6 +50,14 @@ impl ListQuery {
         }
     }
 
+    /// The list of what a dated change touches.
+    pub fn change(id: &str) -> Self {
+        Self {
+            change: id.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The filter: the fields, and words like `state:failing tag:"a b"` in the search.
     pub fn filter(&self) -> MailboxFilter {
         let mut filter = MailboxFilter {
@@ -59,6 +69,7 @@ impl ListQuery {
             auth: self.auth.trim().to_owned(),
             enabled: on_off(&self.on),
             imported: self.imported.trim().to_owned(),
+            change: self.change.trim().to_owned(),
         };
         let mut words = Vec::new();
         for word in search_words(&self.q) {
@@ -71,6 +82,7 @@ impl ListQuery {
                 Some(("tag", tag)) => filter.tag = tag.to_lowercase(),
                 Some(("auth", auth)) => filter.auth = auth.to_owned(),
                 Some(("imported", id)) => filter.imported = id.to_owned(),
+                Some(("change", id)) => filter.change = id.to_owned(),
                 Some(("on", value)) if on_off(value).is_some() => filter.enabled = on_off(value),
                 _ => words.push(word),
             }
@@ -116,6 +128,7 @@ impl ListQuery {
             ("auth", &self.auth),
             ("on", &self.on),
             ("imported", &self.imported),
+            ("change", &self.change),
             ("sort", &self.sort),
             ("dir", &self.dir),
             ("size", &self.size),
@@ -186,6 +199,7 @@ pub(super) fn filter_words(filter: &MailboxFilter, imported: &str) -> String {
         Some(false) => "off",
         None => "",
     };
+    let change = retirements::find(&filter.change).map_or(filter.change.as_str(), |change| &change.title);
     let parts = [
         ("", filter.text.trim()),
         ("state: ", state),
@@ -195,6 +209,7 @@ pub(super) fn filter_words(filter: &MailboxFilter, imported: &str) -> String {
         ("sign-in: ", &filter.auth),
         ("turned ", on),
         ("imported: ", imported),
+        ("touched by: ", change),
     ];
     let words: Vec<String> = parts
         .iter()
@@ -223,6 +238,7 @@ pub fn search_text(filter: &MailboxFilter) -> String {
         ("auth", &filter.auth),
         ("on", on),
         ("imported", &filter.imported),
+        ("change", &filter.change),
     ];
     let mut words: Vec<String> = parts
         .iter()
@@ -284,7 +300,7 @@ mod tests {
         for text in [
             "",
             "hr@ 100%",
-            "state:failing tag:helpdesk provider:\"Contoso Oy\" auth:oauth2 on:off imported:00ff token:t hr@",
+            "state:failing tag:helpdesk provider:\"Contoso Oy\" auth:oauth2 on:off imported:00ff token:t change:ews hr@",
             "state:odd",
         ] {
             let filter = ListQuery::search(text).filter();
