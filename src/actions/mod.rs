@@ -19,6 +19,7 @@ pub mod sign_in;
 pub mod tokens;
 pub mod transfer;
 pub mod users;
+pub mod walkthroughs;
 
 use crate::store::StoreError;
 use crate::vault::VaultError;

@@ -17,6 +17,7 @@ pub mod scopes;
 pub mod template;
 pub mod token;
 pub mod user;
+pub mod walkthrough;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

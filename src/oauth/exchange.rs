@@ -27,6 +27,8 @@ pub struct Exchange {
     pub retry_after: Option<Duration>,
     /// The body, unread.
     pub body: Vec<u8>,
+    /// Where a redirect leads, whole. It may hold anything, so it is only compared.
+    target: Option<Url>,
     /// How deep JSON in it may nest.
     pub(super) depth: usize,
 }
@@ -54,8 +56,16 @@ impl Exchange {
             date,
             retry_after: retry_after(text_of(headers, &RETRY_AFTER), date),
             body: Vec::new(),
+            target: headers.get(LOCATION).and_then(|_| url.join(text_of(headers, &LOCATION)).ok()),
             depth,
         }
+    }
+
+    /// Whether it is a redirect to this address, whatever parameters it brings there.
+    pub fn leads_to(&self, address: &str) -> bool {
+        let Ok(address) = Url::parse(address) else { return false };
+        let same = |target: &Url| target.origin() == address.origin() && target.path() == address.path();
+        (300..400).contains(&self.status) && self.target.as_ref().is_some_and(same)
     }
 
     /// The error that this answer is unusable in such a way.

@@ -25,6 +25,7 @@ pub mod throttles;
 pub mod token_list;
 pub mod tokens;
 pub mod users;
+pub mod walkthroughs;
 
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;

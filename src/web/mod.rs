@@ -23,6 +23,7 @@
 //! The frame then says "Nothing is saved yet" by itself.
 
 pub mod assets;
+pub mod back;
 mod body;
 pub mod csrf;
 pub mod draft;
@@ -165,6 +166,7 @@ pub fn all() -> Routes {
         .merge(p::links::routes())
         .merge(p::consent::routes())
         .merge(p::secret_links::routes())
+        .merge(p::walkthroughs::routes())
         .merge(p::transfer::routes())
         .merge(p::files::routes())
 }

@@ -55,6 +55,8 @@ words!(
         Providers = "providers",
         /// `/tokens`
         Tokens = "tokens",
+        /// `/walkthroughs`
+        Walkthroughs = "walkthroughs",
         /// `/transfer`
         Transfer = "transfer",
         /// `/demo`, there only in the demo.

@@ -53,6 +53,15 @@ impl Things {
         let import = last(&import.location().unwrap_or_else(|| panic!("{}", import.words())));
         assert_eq!(admin.get(format!("/transfer/import/{import}")).await.status, StatusCode::OK);
 
+        let start = [
+            ("template", "other"),
+            ("name", "another"),
+            ("address", "hr@contoso.test"),
+            ("provider", "rig"),
+        ];
+        let walkthrough = admin.post("/walkthroughs/new", &start).await;
+        let walkthrough = last(&walkthrough.location().unwrap_or_else(|| panic!("{}", walkthrough.words())));
+
         let pool = t.app.store.raw_pool();
         let id = async |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(pool).await.unwrap();
         let named = vec![
@@ -80,6 +89,8 @@ impl Things {
                 "/providers/{name}/request/",
                 id("SELECT id FROM provider_links WHERE kind = 'secret'").await,
             ),
+            ("{id}", "/walkthroughs/", walkthrough),
+            ("{step}", "/walkthroughs/", "other-scopes".to_owned()),
             ("{id}", "/transfer/", import),
             ("{id}", "/me/", id("SELECT id_hash FROM sessions ORDER BY created_at LIMIT 1").await),
             ("{how}", "/", "cancelled".to_owned()),

@@ -173,6 +173,21 @@ fn not_tried(title: String) -> CheckStep {
     }
 }
 
+/// Whether a step of a check is about what the app proves itself with.
+pub fn is_proof(provider: &Provider, step: &CheckStep) -> bool {
+    step.title == proof_step(provider)
+}
+
+/// Whether a step tells whether the app is what it says, or its key.
+pub fn is_told(step: &CheckStep) -> bool {
+    (step.title.starts_with("The app is known") || is_key(step)) && step.outcome == Outcome::Passed
+}
+
+/// Whether it is about the key of a service account.
+pub fn is_key(step: &CheckStep) -> bool {
+    step.title == own::KEY_STEP
+}
+
 fn proof_step(provider: &Provider) -> String {
     match provider.client_auth {
         ClientAuth::None => "The app is known".to_owned(),
@@ -182,7 +197,7 @@ fn proof_step(provider: &Provider) -> String {
 }
 
 /// Whether the sign-in server is there, and for Microsoft the tenant in this cloud.
-async fn server(app: &App, provider: &Provider) -> CheckStep {
+pub async fn server(app: &App, provider: &Provider) -> CheckStep {
     let endpoints = provider.endpoints();
     let microsoft = provider.template == TemplateKind::Microsoft;
     let title = if microsoft {

@@ -10,6 +10,7 @@ use crate::model::token::{Authorization, GrantType, Prompt, Token};
 use crate::model::user::Permission;
 use crate::oauth::OAuthError;
 use crate::web::WebState;
+use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::{CurrentUser, Visit};
@@ -72,6 +73,7 @@ pub(super) fn attempt_path(token: &Name, attempt: &str) -> String {
 #[serde(default)]
 pub struct PromptForm {
     prompt: Option<String>,
+    back: String,
 }
 
 impl PromptForm {
@@ -89,6 +91,9 @@ pub async fn create(
     CsrfForm(form): CsrfForm<PromptForm>,
 ) -> Result<Response, PageError> {
     let (token, provider) = find(&web.app, &name).await?;
+    if let Some(back) = Back::parse(&form.back) {
+        back.keep(&user, &format!("token:{}", token.name)).await?;
+    }
     leave(&web, &user, &token, &provider, form.prompt()).await
 }
 
@@ -310,6 +315,10 @@ pub async fn callback(
             Some(run) => flash.link(&routes::run(run), "See the first mail test"),
             None => flash,
         };
+        if let Some(back) = Back::take(user, &format!("token:{}", attempt.token)).await {
+            back.arrive(user, None, flash).await?;
+            return Ok(clean_redirect(&back.path()));
+        }
         user.redirect_with(&routes::token(attempt.token.as_str()), flash).await?;
         return Ok(clean_redirect(&routes::token(attempt.token.as_str())));
     }

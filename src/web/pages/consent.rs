@@ -15,6 +15,7 @@ use crate::model::provider::Provider;
 use crate::model::template::TemplateKind;
 use crate::model::user::Permission;
 use crate::web::WebState;
+use crate::web::back::{Back, BackForm};
 use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::{CurrentUser, Visit};
@@ -212,8 +213,16 @@ pub async fn withdraw(
 }
 
 /// `POST /providers/{name}/consent/open`: *Open it myself*.
-pub async fn open(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn open(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    CsrfForm(from): CsrfForm<BackForm>,
+) -> Result<Response, PageError> {
     let provider = with_consent(&web, &name).await?;
+    if let Some(back) = Back::parse(&from.back) {
+        back.keep(&user, &format!("provider:{name}")).await?;
+    }
     let mode = Mode::Browser {
         user: &user.user().id,
         session_hash: user.session_hash(),
@@ -336,6 +345,10 @@ pub async fn callback(
             outcome @ (Outcome::Missing { .. } | Outcome::Unproved { .. }) => Flash::warn(&outcome.sentence()),
             outcome => Flash::bad(&outcome.sentence()),
         };
+        if let Some(back) = Back::take(user, &format!("provider:{name}")).await {
+            back.arrive(user, None, flash).await?;
+            return Ok(clean_redirect(&back.path()));
+        }
         user.redirect_with(&home, flash).await?;
     }
     Ok(clean_redirect(&home))

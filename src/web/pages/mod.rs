@@ -19,6 +19,7 @@ pub mod setup;
 pub mod tests;
 pub mod tokens;
 pub mod transfer;
+pub mod walkthroughs;
 
 /// A text that begins a sentence.
 pub(crate) fn capital(text: &str) -> String {

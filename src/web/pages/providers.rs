@@ -7,7 +7,7 @@ pub mod edit;
 pub mod form;
 mod form_page;
 pub mod key;
-mod limit;
+pub(super) mod limit;
 mod moving;
 pub mod secret;
 mod view;

@@ -1,8 +1,8 @@
 //! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
 
-mod abilities;
+pub(super) mod abilities;
 pub mod alone;
-mod commands;
+pub(super) mod commands;
 mod conflict;
 mod device;
 pub mod edit;

@@ -14,7 +14,7 @@ use crate::oauth::{Claims, Client, Credential, OAuthError, ServiceKey};
 use crate::store::StoreError;
 
 /// What the service account's step is called.
-const KEY_STEP: &str = "The service account's key is accepted";
+pub(super) const KEY_STEP: &str = "The service account's key is accepted";
 
 /// The app's own token is asked for: that proves the app, and the token names what it may do.
 pub(super) async fn steps(app: &App, client: &Client<'_>) -> Vec<CheckStep> {

@@ -17,6 +17,7 @@ use crate::model::mailbox::{AuthKind, Mailbox, Protocol, Side, check_address};
 use crate::model::report::{Direction, Outcome};
 use crate::model::retirements::{self, Change};
 use crate::model::token::{GrantState, GrantType, Token};
+use crate::web::back::BackForm;
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
@@ -50,6 +51,8 @@ pub struct NewQuery {
     copy: String,
     /// Whether the form that was left is asked for.
     draft: String,
+    /// The walkthrough it comes from.
+    back: String,
 }
 
 #[derive(Template)]
@@ -61,6 +64,7 @@ struct FirstPage {
     other: Option<Name>,
     /// The address in a form that was left; empty where it has none yet.
     left: Option<String>,
+    back: String,
 }
 
 #[derive(Template)]
@@ -204,7 +208,7 @@ impl FormPage {
     }
 }
 
-async fn first_page(user: &CurrentUser, address: String, errors: FieldErrors, other: Option<Name>) -> FirstPage {
+async fn first_page(user: &CurrentUser, address: String, errors: FieldErrors, other: Option<Name>, back: String) -> FirstPage {
     let layout = user
         .layout(Section::Mailboxes, "Add mailbox")
         .await
@@ -215,6 +219,7 @@ async fn first_page(user: &CurrentUser, address: String, errors: FieldErrors, ot
         address,
         other,
         left: user.peek_draft(NEW).await.map(|fields| address_of(&fields)),
+        back,
     }
 }
 
@@ -262,28 +267,31 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
     }
     let typed = clean(&query.address).to_owned();
     if typed.is_empty() {
-        return first_page(&user, typed, FieldErrors::default(), None).await.show();
+        return first_page(&user, typed, FieldErrors::default(), None, query.back).await.show();
     }
     let mut errors = FieldErrors::default();
     let Some(address) = check_address(&typed) else {
         errors.add("address", "Enter an email address like support@example.com");
-        return first_page(&user, typed, errors, None).await.refused();
+        return first_page(&user, typed, errors, None, query.back).await.refused();
     };
     if let Some(other) = mailboxes::address_taken(app, &address, None).await? {
         errors.add("address", format!("{address} is already here"));
-        return first_page(&user, address, errors, Some(other)).await.refused();
+        return first_page(&user, address, errors, Some(other), query.back).await.refused();
     }
     let suggestion = suggest(app, &address).await?;
     match (suggestion, query.with.as_str()) {
         (Some(suggestion), "suggested") => {
-            let form = with_own_token(app, MailboxForm::suggested(&address, &suggestion)).await?;
+            let mut form = with_own_token(app, MailboxForm::suggested(&address, &suggestion)).await?;
+            form.back = query.back;
             let mut page = page(&web, &user, form, None, FieldErrors::default()).await?;
             page.filled = format!("Filled in for {}", suggestion.label);
             page.show()
         }
         (Some(suggestion), with) if with != "hand" => {
             let link = |with: &str| {
-                let query = serde_urlencoded::to_string([("address", address.as_str()), ("with", with)]).unwrap_or_default();
+                let pairs = [("address", address.as_str()), ("with", with), ("back", query.back.as_str())];
+                let pairs: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
+                let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
                 format!("{NEW}?{query}")
             };
             SuggestionPage {
@@ -299,7 +307,8 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
             .show()
         }
         (found, _) => {
-            let form = with_own_token(app, MailboxForm::by_hand(&address)).await?;
+            let mut form = with_own_token(app, MailboxForm::by_hand(&address)).await?;
+            form.back = query.back;
             let mut page = page(&web, &user, form, None, FieldErrors::default()).await?;
             if found.is_none() {
                 page.layout.flash = Some(Flash::info(&format!(
@@ -312,13 +321,21 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
 }
 
 /// `GET /mailboxes/{name}/edit`.
-pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn edit(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    Query(from): Query<BackForm>,
+) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
     let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
     if let Some(fields) = user.take_draft(&path).await {
         return come_back(&web, &user, &fields, Some(mailbox)).await;
     }
-    let form = MailboxForm::of(&mailbox);
+    let form = MailboxForm {
+        back: from.back,
+        ..MailboxForm::of(&mailbox)
+    };
     page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?.show()
 }
 

@@ -6,6 +6,7 @@ use super::form_page::FormPage;
 use super::moving::Moving;
 use super::{certificate, conflict, find};
 use crate::actions::providers::{ProviderEdit, trial};
+use crate::actions::walkthroughs::Chosen;
 use crate::actions::{ActionError, providers};
 use crate::model::provider::{ClientAuth, Cloud, Provider};
 use crate::model::template::TemplateKind;
@@ -15,6 +16,7 @@ use crate::oauth::KeyedCertificate;
 use crate::secret::Password;
 use crate::store::StoreError;
 use crate::web::WebState;
+use crate::web::back::{Back, BackForm};
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, UploadForm, refill};
 use crate::web::guard::CurrentUser;
@@ -33,6 +35,10 @@ pub struct Start {
     template: String,
     card: String,
     from: String,
+    name: String,
+    account: String,
+    later: String,
+    back: String,
 }
 
 /// "Set, last changed 4 Mar 2025 by Maija Korhonen, expires 2 Dec 2025": what may be said of a secret (8.5).
@@ -75,7 +81,13 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
             let wanted = if start.template.is_empty() { &start.card } else { &start.template };
             let kind = TemplateKind::parse(wanted);
             let card = Card::parse(wanted).or(kind.map(Card::of_kind)).unwrap_or(Card::Microsoft);
-            ProviderForm::of_template(card, card.kind().or(kind).unwrap_or(TemplateKind::Yahoo))
+            ProviderForm {
+                name: start.name,
+                first_account: start.account,
+                secret_later: if start.later.is_empty() { String::new() } else { "yes".to_owned() },
+                back: start.back,
+                ..ProviderForm::of_template(card, card.kind().or(kind).unwrap_or(TemplateKind::Yahoo))
+            }
         }
     };
     FormPage::new(&web, &user, form, None, FieldErrors::default()).await?.show()
@@ -116,6 +128,9 @@ pub async fn create(
                 Some(_) => format!("Provider {} and its token", provider.name),
                 None => format!("Provider {}", provider.name),
             };
+            if let Some(back) = Back::parse(&form.back) {
+                return saved_for(&web, &user, &provider, &noun, form.act == "check", &back).await;
+            }
             if card == Card::MicrosoftCertificate && form.certificate_how != "upload" {
                 let words = format!("{noun} saved. Now give the public half of its certificate to Microsoft, then check.");
                 let path = routes::provider(provider.name.as_str());
@@ -236,13 +251,41 @@ async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, noun: &s
     user.redirect_with(&path, flash).await
 }
 
+/// After saving for a walkthrough: the check if one is wanted, then back there.
+async fn saved_for(
+    web: &WebState,
+    user: &CurrentUser,
+    provider: &Provider,
+    noun: &str,
+    check: bool,
+    back: &Back,
+) -> Result<Response, PageError> {
+    // What isn't there yet can't be checked; the walkthrough says what is missing.
+    if check
+        && provider.held().is_some()
+        && let Err(error) = trial::check(&web.app, &user.actor(), provider).await
+    {
+        tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
+    }
+    let chosen = Chosen::Provider(provider.id.clone(), provider.name.clone());
+    back.arrive(user, Some(chosen), Flash::ok(&format!("{noun} saved."))).await
+}
+
 /// `GET /providers/{name}/edit`.
-pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn edit(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    Query(from): Query<BackForm>,
+) -> Result<Response, PageError> {
     user.require(Permission::SecretSet).await?;
     let provider = find(&web.app, &name).await?;
     let form = match user.take_draft(&format!("/providers/{name}/edit")).await {
         Some(fields) => refill(&fields).await.unwrap_or_default(),
-        None => ProviderForm::of(&provider),
+        None => ProviderForm {
+            back: from.back,
+            ..ProviderForm::of(&provider)
+        },
     };
     FormPage::new(&web, &user, form, Some(&provider), FieldErrors::default())
         .await?
@@ -290,6 +333,9 @@ pub async fn update(
     match saved_now {
         Ok(done) => {
             let noun = format!("Provider {}", done.provider.name);
+            if let Some(back) = Back::parse(&form.back) {
+                return saved_for(&web, &user, &done.provider, &noun, form.act == "check", &back).await;
+            }
             saved(&web, &user, &done.provider, &noun, form.act == "check").await
         }
         Err(ActionError::Fields(problems)) => {

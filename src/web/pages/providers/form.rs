@@ -107,6 +107,8 @@ pub struct ProviderForm {
     pub confirm_move: String,
     /// The version that was edited.
     pub version: i64,
+    /// The walkthrough it comes from.
+    pub back: String,
 }
 
 impl ProviderForm {
@@ -140,6 +142,7 @@ impl ProviderForm {
             card: card.word().to_owned(),
             which: kind.to_string(),
             name: std::mem::take(&mut self.name),
+            back: std::mem::take(&mut self.back),
             tenant: std::mem::take(&mut self.tenant),
             cloud: Cloud::Global.to_string(),
             client_id: std::mem::take(&mut self.client_id),

@@ -46,6 +46,8 @@ pub(super) struct FormPage {
     back: String,
     heading: String,
     is_new: bool,
+    /// The walkthrough that leads through the same.
+    walkthrough: String,
     redirect: String,
     redirect_hint: String,
     consent_return: String,
@@ -140,6 +142,17 @@ impl FormPage {
             back: current.map_or_else(|| "/providers".to_owned(), |current| routes::provider(current.name.as_str())),
             heading: card.title(kind),
             is_new,
+            walkthrough: match card {
+                Card::Microsoft => "/walkthroughs/new?template=microsoft-user",
+                Card::MicrosoftCertificate => "/walkthroughs/new?template=microsoft-certificate",
+                Card::MicrosoftSecret => "/walkthroughs/new?template=microsoft-secret",
+                Card::Google => "/walkthroughs/new?template=google-user",
+                Card::GoogleService => "/walkthroughs/new?template=google-service",
+                Card::Known if kind == TemplateKind::Yahoo => "/walkthroughs/new?template=yahoo",
+                Card::Custom => "/walkthroughs/new?template=other",
+                Card::Known | Card::MicrosoftPassword => "/walkthroughs",
+            }
+            .to_owned(),
             redirect: web.url(&format!("/oauth/callback/{named}")),
             consent_return: web.url(&format!("/oauth/admin-consent/{named}")),
             redirect_hint: redirect_hint(kind, is_new),

@@ -12,13 +12,14 @@ use crate::model::token::StoredServiceAccount;
 use crate::oauth::ServiceKey;
 use crate::secret::KeyFile;
 use crate::web::WebState;
+use crate::web::back::{Back, BackForm};
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, UploadForm};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Layout, Page, Section};
+use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -69,6 +70,7 @@ impl KeyFacts {
 pub struct KeyForm {
     service_account: String,
     untried: String,
+    back: String,
 }
 
 #[derive(Template)]
@@ -79,6 +81,7 @@ struct KeyPage {
     path: String,
     key: Option<KeyFacts>,
     untried: bool,
+    back: String,
     refusal: Refusal,
     provider: Provider,
 }
@@ -94,6 +97,7 @@ impl KeyPage {
         Ok(Self {
             key: stored.map(|stored| KeyFacts::of(&provider, &stored, &layout)),
             untried: !form.untried.is_empty(),
+            back: form.back.clone(),
             refusal: Refusal::None,
             layout,
             errors,
@@ -113,13 +117,20 @@ async fn google(web: &WebState, name: &str) -> Result<Provider, PageError> {
 }
 
 /// `GET /providers/{name}/key`.
-pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn edit(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    Query(from): Query<BackForm>,
+) -> Result<Response, PageError> {
     let provider = google(&web, &name).await?;
     // Neither a file nor a key comes back from a draft: it has to be chosen once more.
     user.drop_draft(&format!("/providers/{name}/key")).await;
-    KeyPage::new(&web, &user, provider, &KeyForm::default(), FieldErrors::default())
-        .await?
-        .show()
+    let form = KeyForm {
+        back: from.back,
+        ..KeyForm::default()
+    };
+    KeyPage::new(&web, &user, provider, &form, FieldErrors::default()).await?.show()
 }
 
 /// `POST /providers/{name}/key`: the new one is tried, and takes the old one's place only when it works, or can't be tried and the box
@@ -160,7 +171,10 @@ pub async fn update(
                 Some(account) => format!("Key of {name} stored. It acts for {account}."),
                 None => format!("Key of {name} stored. It was not tried."),
             };
-            return user.redirect(&routes::provider(&name), &words).await;
+            return match Back::parse(&form.back) {
+                Some(back) => back.arrive(&user, None, Flash::ok(&words)).await,
+                None => user.redirect(&routes::provider(&name), &words).await,
+            };
         }
         Replaced::Refused(diagnosis, said) => (
             Refusal::Refused(diagnosis, said),

@@ -5,7 +5,7 @@ use crate::model::provider::Provider;
 use crate::model::scopes::{Resource, resource_of};
 
 /// Commands, with what is known filled in.
-pub(super) struct Limit {
+pub struct Limit {
     /// For Graph: roles of Exchange in place of the app registration's permissions.
     pub graph: String,
     /// For IMAP, POP and SMTP: what opens one mailbox.
@@ -15,7 +15,7 @@ pub(super) struct Limit {
 }
 
 /// The commands for an app of this client id.
-pub(super) fn limit(name: &str, client_id: &str, for_graph: Option<bool>) -> Limit {
+pub fn limit(name: &str, client_id: &str, for_graph: Option<bool>) -> Limit {
     let client_id = client_id.trim();
     let client = if is_guid(client_id) { client_id } else { "<client id>" };
     // The name of a provider has no character that PowerShell reads as anything else.
@@ -47,7 +47,7 @@ pub(super) fn limit(name: &str, client_id: &str, for_graph: Option<bool>) -> Lim
 }
 
 /// The commands for a stored provider.
-pub(super) fn of(provider: &Provider) -> Limit {
+pub fn of(provider: &Provider) -> Limit {
     let graph = resource_of(provider.template, &provider.scopes) == Some(Resource::Graph);
     limit(provider.name.as_str(), &provider.client_id, Some(graph))
 }

@@ -9,13 +9,14 @@ use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::secret::ClientSecret;
 use crate::web::WebState;
+use crate::web::back::{Back, BackForm};
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Layout, Page, Section};
+use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -27,6 +28,7 @@ pub struct SecretForm {
     client_secret_expires: String,
     untried: String,
     keep_until: String,
+    back: String,
 }
 
 #[derive(Template)]
@@ -42,6 +44,7 @@ struct SecretPage {
     /// What is in use, in words; empty: nothing is.
     in_use: &'static str,
     keep_until: String,
+    back: String,
     refusal: Refusal,
 }
 
@@ -61,6 +64,7 @@ impl SecretPage {
             untried: !form.untried.is_empty(),
             in_use: provider.held().map_or("", |held| held.noun()),
             keep_until: form.keep_until.clone(),
+            back: form.back.clone(),
             refusal: Refusal::None,
             layout,
             errors,
@@ -71,11 +75,19 @@ impl SecretPage {
 }
 
 /// `GET /providers/{name}/secret`.
-pub async fn edit(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn edit(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(name): Path<String>,
+    Query(from): Query<BackForm>,
+) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
     let form = match user.take_draft(&format!("/providers/{name}/secret")).await {
         Some(fields) => refill(&fields).await.unwrap_or_default(),
-        None => SecretForm::default(),
+        None => SecretForm {
+            back: from.back,
+            ..SecretForm::default()
+        },
     };
     SecretPage::new(&user, provider, &form, FieldErrors::default()).await.show()
 }
@@ -114,7 +126,10 @@ pub async fn update(
                 true => format!("Client secret of {name} replaced. The provider accepts it."),
                 false => format!("Client secret of {name} replaced. It could not be tried."),
             };
-            return user.redirect(&routes::provider(&name), &words).await;
+            return match Back::parse(&form.back) {
+                Some(back) => back.arrive(&user, None, Flash::ok(&words)).await,
+                None => user.redirect(&routes::provider(&name), &words).await,
+            };
         }
         Replaced::Refused(diagnosis, said) => (
             Refusal::Refused(diagnosis, said),

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
 /// How many mailboxes are written out on the page? The file has them all.
-pub(super) const SHOWN: usize = 10;
+pub const SHOWN: usize = 10;
 
 /// Lines to copy, with what they are for.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use super::conflict::somebody_was_faster;
 use super::find;
 use super::ways::{Missing, Way, ways};
 use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
+use crate::actions::walkthroughs::Chosen;
 use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
 use crate::model::mailbox::Protocol;
@@ -14,10 +15,11 @@ use crate::model::token::{Grant, GrantType, Token};
 use crate::secret::{Password, RefreshToken};
 use crate::store::StoreError;
 use crate::web::WebState;
+use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Layout, Page, Section};
+use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::mailboxes::fitting;
 use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
 use crate::web::pages::{authorize, providers};
@@ -48,6 +50,7 @@ pub struct TokenForm {
     pub(super) refresh_token: String,
     pub(super) forget: String,
     pub(super) version: i64,
+    pub(super) back: String,
 }
 
 impl TokenForm {
@@ -152,6 +155,8 @@ pub struct Start {
     name: String,
     shared: String,
     add: String,
+    grant: String,
+    back: String,
 }
 
 #[derive(Template)]
@@ -282,12 +287,16 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(start): Q
     let Some(provider) = chosen.or(only) else {
         return choose(&user, &all, start).await;
     };
-    let form = TokenForm {
+    let mut form = TokenForm {
         user: start.user,
         name: start.name,
         shared: if start.shared == "1" { "on".to_owned() } else { String::new() },
+        back: start.back,
         ..TokenForm::of_provider(provider)
     };
+    if GrantType::parse(&start.grant).is_some() {
+        form.grant = start.grant;
+    }
     FormPage::new(&web, &user, form, provider.clone(), None, FieldErrors::default())
         .await?
         .show()
@@ -321,7 +330,10 @@ pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(for
         Err(error) => Err(error),
     };
     match made {
-        Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
+        Ok(token) => match Back::parse(&form.back) {
+            Some(back) => saved_for(&web, &user, &token, &provider, &form.act, &back).await,
+            None => saved(&web, &user, &token, &provider, &form.act).await,
+        },
         Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, None, problems.into()).await?.refused(),
         Err(error) => Err(error.into()),
     }
@@ -333,6 +345,26 @@ async fn saved(web: &WebState, user: &CurrentUser, token: &Token, provider: &Pro
     }
     user.redirect(&routes::token(token.name.as_str()), &format!("Token {} saved.", token.name))
         .await
+}
+
+/// After saving for a walkthrough: the sign-in if one is wanted, which leads back there, or straight back.
+async fn saved_for(
+    web: &WebState,
+    user: &CurrentUser,
+    token: &Token,
+    provider: &Provider,
+    act: &str,
+    back: &Back,
+) -> Result<Response, PageError> {
+    let chosen = Chosen::Token(token.id.clone(), token.name.clone());
+    let arrived = back
+        .arrive(user, Some(chosen), Flash::ok(&format!("Token {} saved.", token.name)))
+        .await?;
+    if act == "authorize" && token.grant == GrantType::AuthorizationCode {
+        back.keep(user, &format!("token:{}", token.name)).await?;
+        return authorize::leave(web, user, token, provider, None).await;
+    }
+    Ok(arrived)
 }
 
 /// `GET /tokens/{name}/edit`.

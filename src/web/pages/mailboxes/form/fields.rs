@@ -44,6 +44,7 @@ pub struct MailboxForm {
     pub act: String,
     pub once: String,
     pub script: String,
+    pub back: String,
 }
 
 /// Whether a side has a stored password.
@@ -269,6 +270,7 @@ impl MailboxForm {
             ("outgoing_username", &self.outgoing_username),
             ("from", &self.from),
             ("bcc", &self.bcc),
+            ("back", &self.back),
         ];
         if with_passwords {
             pairs.extend([

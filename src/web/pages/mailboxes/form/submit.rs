@@ -8,9 +8,11 @@ use super::{MailboxForm, fields};
 use super::{NEW, page};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::Options;
+use crate::actions::walkthroughs::Chosen;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::report::Direction;
+use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean};
 use crate::web::guard::CurrentUser;
@@ -178,6 +180,10 @@ async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, na
         Some(_) => Direction::Incoming,
         None => Direction::Outgoing,
     };
+    if let Some(back) = Back::parse(&form.back) {
+        let flash = Flash::ok(&format!("{} saved. Check now tests it.", mailbox.address));
+        return back.arrive(user, Some(Chosen::Mailbox(mailbox.id, mailbox.name)), flash).await;
+    }
     if matches!(form.act(), Act::SaveAndTest) {
         return start::run(web, user, mailbox, direction, Options::default(), &form.once, form.script == "1").await;
     }
