@@ -10,7 +10,7 @@ mod wanted;
 pub use finish::{Evidence, Returned, finish};
 pub use outcome::Outcome;
 pub use standing::{Standing, check, standing};
-pub use wanted::{Wanted, plain, wanted};
+pub use wanted::{Wanted, all_scopes, plain, wanted};
 
 use super::{place, provider_links, settings};
 use crate::app::App;

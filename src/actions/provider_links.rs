@@ -41,6 +41,8 @@ pub fn state(link: &ProviderLink, provider: &Provider, now: Timestamp) -> LinkSt
 pub fn asks_for(provider: &Provider) -> Option<LinkKind> {
     match (provider.grant, provider.client_auth) {
         (GrantType::JwtBearer, _) => Some(LinkKind::ServiceKey),
+        // It waits until the provider has its public half.
+        _ if provider.credentials.next.is_some() => Some(LinkKind::Certificate),
         (_, ClientAuth::SecretPost | ClientAuth::SecretBasic) => Some(LinkKind::Secret),
         (_, ClientAuth::Certificate) => Some(LinkKind::Certificate),
         (_, ClientAuth::None) => None,
@@ -153,13 +155,15 @@ pub enum Brought {
     Credential(New),
     /// The key of a service account, and its file.
     Key(ServiceKey, KeyFile),
+    /// Nothing: the provider was given the public half of the certificate that is here already.
+    Uploaded,
 }
 
 impl Brought {
     const fn kind(&self) -> LinkKind {
         match self {
             Self::Credential(New::Secret(..)) => LinkKind::Secret,
-            Self::Credential(New::Certificate(_) | New::Waiting) => LinkKind::Certificate,
+            Self::Credential(New::Certificate(_) | New::Waiting) | Self::Uploaded => LinkKind::Certificate,
             Self::Key(..) => LinkKind::ServiceKey,
         }
     }
@@ -189,6 +193,16 @@ pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Pro
             let held = candidate.held().ok_or(StoreError::Stale)?;
             let client = Client::with(&candidate, place::credential(app, &candidate, &held)?);
             (trial::try_client(app, &client).await, Some(candidate))
+        }
+        Brought::Uploaded => {
+            let candidate = match provider.credentials.next {
+                Some(_) => Some(credential::candidate(app, actor, provider, &New::Waiting)?),
+                None => None,
+            };
+            let used = candidate.as_ref().unwrap_or(provider);
+            let held = used.held().ok_or(StoreError::Stale)?;
+            let client = Client::with(used, place::credential(app, used, &held)?);
+            (trial::try_client(app, &client).await, candidate)
         }
         Brought::Key(key, _) => {
             let trial = match trial::acting(app, provider).await? {

@@ -4,7 +4,9 @@ use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
 use crate::model::token::Device;
 use crate::model::{TokenId, UserId};
-use sqlx::any::AnyRow;
+use sqlx::Any;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 
 macro_rules! select_device {
     ($rest:literal) => {
@@ -27,14 +29,7 @@ impl Store {
 
     /// How many sign-ins wait at other devices: in all, and of this person; none: of the command line.
     pub async fn open_devices(&self, user: Option<&UserId>, now: Timestamp) -> StoreResult<(i64, i64)> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS all_open, COALESCE(SUM(CASE WHEN COALESCE(a.user_id, '') = $1 THEN 1 ELSE 0 END), 0) AS own
-             FROM devices d JOIN authorizations a ON a.id = d.attempt_id WHERE a.outcome = '' AND a.expires_at > $2",
-        )
-        .bind(user.map_or("", UserId::as_str))
-        .bind(now.0)
-        .fetch_one(self.pool())
-        .await?;
+        let row = count(user, now).fetch_one(self.pool()).await?;
         Ok((row.int("all_open")?, row.int("own")?))
     }
 
@@ -48,7 +43,24 @@ impl Store {
     }
 }
 
+/// The question behind `open_devices`.
+fn count(user: Option<&UserId>, now: Timestamp) -> Query<'_, Any, AnyArguments> {
+    sqlx::query(
+        "SELECT COUNT(*) AS all_open, COALESCE(SUM(CASE WHEN COALESCE(a.user_id, '') = $1 THEN 1 ELSE 0 END), 0) AS own
+         FROM devices d JOIN authorizations a ON a.id = d.attempt_id WHERE a.outcome = '' AND a.expires_at > $2",
+    )
+    .bind(user.map_or("", UserId::as_str))
+    .bind(now.0)
+}
+
 impl Tx {
+    /// [`Store::open_devices`] inside a transaction, with what it added itself. After an audit entry nobody else adds one at the same time:
+    /// the entry takes the lock that every other one waits for.
+    pub async fn open_devices(&mut self, user: Option<&UserId>, now: Timestamp) -> StoreResult<(i64, i64)> {
+        let row = count(user, now).fetch_one(&mut ***self).await?;
+        Ok((row.int("all_open")?, row.int("own")?))
+    }
+
     /// Adds one. [`StoreError::Taken`] if another one waits for the token.
     pub async fn insert_device(&mut self, device: &Device) -> StoreResult<()> {
         sqlx::query("INSERT INTO devices (token_id, attempt_id, token_version, pause, failures, next_at) VALUES ($1, $2, $3, $4, $5, $6)")

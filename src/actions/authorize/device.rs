@@ -3,6 +3,7 @@
 
 mod codes;
 mod late;
+mod room;
 
 pub use codes::{Codes, codes};
 
@@ -25,6 +26,7 @@ use crate::oauth::device::{self, DeviceCode, Polled};
 use crate::store::StoreError;
 use codes::{open, to_text};
 use late::{Came, hand_back};
+use room::room_beside;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -37,10 +39,6 @@ const TURN: i64 = 90;
 const SLOWER: i64 = 5;
 /// Longest pause after questions without an answer, in seconds.
 const LONGEST_PAUSE: i64 = 60;
-
-/// How many sign-ins may wait at other devices, in all and of one person? Each is asked about every few seconds.
-const MOST_OPEN: i64 = 100;
-const MOST_OPEN_OF_ONE: i64 = 10;
 
 /// A device sign-in that was asked for.
 #[derive(Debug)]
@@ -57,16 +55,7 @@ pub async fn start(app: &App, actor: &Actor, user: Option<&UserId>, token: &Toke
         return Ok(Started { attempt, is_new: false });
     }
     let (all, own) = app.store.open_devices(user, app.clock.now()).await?;
-    if own >= MOST_OPEN_OF_ONE {
-        return Err(BeginError::TooManyOpen(format!(
-            "{own} sign-ins that you started wait at other devices already. Cancel one of them, or wait until its code runs out"
-        )));
-    }
-    if all >= MOST_OPEN {
-        return Err(BeginError::TooManyOpen(format!(
-            "{all} sign-ins wait at other devices already, and no more can. Try again when one of them is over"
-        )));
-    }
+    room_beside(all, own)?;
     let code = match ask_for_code(app, token, provider).await? {
         Ok(code) => code,
         Err(outcome) => {
@@ -79,11 +68,11 @@ pub async fn start(app: &App, actor: &Actor, user: Option<&UserId>, token: &Toke
     match insert(app, actor, token, &attempt, code.pause).await {
         Ok(()) => Ok(Started { attempt, is_new: true }),
         // Somebody else was quicker: theirs counts, and this code is never typed in.
-        Err(StoreError::Taken) => match waiting(app, token).await? {
+        Err(BeginError::Store(StoreError::Taken)) => match waiting(app, token).await? {
             Some(attempt) => Ok(Started { attempt, is_new: false }),
             None => Err(StoreError::Taken.into()),
         },
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -137,7 +126,7 @@ fn attempt_of(
     }
 }
 
-async fn insert(app: &App, actor: &Actor, token: &Token, attempt: &Authorization, pause: i64) -> Result<(), StoreError> {
+async fn insert(app: &App, actor: &Actor, token: &Token, attempt: &Authorization, pause: i64) -> Result<(), BeginError> {
     let mut tx = app.store.begin().await?;
     tx.delete_old_authorizations(attempt.started_at.plus(-super::KEPT)).await?;
     tx.insert_authorization(attempt).await?;
@@ -151,7 +140,10 @@ async fn insert(app: &App, actor: &Actor, token: &Token, attempt: &Authorization
     })
     .await?;
     audit(app, &mut tx, actor, "token.authorize.begin", token, "device code".to_owned(), "ok").await?;
-    tx.commit().await
+    // The provider was asked meanwhile, and so may others have been. The entry above lets one count at a time.
+    let (all, own) = tx.open_devices(attempt.user_id.as_ref(), attempt.started_at).await?;
+    room_beside(all - 1, own - 1)?;
+    Ok(tx.commit().await?)
 }
 
 /// The provider gave no code: an attempt that is over, so that its page says why.

@@ -8,7 +8,7 @@ use crate::diagnosis::{Evidence, diagnose};
 use crate::model::mailbox::{Auth, Protocol};
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
-use crate::model::scopes;
+use crate::model::scopes::{self, Resource};
 use crate::model::template::app_only_scope;
 use crate::model::token::{GrantType, Token};
 use crate::oauth::{Claims, token_request};
@@ -16,6 +16,10 @@ use crate::store::StoreResult;
 
 /// Exchange Online, as app-only tokens name it.
 const EXCHANGE: &str = "https://outlook.office365.com/.default";
+
+/// What the app itself needs for mail by Microsoft Graph, and by Exchange's own protocols.
+const GRAPH_ROLES: [&str; 2] = ["Mail.ReadWrite", "Mail.Send"];
+const EXCHANGE_ROLES: [&str; 3] = ["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"];
 
 /// What an admin is asked to allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +41,7 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
     let tokens = app.store.tokens_of(&provider.id).await?;
     let is_own = |grant: GrantType| grant == GrantType::ClientCredentials;
     if !is_own(provider.grant) && !tokens.iter().any(|token| is_own(token.grant)) {
-        let mut all = provider.scopes.clone();
-        for scope in tokens.iter().flat_map(|token| &token.scopes) {
-            if !all.contains(scope) {
-                all.push(scope.clone());
-            }
-        }
+        let all = all_scopes(provider, &tokens);
         return Ok(Wanted {
             app_only: false,
             scopes: scopes::with_identity(provider.template, &all),
@@ -66,6 +65,7 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
             defaults.push(scope.clone());
         }
     }
+    let resource = |scope: &String| scopes::resource_of(provider.template, std::slice::from_ref(scope));
     let mut roles: Vec<&str> = Vec::new();
     for token in own {
         for mailbox in app.store.mailboxes_of_token(&token.id).await? {
@@ -76,7 +76,6 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
                     roles.push(role(protocol, incoming));
                     // One token serves both resources, so its own scope names one of them only.
                     let scope = app_only_scope(provider.cloud, protocol);
-                    let resource = |scope: &String| scopes::resource_of(provider.template, std::slice::from_ref(scope));
                     if !defaults.iter().any(|known| resource(known) == resource(&scope)) {
                         defaults.push(scope);
                     }
@@ -87,13 +86,15 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
     if defaults.is_empty() {
         defaults.push(EXCHANGE.to_owned());
     }
+    // Where no mailbox says what it needs: what the provider's card names.
     if roles.is_empty() {
-        let is_exchange = |scope: &String| !scope.contains("graph");
-        roles = if defaults.iter().any(is_exchange) {
-            vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"]
-        } else {
-            vec!["Mail.Read", "Mail.Send"]
-        };
+        for default in &defaults {
+            roles.extend(if resource(default) == Some(Resource::Graph) {
+                &GRAPH_ROLES[..]
+            } else {
+                &EXCHANGE_ROLES
+            });
+        }
     }
     roles.sort_unstable();
     roles.dedup();
@@ -107,12 +108,23 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
     })
 }
 
+/// The scopes of a provider and its tokens, each once.
+pub fn all_scopes(provider: &Provider, tokens: &[Token]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for scope in provider.scopes.iter().chain(tokens.iter().flat_map(|token| &token.scopes)) {
+        if !all.contains(scope) {
+            all.push(scope.clone());
+        }
+    }
+    all
+}
+
 const fn role(protocol: Protocol, incoming: bool) -> &'static str {
     match (protocol, incoming) {
         (Protocol::Imap, _) => "IMAP.AccessAsApp",
         (Protocol::Pop3, _) => "POP.AccessAsApp",
         (Protocol::Smtp, _) => "SMTP.SendAsApp",
-        (Protocol::Graph, true) => "Mail.Read",
+        (Protocol::Graph, true) => "Mail.ReadWrite",
         (Protocol::Graph, false) => "Mail.Send",
     }
 }
@@ -176,25 +188,5 @@ pub(super) async fn look(app: &App, provider: &Provider, wanted: &Wanted) -> Res
 
 /// Which of the roles that are needed are not held.
 pub(super) fn lacking(needed: &[String], held: &[String]) -> Vec<String> {
-    let wider = |role: &str| match role {
-        "Mail.Read" => "Mail.ReadWrite",
-        _ => "",
-    };
-    let holds = |role: &str| held.iter().any(|held| held == role || held == wider(role));
-    needed.iter().filter(|role| !holds(role)).cloned().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wider_permission_will_do() {
-        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        assert!(lacking(&all(&["Mail.Read", "Mail.Send"]), &all(&["Mail.ReadWrite", "Mail.Send"])).is_empty());
-        assert_eq!(
-            lacking(&all(&["IMAP.AccessAsApp", "SMTP.SendAsApp"]), &all(&["IMAP.AccessAsApp"])),
-            all(&["SMTP.SendAsApp"])
-        );
-    }
+    needed.iter().filter(|role| !held.contains(role)).cloned().collect()
 }

@@ -26,7 +26,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use view::{Asked, Line, Verdict, asked, line, verdict};
+use view::{Group, Line, Verdict, asked, line, permission_line, verdict};
 
 /// Longest note that goes into a mail.
 const LONGEST_NOTE: usize = 2000;
@@ -76,7 +76,7 @@ struct ShowPage {
     verdict: Verdict,
     /// Since when an admin is waited for, and whether they opened the link.
     waits: Option<(Timestamp, bool)>,
-    asked: Vec<Asked>,
+    asked: Vec<Group>,
     app_only: bool,
     /// Whether some of it is for Microsoft Graph.
     by_graph: bool,
@@ -167,19 +167,18 @@ pub async fn create(
         .crumb("Admin consent", &path);
     let short = provider.template.short_name();
     let ends = format!("{} ({})", layout.zone.full(link.expires_at), layout.zone.label(&layout.now));
+    let organisation = view::organisation(&provider, "our organisation");
     let mut words = format!(
-        "Our mail console needs an admin of {} to allow its app once.\nOpen this link, sign in at {short} as an admin, and press Accept:\n\n{}\n\nThe app is {}. It asks for:\n",
-        view::organisation(&provider, "our organisation"),
+        "Our mail console reads and sends mail through an app at {short}. An admin of {organisation} has to allow that app once.\nOpen \
+         this link, sign in at {short} as an admin, and press Accept:\n\n{}\n\n{}\nIt asks for:\n",
         url.expose_secret(),
-        provider.client_id,
+        view::app_lines(&provider),
     );
-    for one in asked(&wanted) {
-        let plain = if one.plain.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", one.plain)
-        };
-        words.push_str(&format!("- {}{plain}\n", one.name));
+    for group in asked(&wanted) {
+        words.push_str(&format!("\n{}:\n", group.heading));
+        for one in &group.list {
+            words.push_str(&format!("{}\n", permission_line(one)));
+        }
     }
     let note: String = form.note.trim().chars().take(LONGEST_NOTE).collect();
     if !note.is_empty() {
@@ -246,7 +245,7 @@ pub async fn open(
 struct LeavePage {
     layout: Layout,
     provider: Provider,
-    asked: Vec<Asked>,
+    asked: Vec<Group>,
     short: &'static str,
     organisation: String,
     url: String,

@@ -2,17 +2,20 @@
 //! client secret, or bring the certificate or key file, themselves, once (`ux.md`, 6.7 and 6.18). What is entered there is tried at the
 //! provider and shown to nobody.
 
-use super::consent::view::{Asked, Line, asked, asked_of, line};
+mod request;
+mod words;
+
 use super::links::{no_such_link, word};
 use super::providers::certificate;
-use super::providers::find;
+use crate::actions::ActionError;
 use crate::actions::links::LinkState;
-use crate::actions::provider_links::{self, Brought, Entered, NewLink, SECRETS, asks_for, state};
+use crate::actions::provider_links::{self, Brought, Entered, SECRETS, state};
+use crate::actions::providers;
 use crate::actions::providers::credential::New;
-use crate::actions::providers::{self, trial};
-use crate::actions::{ActionError, consent};
 use crate::clock::Timestamp;
 use crate::model::consent::{LinkKind, ProviderLink};
+use crate::model::credential::CertificateFacts;
+use crate::model::lint::is_guid;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::template::TemplateKind;
@@ -22,10 +25,10 @@ use crate::secret::{ClientSecret, KeyFile, Password};
 use crate::store::StoreError;
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::{CsrfForm, FieldErrors};
-use crate::web::guard::{CurrentUser, Visit};
-use crate::web::page::{Layout, Page, Section};
-use crate::web::routes::{self, Access, Routes};
+use crate::web::form::{CsrfForm, FieldErrors, clean};
+use crate::web::guard::Visit;
+use crate::web::page::{Layout, Page};
+use crate::web::routes::{Access, Routes};
 use crate::web::upload::Upload;
 use askama::Template;
 use axum::extract::{Path, State};
@@ -37,28 +40,13 @@ use serde::Deserialize;
 pub fn routes() -> Routes {
     let secret = Access::Permission(Permission::SecretSet);
     Routes::new()
-        .get("/providers/{name}/request", secret, show)
-        .post("/providers/{name}/request", secret, create)
-        .post("/providers/{name}/request/{id}/withdraw", secret, withdraw)
+        .get("/providers/{name}/request", secret, request::show)
+        .post("/providers/{name}/request", secret, request::create)
+        .post("/providers/{name}/request/{id}/withdraw", secret, request::withdraw)
         .get("/s/{code}", Access::Public, open)
         .post("/s/{code}", Access::Public, enter)
         .get("/s/{code}/done", Access::Public, done)
-}
-
-#[derive(Template)]
-#[template(path = "secret_links/request.html")]
-struct RequestPage {
-    layout: Layout,
-    provider: Provider,
-    /// The link, this once.
-    made: Option<(String, ProviderLink)>,
-    words: String,
-    /// The same for a mail program.
-    mail: String,
-    links: Vec<Line>,
-    /// What somebody with a link would enter, with its article; empty: nothing.
-    wanted: &'static str,
-    path: String,
+        .get("/s/{code}/certificate/{file}", Access::Public, public_half)
 }
 
 /// What a link asks for, with its article.
@@ -71,141 +59,14 @@ fn noun(kind: Option<LinkKind>) -> &'static str {
     }
 }
 
-fn permission_line(Asked { name, plain }: Asked) -> String {
-    let plain = if plain.is_empty() { String::new() } else { format!(" ({plain})") };
-    format!("   - {name}{plain}")
-}
-
-/// The text for whoever runs the provider, with every value they need.
-async fn words(web: &WebState, layout: &Layout, provider: &Provider, made: Option<&(String, ProviderLink)>) -> Result<String, PageError> {
-    let wanted = consent::wanted(&web.app, provider).await?;
-    let microsoft = provider.template == TemplateKind::Microsoft;
-    let redirect = trial::redirect_uri(&web.app, provider).await?;
-    let label = provider.template.label();
-    let app = &provider.client_id;
-    let mut lines = vec![
-        format!("Our mail console uses an app at {label}: {app}."),
-        String::new(),
-        "1. Its redirect addresses have to be, to the letter:".to_owned(),
-    ];
-    if microsoft {
-        lines[2] = "1. Entra admin center > App registrations > this app > Authentication, platform Web. Its redirect addresses have to be, to the letter:".to_owned();
-    }
-    if !wanted.app_only || !wanted.people.is_empty() {
-        lines.push(format!("   {redirect}"));
-    }
-    if consent::is_known(provider) {
-        lines.push(format!("   {}", consent::return_uri(&web.app, provider).await?));
-    }
-    if microsoft {
-        lines.push("2. API permissions, then Grant admin consent:".to_owned());
-        let (own, people) = if wanted.app_only {
-            (wanted.permissions.as_slice(), wanted.people.as_slice())
-        } else {
-            (&[][..], wanted.permissions.as_slice())
-        };
-        for (kind, names) in [("Application", own), ("Delegated", people)] {
-            if !names.is_empty() {
-                lines.push(format!("   {kind} permissions:"));
-                lines.extend(asked_of(names).map(permission_line));
-            }
-        }
-    } else {
-        lines.push("2. Its permissions:".to_owned());
-        lines.extend(asked(&wanted).into_iter().map(permission_line));
-    }
-    if let Some((url, link)) = made {
-        let ends = format!("{} ({})", layout.zone.full(link.expires_at), layout.zone.label(&layout.now));
-        let (place, bring) = match (link.kind, microsoft) {
-            (LinkKind::Certificate, true) => (
-                "Certificates & secrets > Certificates > Upload certificate (the .cer). ",
-                "Bring the certificate with its private key",
-            ),
-            (LinkKind::Certificate, false) => (
-                "Give the app a certificate (its public half). ",
-                "Bring the certificate with its private key",
-            ),
-            (LinkKind::ServiceKey, _) => ("Service account > Keys > Add key, JSON. ", "Bring the file"),
-            (_, true) => (
-                "Certificates & secrets > New client secret. ",
-                "Enter its value and the day it ends",
-            ),
-            (_, false) => ("Make a client secret. ", "Enter its value and the day it ends"),
-        };
-        lines.push(format!("3. {place}{bring} here, not in a mail:"));
-        lines.push(String::new());
-        lines.push(format!("   {url}"));
-        lines.push(String::new());
-        lines.push(format!("The link works once, until {ends}. {} asks for it.", link.created_by));
-    }
-    Ok(lines.join("\n"))
-}
-
-async fn request_page(
-    web: &WebState,
-    user: &CurrentUser,
-    provider: Provider,
-    made: Option<(String, ProviderLink)>,
-) -> Result<Response, PageError> {
-    let name = provider.name.as_str().to_owned();
-    let layout = user.layout(Section::Providers, "Request to whoever runs the provider").await;
-    let layout = layout.crumb("Providers", "/providers").crumb(&name, &routes::provider(&name));
-    let words = words(web, &layout, &provider, made.as_ref()).await?;
-    let now = web.app.clock.now();
-    let mut links = Vec::new();
-    for kind in SECRETS {
-        links.extend(web.app.store.provider_links_of(&provider.id, kind).await?);
-    }
-    links.sort_by_key(|link| std::cmp::Reverse(link.created_at));
-    RequestPage {
-        layout,
-        mail: words.replace("\r\n", "\n").replace('\n', "\r\n"),
-        words,
-        links: links.into_iter().map(|one| line(one, &provider, now)).collect(),
-        wanted: noun(asks_for(&provider)),
-        path: format!("{}/request", routes::provider(&name)),
-        made,
-        provider,
-    }
-    .show()
-}
-
-/// `GET /providers/{name}/request`.
-pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let provider = find(&web.app, &name).await?;
-    request_page(&web, &user, provider, None).await
-}
-
-/// `POST /providers/{name}/request`: makes a secret link and shows it in the text, this once.
-pub async fn create(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let provider = find(&web.app, &name).await?;
-    let Some(kind) = asks_for(&provider) else {
-        return Err(PageError::Conflict(
-            "This provider proves itself without a client secret, so there is nothing to enter.".to_owned(),
-        ));
-    };
-    let NewLink { link, url } = provider_links::create(&web.app, &user.actor(), &provider, kind).await?;
-    request_page(&web, &user, provider, Some((url.expose_secret().to_owned(), link))).await
-}
-
-/// `POST /providers/{name}/request/{id}/withdraw`.
-pub async fn withdraw(
-    State(web): State<WebState>,
-    user: CurrentUser,
-    Path((name, id)): Path<(String, String)>,
-) -> Result<Response, PageError> {
-    let provider = find(&web.app, &name).await?;
-    provider_links::withdraw(&web.app, &user.actor(), &provider, &SECRETS, &id).await?;
-    let path = format!("{}/request", routes::provider(&name));
-    user.redirect(&path, "Secret link withdrawn. It doesn't work any more.").await
-}
-
 /// What was typed. No `Debug`: it holds a secret.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct SecretForm {
     client_secret: String,
     client_secret_expires: String,
+    /// Set: the provider has the public half of the certificate that is here.
+    uploaded: String,
 }
 
 #[derive(Template)]
@@ -216,8 +77,13 @@ struct OpenPage {
     refusal: Option<Diagnosis>,
     /// `secret`, `certificate` or `service_key`.
     kind: &'static str,
-    label: &'static str,
+    short: &'static str,
+    microsoft: bool,
     instance: String,
+    /// The directory, where the provider has directories.
+    tenant: Option<String>,
+    /// The certificate whose public half goes to the provider.
+    own: Option<CertificateFacts>,
     client_id: String,
     sender: String,
     ends: Timestamp,
@@ -230,7 +96,13 @@ struct OpenPage {
 impl OpenPage {
     fn new(web: &WebState, visit: &Visit, code: &str, link: &ProviderLink, provider: &Provider, errors: FieldErrors) -> Self {
         let noun = noun(Some(link.kind));
-        let verb = if link.kind == LinkKind::Secret { "Enter" } else { "Bring" };
+        let own = words::own_certificate(provider).filter(|_| link.kind == LinkKind::Certificate);
+        let verb = match (link.kind, own) {
+            (LinkKind::Secret, _) => "Enter",
+            (_, Some(_)) => "Upload",
+            _ => "Bring",
+        };
+        let microsoft = provider.template == TemplateKind::Microsoft;
         let layout = visit.layout(&format!("{verb} {noun}"));
         let state = state(link, provider, web.app.clock.now());
         Self {
@@ -238,7 +110,10 @@ impl OpenPage {
             errors,
             refusal: None,
             kind: link.kind.as_str(),
-            label: provider.template.label(),
+            short: provider.template.short_name(),
+            microsoft,
+            tenant: provider.tenant.clone().filter(|_| microsoft),
+            own: own.map(|stored| stored.facts.clone()),
             instance: web.base_url().host_str().unwrap_or_default().to_owned(),
             client_id: provider.client_id.clone(),
             sender: link.created_by.clone(),
@@ -266,6 +141,19 @@ pub async fn open(State(web): State<WebState>, visit: Visit, method: Method, Pat
     OpenPage::new(&web, &visit, &code, &link, &provider, FieldErrors::default()).show()
 }
 
+/// `GET /s/{code}/certificate/{file}`: the public half of the certificate that the provider is to get, and nothing else. No secret, but
+/// only while the link works.
+pub async fn public_half(State(web): State<WebState>, Path((code, file)): Path<(String, String)>) -> Result<Response, PageError> {
+    let (link, provider) = find_link(&web, &code).await?;
+    let ready = state(&link, &provider, web.app.clock.now()) == LinkState::Ready && link.kind == LinkKind::Certificate;
+    let stored = words::own_certificate(&provider).filter(|_| ready);
+    let kind = file.strip_prefix("certificate.").filter(|kind| ["cer", "pem"].contains(kind));
+    stored
+        .zip(kind)
+        .and_then(|(stored, kind)| certificate::public_half(stored, "certificate", kind, ""))
+        .ok_or_else(no_such_link)
+}
+
 /// What was sent, read; or a field, and what is wrong with it.
 async fn read(
     web: &WebState,
@@ -283,6 +171,7 @@ async fn read(
             .await?
             .map(|certificate| Brought::Credential(New::Certificate(certificate)))
             .map_err(|(field, message)| wrong(field, &message)),
+        (LinkKind::Certificate, None) if !form.uploaded.is_empty() && words::own_certificate(provider).is_some() => Ok(Brought::Uploaded),
         (LinkKind::Certificate, None) => Err(wrong("file", "Choose a file: a PFX, or a PEM with certificate and private key")),
         (LinkKind::ServiceKey, upload) => match upload.and_then(|upload| upload.file("file")) {
             None => Err(wrong("file", "Choose the key file that the provider hands out (JSON)")),
@@ -336,7 +225,10 @@ pub async fn enter(
         counted(&web, &link).await?;
     }
     let actor = visit.actor(&format!("link:{}", link.id), "Someone with the secret link");
+    let uploaded = matches!(brought, Brought::Uploaded);
+    let looks_like_id = provider.template == TemplateKind::Microsoft && is_guid(clean(&form.client_secret));
     let (field, what) = match link.kind {
+        LinkKind::Certificate if uploaded => ("uploaded", "Certificate"),
         LinkKind::Certificate => ("file", "Certificate"),
         LinkKind::ServiceKey => ("file", "Key"),
         LinkKind::Secret | LinkKind::Consent => ("client_secret", "Client secret"),
@@ -346,7 +238,19 @@ pub async fn enter(
         Ok(Entered::Done) => Ok(Redirect::to(&format!("/s/{code}/done")).into_response()),
         Ok(Entered::Over) => Ok(Redirect::to(&format!("/s/{code}")).into_response()),
         Ok(Entered::Refused(diagnosis)) => {
-            errors.add(field, format!("{what} was refused by the provider. Nothing was stored"));
+            let short = provider.template.short_name();
+            errors.add(
+                field,
+                match what {
+                    _ if uploaded => format!(
+                        "{short} doesn't take the certificate yet, so nothing was changed. Compare the thumbprints, wait a few minutes, and press it again"
+                    ),
+                    _ if looks_like_id => format!(
+                        "{what} was refused by {short}, and looks like the secret's ID. Paste the Value column instead. Nothing was stored"
+                    ),
+                    _ => format!("{what} was refused by {short}. Nothing was stored"),
+                },
+            );
             OpenPage {
                 refusal: Some(diagnosis),
                 ..page(errors)
@@ -354,7 +258,8 @@ pub async fn enter(
             .refused()
         }
         Ok(Entered::Untried) => {
-            let words = format!("{what} couldn't be tried at the provider, so nothing was stored. Try again later, or tell {tell}");
+            let short = provider.template.short_name();
+            let words = format!("{what} couldn't be tried at {short}, so nothing was stored. Try again later, or tell {tell}");
             errors.add(field, words);
             page(errors).refused()
         }
@@ -388,7 +293,7 @@ struct DonePage {
 
 /// `GET /s/{code}/done`.
 pub async fn done(State(web): State<WebState>, visit: Visit, Path(code): Path<String>) -> Result<Response, PageError> {
-    let (link, _) = find_link(&web, &code).await?;
+    let (link, provider) = find_link(&web, &code).await?;
     if link.used_at.is_none() {
         return Ok(Redirect::to(&format!("/s/{code}")).into_response());
     }
@@ -397,7 +302,8 @@ pub async fn done(State(web): State<WebState>, visit: Visit, Path(code): Path<St
         kind: "ok",
         heading: "Thank you".to_owned(),
         text: format!(
-            "The provider takes what you sent, and it is stored sealed. Nobody can read it here, also not {}. You can close this window.",
+            "{} takes it. What you sent is stored encrypted: nobody can read it here, {} can't either. You can close this window.",
+            provider.template.short_name(),
             link.created_by
         ),
         list: Vec::new(),

@@ -1,7 +1,7 @@
 //! `/c/{code}`: an admin without an account here allows the app for their organisation (`ux.md`, 6.18). Shows who asks and for what,
 //! and nothing else of the console.
 
-use super::view::{Asked, asked, organisation};
+use super::view::{Group, asked, organisation};
 use super::{flow, set_flow_cookie};
 use crate::actions::consent::{self, BeginError, Mode, Outcome};
 use crate::actions::links::LinkState;
@@ -9,6 +9,7 @@ use crate::actions::provider_links::{self, state};
 use crate::clock::Timestamp;
 use crate::model::consent::{LinkKind, ProviderLink};
 use crate::model::provider::Provider;
+use crate::model::template::TemplateKind;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::Visit;
@@ -27,11 +28,14 @@ struct OpenPage {
     instance: String,
     organisation: String,
     client_id: String,
+    /// The directory, where the provider has directories.
+    tenant: Option<String>,
+    microsoft: bool,
     sender: String,
     ends: Timestamp,
     used: Option<Timestamp>,
     state: &'static str,
-    asked: Vec<Asked>,
+    asked: Vec<Group>,
     action: String,
 }
 
@@ -49,6 +53,8 @@ async fn open_page(web: &WebState, visit: &Visit, code: &str, link: &ProviderLin
         instance: web.base_url().host_str().unwrap_or_default().to_owned(),
         organisation: organisation(provider, "your organisation"),
         client_id: provider.client_id.clone(),
+        tenant: provider.tenant.clone(),
+        microsoft: provider.template == TemplateKind::Microsoft,
         sender: link.created_by.clone(),
         ends: link.expires_at,
         used: link.used_at,

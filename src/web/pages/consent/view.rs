@@ -7,7 +7,9 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Name;
 use crate::model::consent::{Consent, LinkKind, ProviderLink};
+use crate::model::lint::is_guid;
 use crate::model::provider::Provider;
+use crate::model::template::TemplateKind;
 use crate::store::StoreResult;
 use crate::web::pages::providers::form::short_scope;
 
@@ -19,23 +21,71 @@ pub struct Asked {
     pub plain: &'static str,
 }
 
-/// What an admin is asked for, each meaning once.
-pub fn asked(wanted: &Wanted) -> Vec<Asked> {
-    asked_of(&wanted.permissions).chain(asked_of(&wanted.people)).collect()
+/// Permissions of one kind.
+pub struct Group {
+    /// Whose they are, and what the provider's pages call them.
+    pub heading: &'static str,
+    /// They, each once.
+    pub list: Vec<Asked>,
 }
 
-/// These permissions with what they mean.
-pub fn asked_of(permissions: &[String]) -> impl Iterator<Item = Asked> {
-    permissions.iter().map(|permission| Asked {
-        name: short_scope(permission).to_owned(),
-        plain: plain(permission),
+/// What an admin is asked for: what the app does by itself, and what people who sign in let it do.
+pub fn asked(wanted: &Wanted) -> Vec<Group> {
+    let (own, people) = if wanted.app_only {
+        (wanted.permissions.as_slice(), wanted.people.as_slice())
+    } else {
+        (&[][..], wanted.permissions.as_slice())
+    };
+    [
+        ("For the app itself (application permissions)", own),
+        ("For people who sign in (delegated permissions)", people),
+    ]
+    .into_iter()
+    .map(|(heading, permissions)| Group {
+        heading,
+        list: asked_of(permissions),
     })
+    .filter(|group| !group.list.is_empty())
+    .collect()
+}
+
+/// These permissions with what they mean, each once: one name may stand for several servers.
+pub fn asked_of(permissions: &[String]) -> Vec<Asked> {
+    let mut list: Vec<Asked> = Vec::new();
+    for permission in permissions {
+        let name = short_scope(permission);
+        if !list.iter().any(|known| known.name == name) {
+            list.push(Asked {
+                name: name.to_owned(),
+                plain: plain(permission),
+            });
+        }
+    }
+    list
+}
+
+/// A permission as a line of a mail.
+pub fn permission_line(Asked { name, plain }: &Asked) -> String {
+    let plain = if plain.is_empty() { String::new() } else { format!(" ({plain})") };
+    format!("- {name}{plain}")
 }
 
 /// Whose organisation: the tenant's domain, or `other`.
 pub fn organisation(provider: &Provider, other: &str) -> String {
     let named = provider.tenant.as_deref().filter(|tenant| tenant.contains('.'));
     named.unwrap_or(other).to_owned()
+}
+
+/// Which app in which directory, a line each, for a mail; whoever runs the provider knows them by these.
+pub fn app_lines(provider: &Provider) -> String {
+    let microsoft = provider.template == TemplateKind::Microsoft;
+    let label = if microsoft { "Application (client) ID" } else { "Client ID" };
+    let mut lines = format!("{label}: {}\n", provider.client_id);
+    if let Some(tenant) = provider.tenant.as_deref().filter(|_| microsoft) {
+        let label = if is_guid(tenant) { "Directory (tenant) ID" } else { "Directory (tenant)" };
+        lines.push_str(&format!("{label}: {tenant}\n"));
+    }
+    lines
 }
 
 /// The state of the consent of a provider's app.

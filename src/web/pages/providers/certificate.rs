@@ -302,20 +302,25 @@ pub async fn download(State(web): State<WebState>, Path((name, file)): Path<(Str
         "next" => provider.credentials.next.as_ref(),
         _ => None,
     };
-    let der = stored.and_then(|stored| STANDARD.decode(&stored.public).ok()).ok_or_else(missing)?;
+    let alg = provider.credentials.alg.as_str();
+    stored
+        .and_then(|stored| public_half(stored, provider.name.as_str(), kind, alg))
+        .ok_or_else(missing)
+}
+
+/// The public half as a file of this kind: `cer`, `pem`, or `json` for a JWK Set with this algorithm. None: there is no such kind.
+pub(in crate::web::pages) fn public_half(stored: &StoredCertificate, name: &str, kind: &str, alg: &str) -> Option<Response> {
+    let der = STANDARD.decode(&stored.public).ok()?;
     let (content_type, content) = match kind {
         "cer" => ("application/pkix-cert", der),
         "pem" => ("application/x-pem-file", certificate::pem(&der).into_bytes()),
-        "json" => {
-            let set = certificate::jwks(&der, provider.credentials.alg.as_str()).ok_or_else(missing)?;
-            ("application/jwk-set+json", set.into_bytes())
-        }
-        _ => return Err(missing()),
+        "json" => ("application/jwk-set+json", certificate::jwks(&der, alg)?.into_bytes()),
+        _ => return None,
     };
-    let disposition = format!("attachment; filename=\"{}.{kind}\"", provider.name);
+    let disposition = format!("attachment; filename=\"{name}.{kind}\"");
     let headers = [
         (header::CONTENT_TYPE, content_type.to_owned()),
         (header::CONTENT_DISPOSITION, disposition),
     ];
-    Ok((headers, content).into_response())
+    Some((headers, content).into_response())
 }
