@@ -54,6 +54,8 @@
 
   // Another card of a new provider: the form below changes at once. What was typed stays, and secrets don't leave the page for it.
   const picker = document.querySelector('form[action="/providers/new"] .pick');
+  const instead = picker?.closest("section").querySelector('button[value="template"]');
+  if (instead) instead.hidden = true;
   let picked = 0;
   picker?.addEventListener("change", async () => {
     const form = picker.closest("form");
@@ -66,7 +68,10 @@
     });
     typed.set("act", "template");
     const response = await fetch(form.getAttribute("action"), { method: "POST", body: typed, credentials: "same-origin" }).catch(() => null);
-    if (turn !== picked || !response?.ok || response.redirected) return;
+    if (turn !== picked) return;
+    // Where that failed the button does it.
+    if (instead) instead.hidden = Boolean(response?.ok) && !response.redirected;
+    if (!response?.ok || response.redirected) return;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     const [old, block] = [part(document), part(fresh)];
     if (!old || !block) return;

@@ -22,6 +22,11 @@ impl FieldErrors {
         self.0.push((field.into(), message.into()));
     }
 
+    /// Takes the problems of a field back: another one says it all.
+    pub fn forget(&mut self, field: &str) {
+        self.0.retain(|(name, _)| name != field);
+    }
+
     /// The value, or its error is noted and nothing comes back.
     pub fn take<T, E: Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         match result {

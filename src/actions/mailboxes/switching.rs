@@ -131,9 +131,13 @@ fn put_back(mailbox: &Mailbox, sides: &[FormerSide], token: &TokenId) -> Mailbox
 }
 
 /// *Change back*: the sides that had this token get it again, with the server and user name they had with it. The token they have now
-/// becomes the former one. [`MailboxError::NotFound`] where the mailbox never had it, or it was deleted.
-pub async fn change_back(app: &App, actor: &Actor, name: &Name, token: &Name) -> Result<Token, MailboxError> {
+/// becomes the former one. [`MailboxError::NotFound`] where the mailbox never had it, or it was deleted; [`MailboxError::Stale`] where it is
+/// not the mailbox of `version` any more.
+pub async fn change_back(app: &App, actor: &Actor, name: &Name, version: i64, token: &Name) -> Result<Token, MailboxError> {
     let mailbox = app.store.mailbox(name).await?.ok_or(MailboxError::NotFound)?;
+    if mailbox.version != version {
+        return Err(MailboxError::Stale(Box::new(mailbox)));
+    }
     let token = app.store.token(token).await?.ok_or(MailboxError::NotFound)?;
     let sides = app.store.former_sides(&mailbox.id).await?;
     if !sides.iter().any(|former| token_of(Some(&former.side)) == Some(&token.id)) {

@@ -1,5 +1,6 @@
 //! `/providers`: list, page of one, its check, its secret, and deleting it. The form is in [`edit`].
 
+mod again;
 pub mod cards;
 pub mod certificate;
 pub mod conflict;

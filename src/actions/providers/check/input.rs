@@ -24,7 +24,7 @@ pub struct ProviderInput {
     pub client_auth: String,
     /// A new client secret; none: the stored one stays.
     pub client_secret: Option<ClientSecret>,
-    /// Somebody else enters the secret later, through a link: it may be missing.
+    /// Somebody else enters the secret, or brings the key file, later and through a link: it may be missing.
     pub secret_later: bool,
     /// The key file of a service account; none: the stored one stays.
     pub service_account: Option<KeyFile>,

@@ -26,7 +26,7 @@ pub(super) fn check_service_account(
     let Some(file) = given else {
         if input.has_service_account && destination_changes {
             problems.add("service_account", "Paste the key JSON again: it goes to another address now");
-        } else if grant == GrantType::JwtBearer && !input.has_service_account {
+        } else if grant == GrantType::JwtBearer && !input.has_service_account && !input.secret_later {
             problems.add("service_account", "Paste the key JSON of the service account, or choose its file");
         }
         return None;

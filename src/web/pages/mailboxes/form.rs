@@ -5,6 +5,7 @@ mod fields;
 mod kept;
 mod submit;
 mod try_out;
+mod warnings;
 
 use super::find;
 use super::suggest::{Suggestion, suggest};
@@ -34,6 +35,7 @@ pub use kept::KeptPasswords;
 use serde::Deserialize;
 use submit::keep_passwords;
 pub use submit::{create, update};
+use warnings::TokenWarning;
 
 /// The address the form posts to when there is no mailbox yet.
 const NEW: &str = "/mailboxes/new";
@@ -89,6 +91,8 @@ struct FormPage {
     other: Option<Name>,
     tokens: Vec<(String, String)>,
     too_many_tokens: bool,
+    /// What there is to say of the chosen ones.
+    warnings: Vec<TokenWarning>,
     /// Where the servers come from, where they were filled in.
     filled: String,
     /// What *Test without saving* came to.
@@ -357,7 +361,9 @@ async fn page(
     }
     form.once = web.app.random.base64url(12);
     let (tokens, too_many_tokens) = tokens(web, &form).await?;
+    let warnings = warnings::of(&web.app, &form).await?;
     Ok(FormPage {
+        warnings,
         layout: if errors.is_empty() { layout } else { layout.error() },
         errors,
         form,

@@ -1,7 +1,7 @@
 //! The token a mailbox had before: offered for removal once it isn't needed, and until then the way back.
 
 use super::find;
-use crate::actions::mailboxes::Change;
+use crate::actions::mailboxes::{Change, MailboxError};
 use crate::actions::mailboxes::switching::{self, Former};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -39,12 +39,14 @@ pub struct FormerView {
     pub since: Timestamp,
     /// What *Change back* changes: label, now, then.
     pub back: Vec<Change>,
+    /// The version of the mailbox it would be changed from.
+    pub version: i64,
 }
 
 /// The former tokens of a mailbox.
 pub async fn views(app: &App, mailbox: &Mailbox) -> Result<Vec<FormerView>, PageError> {
     let formers = switching::formers(app, mailbox).await?;
-    Ok(formers.into_iter().map(view).collect())
+    Ok(formers.into_iter().map(|former| view(former, mailbox.version)).collect())
 }
 
 /// Whose it is, in front of its name.
@@ -55,7 +57,7 @@ fn called(token: &Token) -> String {
     }
 }
 
-fn view(former: Former) -> FormerView {
+fn view(former: Former, version: i64) -> FormerView {
     let called = called(&former.token);
     let needless = former.is_needless();
     FormerView {
@@ -78,6 +80,7 @@ fn view(former: Former) -> FormerView {
         token: former.token.name.to_string(),
         since: former.since,
         back: former.back,
+        version,
     }
 }
 
@@ -113,6 +116,9 @@ fn stays_for(former: &Former) -> String {
 #[derive(Debug, Deserialize)]
 pub struct TokenForm {
     token: String,
+    /// The version of the mailbox the page showed.
+    #[serde(default)]
+    version: String,
 }
 
 impl TokenForm {
@@ -129,7 +135,18 @@ pub async fn change_back(
     CsrfForm(form): CsrfForm<TokenForm>,
 ) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
-    let token = switching::change_back(&web.app, &user.actor(), &mailbox.name, &form.name()?).await?;
+    let version = form.version.parse().unwrap_or(-1);
+    let changed = switching::change_back(&web.app, &user.actor(), &mailbox.name, version, &form.name()?).await;
+    let token = match changed {
+        Err(MailboxError::Stale(_)) => {
+            return Err(PageError::Conflict(format!(
+                "Somebody changed {} since this page was made, so nothing was changed back. Open the mailbox, look at what it is set to now, \
+                 and choose again.",
+                mailbox.address
+            )));
+        }
+        changed => changed?,
+    };
     let path = routes::mailbox(mailbox.name.as_str());
     let direction = match mailbox.incoming {
         Some(_) => Direction::Incoming,

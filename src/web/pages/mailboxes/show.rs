@@ -26,6 +26,8 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
+/// What a mailbox is after a change, until its next test; when it was checked before says nothing about it now.
+const CHANGED: &str = "Not tested, since the change";
 /// How many runs and changes are listed?
 const RUNS: i64 = 6;
 const CHANGES: i64 = 6;
@@ -168,7 +170,7 @@ fn verdict(mailbox: &Mailbox) -> String {
         (MailboxState::Partly, Some(Outcome::Failed), None) => "Can't read mail, sending is not tested",
         (MailboxState::Partly, Some(_), _) => "Reads mail, but can't send",
         (MailboxState::Partly, None, _) => "Can't send mail, reading is not tested",
-        (MailboxState::NotTested, ..) if changed(incoming) || changed(outgoing) => "Not tested, since the change",
+        (MailboxState::NotTested, ..) if changed(incoming) || changed(outgoing) => CHANGED,
         (MailboxState::NotTested, Some(_), None) => "Reads mail, sending is not tested",
         (MailboxState::NotTested, None, Some(_)) => "Sends mail, reading is not tested",
         (state, ..) => state_words(state),
@@ -260,6 +262,10 @@ async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Op
 }
 
 impl ShowPage {
+    fn is_changed(&self) -> bool {
+        self.verdict == CHANGED
+    }
+
     /// The defaults, and whatever else has no block of its own.
     fn defaults(&self) -> Vec<(&'static str, String)> {
         let wanted = ["Folder", "Default From", "Default Bcc", "Tags"];

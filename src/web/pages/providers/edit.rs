@@ -4,7 +4,7 @@ use super::cards::Card;
 use super::form::{CLOUDS, ProviderForm};
 use super::form_page::FormPage;
 use super::moving::Moving;
-use super::{certificate, conflict, find};
+use super::{again, certificate, conflict, find};
 use crate::actions::providers::{ProviderEdit, trial};
 use crate::actions::walkthroughs::Chosen;
 use crate::actions::{ActionError, providers};
@@ -131,15 +131,16 @@ pub async fn create(
             if let Some(back) = Back::parse(&form.back) {
                 return saved_for(&web, &user, &provider, &noun, form.act == "check", &back).await;
             }
-            if card == Card::MicrosoftCertificate && form.certificate_how != "upload" {
+            if card == Card::MicrosoftCertificate && form.certificate_how != "upload" && form.act != "request" {
                 let words = format!("{noun} saved. Now give the public half of its certificate to Microsoft, then check.");
                 let path = routes::provider(provider.name.as_str());
                 return user.redirect_with(&format!("{path}/certificate"), Flash::ok(&words)).await;
             }
-            saved(&web, &user, &provider, &noun, form.act == "check").await
+            saved(&web, &user, &provider, &noun, &form.act).await
         }
         Err(ActionError::Fields(problems)) => {
             extend(&mut errors, problems);
+            again::ask(&form, upload.as_ref(), &mut errors);
             FormPage::new(&web, &user, form, None, errors).await?.refused()
         }
         Err(error) => Err(error.into()),
@@ -221,9 +222,13 @@ async fn read(web: &WebState, user: &CurrentUser, mut form: ProviderForm, curren
     }
 }
 
-/// After saving: the check if one is wanted, then the provider's page.
-async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, noun: &str, check: bool) -> Result<Response, PageError> {
+/// After saving: the check or the request if one is wanted, then the provider's page.
+async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, noun: &str, act: &str) -> Result<Response, PageError> {
     let path = routes::provider(provider.name.as_str());
+    if act == "request" {
+        let words = format!("{noun} saved. Now send this to whoever runs it.");
+        return user.redirect(&format!("{path}/request"), &words).await;
+    }
     if provider.client_auth == ClientAuth::Certificate && provider.credentials.certificate.is_none() {
         let words = format!("Provider {} saved. Now create its certificate, or upload one.", provider.name);
         return user.redirect_with(&format!("{path}/certificate"), Flash::ok(&words)).await;
@@ -237,7 +242,7 @@ async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, noun: &s
         let words = format!("{noun} saved. Now ask for its client secret.");
         return user.redirect(&format!("{path}/request"), &words).await;
     }
-    if !check {
+    if act != "check" {
         return user.redirect(&path, &format!("{noun} saved. Not checked.")).await;
     }
     let flash = match trial::check(&web.app, &user.actor(), provider).await {
@@ -336,10 +341,11 @@ pub async fn update(
             if let Some(back) = Back::parse(&form.back) {
                 return saved_for(&web, &user, &done.provider, &noun, form.act == "check", &back).await;
             }
-            saved(&web, &user, &done.provider, &noun, form.act == "check").await
+            saved(&web, &user, &done.provider, &noun, &form.act).await
         }
         Err(ActionError::Fields(problems)) => {
             extend(&mut errors, problems);
+            again::ask(&form, upload.as_ref(), &mut errors);
             let mut page = FormPage::new(&web, &user, form, Some(&provider), errors).await?;
             page.moving = moving;
             page.refused()

@@ -1,10 +1,12 @@
 //! `/providers/new` and `/providers/{name}/edit`: the form as text, and what it means.
 
 mod choices;
+mod remembered;
 mod ticks;
 mod values;
 
 pub use choices::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOFT_AUTH, PROMPTS};
+pub(super) use remembered::key;
 pub use ticks::{Tick, all_scopes, apart, short_scope, ticks};
 pub use values::suggested_name;
 use values::{client_json, lines, parameters};
@@ -13,21 +15,29 @@ use super::cards::Card;
 use crate::actions::providers::ProviderInput;
 use crate::actions::providers::check::secret_expires;
 use crate::model::mailbox::Protocol;
-use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, Endpoints, Provider};
+use crate::model::provider::{ClientAuth, Cloud, Endpoints, Provider};
 use crate::model::scopes::{Resource, resource_of};
-use crate::model::template::{self, TemplateKind, ZOHO_DATA_CENTRES, app_only_scope};
+use crate::model::template::{self, TemplateKind, app_only_scope};
 use crate::secret::{ClientSecret, KeyFile};
 use crate::web::form::FieldErrors;
 use crate::web::upload::Upload;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What was typed. No `Debug`: it holds a secret.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ProviderForm {
+    /// The card and template the page showed.
+    #[serde(skip_serializing)]
+    pub shown: String,
+    /// What was typed at other cards, as JSON; no secrets.
+    #[serde(skip_serializing)]
+    pub others: String,
     /// The name that was suggested; one that was not touched follows the template.
+    #[serde(skip_serializing)]
     pub suggested: String,
     /// Which button: `check`, `save`, `read`, `template`.
+    #[serde(skip_serializing)]
     pub act: String,
     /// Card of the picker, by its word.
     pub card: String,
@@ -52,10 +62,12 @@ pub struct ProviderForm {
     /// How many days one that is made here lasts.
     pub lasts: String,
     /// Passphrase of an uploaded one; never filled in again.
+    #[serde(skip_serializing)]
     pub passphrase: String,
     /// The domain a service account acts in.
     pub domain: String,
     /// The key JSON of a service account, pasted or from its file; never filled in again.
+    #[serde(skip_serializing)]
     pub service_account: String,
     /// The account of a service account's first token.
     pub first_account: String,
@@ -64,10 +76,12 @@ pub struct ProviderForm {
     /// Ticked: username and password are known to be the last resort.
     pub last_resort: String,
     /// A new secret; never filled in again.
+    #[serde(skip_serializing)]
     pub client_secret: String,
     /// Ticked: somebody else enters it later, through a link.
     pub secret_later: String,
     /// The file Google hands out, pasted; never filled in again.
+    #[serde(skip_serializing)]
     pub client_json: String,
     /// The secret's end.
     pub client_secret_expires: String,
@@ -104,8 +118,10 @@ pub struct ProviderForm {
     /// `name=value`, one a line.
     pub extra_authorize_params: String,
     /// Ticked: tokens need a new sign-in, and that is known.
+    #[serde(skip_serializing)]
     pub confirm_move: String,
     /// The version that was edited.
+    #[serde(skip_serializing)]
     pub version: i64,
     /// The walkthrough it comes from.
     pub back: String,
@@ -133,45 +149,6 @@ impl ProviderForm {
         if let Some(text) = text("client_json_file") {
             self.client_json = text;
         }
-    }
-
-    /// Takes a template's values over and keeps what belongs to the app registration.
-    pub fn choose(&mut self, card: Card, kind: TemplateKind) {
-        let template = kind.template();
-        *self = Self {
-            card: card.word().to_owned(),
-            which: kind.to_string(),
-            name: std::mem::take(&mut self.name),
-            back: std::mem::take(&mut self.back),
-            tenant: std::mem::take(&mut self.tenant),
-            cloud: Cloud::Global.to_string(),
-            client_id: std::mem::take(&mut self.client_id),
-            client_auth: card.client_auth().unwrap_or(template.client_auth).to_string(),
-            app_resource: "graph".to_owned(),
-            certificate_how: "make".to_owned(),
-            lasts: "365".to_owned(),
-            domain: std::mem::take(&mut self.domain),
-            first_account: std::mem::take(&mut self.first_account),
-            make_token: tick(card.is_app_only() || card == Card::GoogleService),
-            assertion_alg: AssertionAlg::default().to_string(),
-            client_secret_expires: std::mem::take(&mut self.client_secret_expires),
-            purposes: vec!["imap".into(), "smtp".into(), "api".into()],
-            scopes: if kind == TemplateKind::Custom {
-                template.always.join("\n")
-            } else {
-                String::new()
-            },
-            prompt: template.prompt.to_string(),
-            login_hint: "on".into(),
-            pkce: "on".into(),
-            authority: if kind == TemplateKind::Zoho {
-                ZOHO_DATA_CENTRES[0].1.to_owned()
-            } else {
-                String::new()
-            },
-            extra_authorize_params: lines(template.extra_authorize_params),
-            ..Self::default()
-        };
     }
 
     /// A stored provider, to be edited.
@@ -290,7 +267,7 @@ impl ProviderForm {
                 _ => self.client_auth.clone(),
             },
             client_secret: some(&self.client_secret).map(ClientSecret::new),
-            secret_later: !self.secret_later.is_empty(),
+            secret_later: !self.secret_later.is_empty() || self.act == "request",
             service_account: some(&self.service_account).map(KeyFile::new),
             has_service_account: false,
             client_secret_expires: self.client_secret_expires.clone(),
@@ -330,6 +307,13 @@ impl ProviderForm {
                 Err(message) => errors.add("client_json", message),
             }
         }
+        if !self.secret_later.is_empty() && self.brings_secret() {
+            errors.add(
+                "secret_later",
+                "You entered a client secret, and ticked that somebody else enters it. Untick this and enter the secret again, or leave this \
+                 ticked and the secret out",
+            );
+        }
         if card == Card::MicrosoftPassword && self.last_resort.is_empty() {
             errors.add(
                 "last_resort",
@@ -337,6 +321,12 @@ impl ProviderForm {
             );
         }
         input
+    }
+
+    /// Whether a client secret came with it, typed or in a file.
+    pub fn brings_secret(&self) -> bool {
+        let json = self.card() == Card::Google && !self.client_json.trim().is_empty();
+        json || !self.client_secret.trim().is_empty()
     }
 
     /// Whether the issuer has to be read before this can be saved.

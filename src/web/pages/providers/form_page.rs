@@ -112,6 +112,7 @@ impl FormPage {
             form.name = free_name(web, &suggested_name(kind, domain)).await;
             form.suggested.clone_from(&form.name);
         }
+        form.shown = super::form::key(card, kind);
         // Secrets go in, never out: not even back into the form they came from.
         form.client_secret.clear();
         form.client_json.clear();

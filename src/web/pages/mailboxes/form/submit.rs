@@ -4,7 +4,7 @@ use super::super::find;
 use super::conflict::conflict;
 use super::fields::field_errors;
 use super::try_out::test_draft;
-use super::{MailboxForm, fields};
+use super::{MailboxForm, fields, warnings};
 use super::{NEW, page};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::Options;
@@ -194,6 +194,12 @@ async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, na
                 &path,
                 Flash::info(&format!("{} is as it was. Nothing was changed.", mailbox.address)),
             )
+            .await;
+    }
+    if let Some(warning) = warnings::of(&web.app, form).await?.into_iter().next() {
+        let flash = Flash::warn(&format!("{} saved. {}", mailbox.address, warning.text));
+        return user
+            .redirect_with(&path, flash.link(&format!("/tokens/{}", warning.token), "Open the token"))
             .await;
     }
     let flash = Flash::ok(&format!("{} saved. Not tested since the change.", mailbox.address));

@@ -36,6 +36,8 @@ pub(super) fn client_json(text: &str) -> Result<(String, ClientSecret), &'static
             "Client JSON is of a desktop app. Create a client of the type Web application, and take its file"
         } else if document.get("type").is_some_and(|kind| kind == "service_account") {
             "This is the key of a service account. Choose the card Google, Service account, and paste it there"
+        } else if document.get("type").is_some_and(|kind| kind == "authorized_user") {
+            "This file is of type authorized_user, which gcloud makes for a person. The file of a web client is wanted, as Google hands it out under Clients"
         } else {
             "Client JSON must be the file of a web client, as Google hands it out under Clients"
         });
@@ -67,6 +69,7 @@ mod tests {
         for (text, said) in [
             (r#"{"installed":{"client_id":"1"}}"#, "desktop app"),
             (r#"{"type":"service_account"}"#, "key of a service account"),
+            (r#"{"type":"authorized_user"}"#, "which gcloud makes"),
             ("{", "can't be read"),
             ("[]", "web client"),
             (r#"{"web":{"client_id":"1"}}"#, "lacks"),
