@@ -236,11 +236,11 @@ test('somebody without an account enters the client secret through a link, in ev
         await page.goto(demo.origin + path);
         await judge(stranger);
         stranger.expect(422);
-        await press(page, 'Send it');
+        await press(page, 'Send the client secret');
         await page.getByText('There is a problem').waitFor();
         await judge(stranger);
         await page.locator('#client_secret').fill('sandbox~microsoft.secret-0123456789ab');
-        await press(page, 'Send it');
+        await press(page, 'Send the client secret');
         await arrive(page, 'Thank you');
         await judge(stranger);
       });

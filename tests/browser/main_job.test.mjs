@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
 import { ADMIN, Console } from './console.mjs';
 import { READ, SECRET, SEND, register, rig, somebody } from './rig.mjs';
-import { allow, arrive, fill, pick, press, refreshUntilOver } from './steps.mjs';
+import { allow, arrive, chooseOption, fill, pick, press, refreshUntilOver } from './steps.mjs';
 import { Turnstile } from './turnstile.mjs';
 
 const TLS_HELLO = /^\x16\x03/;
@@ -89,8 +89,7 @@ async function mainJob(visit, { clientId, address, incoming, outgoing }) {
   await look('Providers');
   await page.getByRole('link', { name: 'Add provider' }).click();
   await look('Add provider');
-  await page.getByLabel(/^Other OAuth provider/).check();
-  await press(page, 'Use this template');
+  await chooseOption(page, page.getByLabel(/^Other OAuth provider/), 'Other OAuth provider');
   await fill(page, 'Name', 'contoso');
   await fill(page, 'Issuer or discovery address', rig.issuer);
   await press(page, 'Read it');

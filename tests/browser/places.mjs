@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { visit } from './browser.mjs';
 import { Console } from './console.mjs';
 import { READ, SEND, control, register, rig, somebody } from './rig.mjs';
-import { allow, arrive, configuration, fill, pick, press, signIn } from './steps.mjs';
+import { allow, arrive, chooseOption, configuration, fill, pick, press, signIn } from './steps.mjs';
 import { Turnstile } from './turnstile.mjs';
 
 /** Looks at everything and changes nothing. */
@@ -347,9 +347,7 @@ async function refusedProvider(page) {
 }
 
 async function chooseCard(page, name) {
-  await page.getByRole('radio', { name }).check();
-  await press(page, 'Use this template');
-  await arrive(page, 'Add provider');
+  await chooseOption(page, page.getByRole('radio', { name }), /service account/);
 }
 
 async function refusedService(page) {

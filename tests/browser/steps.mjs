@@ -36,6 +36,14 @@ export async function signInHere({ page }, { email, password } = ADMIN) {
   await press(page, 'Sign in');
 }
 
+/** Chooses a card of a new provider: with script the form changes at once, without it a button does it. */
+export async function chooseOption(page, option, heading) {
+  await option.check();
+  const button = page.getByRole('button', { name: 'Use this template' });
+  if (await button.isVisible()) await press(page, 'Use this template');
+  await page.getByRole('heading', { level: 2, name: heading }).waitFor();
+}
+
 /** Without script: asks for the page again until it no longer offers *Refresh*, as a person does. */
 export async function refreshUntilOver(page) {
   const refresh = page.getByRole('link', { name: 'Refresh' });

@@ -1,5 +1,7 @@
 //! Mailgrant against the sandbox's device flow: a code on a page, somebody at another device, and what comes of it.
 
+mod room;
+
 use super::{GOOGLE_APP, IMAP, MICROSOFT_APP, OPEN_APP, Play, SMTP, SUPPORT, TENANT, apply};
 use crate::support::app::{Browser, Page, TestApp};
 use crate::support::databases::NOW;
@@ -318,34 +320,6 @@ async fn what_comes_for_a_sign_in_that_was_stopped_is_given_back_to_the_provider
         rows.iter().any(|row| row.action == "token.authorize.late" && row.outcome == "ok"),
         "{rows:?}"
     );
-}
-
-#[tokio::test]
-async fn only_so_many_sign_ins_of_one_person_wait_at_other_devices() {
-    let house = House::start().await;
-    let names: Vec<String> = (0..11).map(|n| format!("many{n}")).collect();
-    let tokens: String = names
-        .iter()
-        .map(|name| format!("[[token]]\nname = \"{name}\"\nprovider = \"contoso\"\nuser = \"{SUPPORT}\"\n"))
-        .collect();
-    house.apply(&tokens).await;
-    let mut admin = house.t.admin();
-    for name in &names[..10] {
-        assert!(house.begin(&mut admin, name).await.has("#code"), "{name}");
-    }
-    let page = house.begin(&mut admin, "many10").await;
-    assert!(
-        page.text(".flash")
-            .starts_with("10 sign-ins that you started wait at other devices already. Cancel one of them"),
-        "{}",
-        page.words()
-    );
-    assert!(house.waits("many10").await.is_none());
-    // Somebody else still can, and so can they once one is over.
-    assert!(house.begin(&mut house.t.operator(), "many10").await.has("#code"));
-    let attempt = house.attempt("many0").await;
-    admin.submit(format!("/tokens/many0/authorize/{}/cancel", attempt.id), &[]).await;
-    assert!(house.begin(&mut admin, "support").await.has("#code"));
 }
 
 #[tokio::test]

@@ -83,6 +83,13 @@ impl Town {
         (grant.generation, format!("{:?}", grant.rt_current))
     }
 
+    /// Presses *Change back* on the page of a mailbox as it is now.
+    async fn change_back(&self, name: &str, token: &str) -> Page {
+        let version = self.stored(name).await.version.to_string();
+        let fields = [("token", token), ("version", version.as_str())];
+        self.t.admin().submit(format!("/mailboxes/{name}/change-back"), &fields).await
+    }
+
     async fn formers(&self) -> i64 {
         self.t.count("SELECT COUNT(*) FROM former_tokens").await
     }
@@ -224,11 +231,9 @@ async fn changing_back_and_forth_loses_neither_sign_in_nor_settings() {
         "says what it changes: {}",
         page.words()
     );
-    let page = town
-        .t
-        .admin()
-        .submit("/mailboxes/support/change-back", &[("token", "support")])
-        .await;
+    let page = town.change_back("support", "support").await;
+    assert!(!page.text(".head p").contains("checked"), "{}", page.text(".head p"));
+    assert!(page.text(".head p").starts_with("Not tested, since the change"), "{}", page.text(".head p"));
     assert!(
         page.text(".flash")
             .starts_with("support@contoso.test uses the token support again."),
@@ -245,14 +250,13 @@ async fn changing_back_and_forth_loses_neither_sign_in_nor_settings() {
     town.passes("support").await;
     assert_eq!(town.sign_in().await.1, sign_in.1, "nobody had to sign in again");
     // And forth again.
-    town.t
-        .admin()
-        .submit("/mailboxes/support/change-back", &[("token", "app-graph")])
-        .await;
+    town.change_back("support", "app-graph").await;
     assert_eq!(tokens(&town.stored("support").await), ["app-graph", "app-graph"]);
     assert_eq!(town.look("support").await.text(".former h2"), BEFORE);
     // Not what it never had, and not what doesn't fit any more.
-    let page = town.t.admin().post("/mailboxes/support/change-back", &[("token", "help")]).await;
+    let version = town.stored("support").await.version.to_string();
+    let fields = [("token", "help"), ("version", version.as_str())];
+    let page = town.t.admin().post("/mailboxes/support/change-back", &fields).await;
     assert_eq!(page.status.as_u16(), 404);
     let page = town
         .t
@@ -265,4 +269,23 @@ async fn changing_back_and_forth_loses_neither_sign_in_nor_settings() {
         rows.contains("token support → token app-graph") && rows.contains("token app-graph → token support"),
         "{rows}"
     );
+}
+
+#[tokio::test]
+async fn change_back_overwrites_nobody_who_was_faster_and_several_offers_are_a_line_each() {
+    let town = Town::with_app().await;
+    town.set("support", SUPPORT, "support").await;
+    town.set("support", SUPPORT, "app").await;
+    let seen = town.look("support").await;
+    let version = seen.attribute(".former input[name=version]", "value").unwrap();
+    town.set("support", SUPPORT, "app-graph").await;
+    let before = town.stored("support").await;
+    let fields = [("token", "support"), ("version", version.as_str())];
+    let page = town.t.admin().post("/mailboxes/support/change-back", &fields).await;
+    assert_eq!(page.status.as_u16(), 409, "{}", page.words());
+    assert!(page.words().contains("nothing was changed back"), "{}", page.words());
+    assert_eq!(town.stored("support").await, before);
+    let page = town.look("support").await;
+    assert_eq!(page.text("details.former > summary").lines().count(), 2, "{}", page.words());
+    assert!(page.text("details.former > summary").contains(BEFORE) && page.has(BACK));
 }

@@ -3,6 +3,7 @@
 mod form;
 mod kept;
 mod list;
+mod warnings;
 
 use crate::probe::imap_server::PASSWORD;
 use crate::support::app::{Browser, Page, TestApp};

@@ -2,6 +2,7 @@
 
 mod google;
 mod microsoft;
+mod slips;
 
 use super::providers::{send, typed};
 use crate::sandbox::Play;

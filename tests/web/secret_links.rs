@@ -1,5 +1,7 @@
 //! Secret links: somebody without an account enters the client secret, once, of one app, and learns nothing else.
 
+mod requests;
+
 use super::certificate::send_file;
 use super::consent::{change, house_of, provider};
 use super::providers::send;
@@ -166,7 +168,7 @@ async fn a_secret_that_is_refused_or_not_tried_changes_nothing_and_uses_nothing_
         ("", "Enter the client secret"),
         (
             "99990000-ffff-1111-aaaa-2222bbbb3333-canary-wrong",
-            "Client secret was refused by the provider. Nothing was stored",
+            "Client secret was refused by Microsoft. Nothing was stored",
         ),
     ] {
         let page = enter(&mut stranger, &path, secret, "").await;
@@ -177,7 +179,7 @@ async fn a_secret_that_is_refused_or_not_tried_changes_nothing_and_uses_nothing_
     let page = enter(&mut stranger, &path, FRESH, "2027-11-20").await;
     assert!(
         page.text(".summary li")
-            .starts_with("Client secret couldn't be tried at the provider"),
+            .starts_with("Client secret couldn't be tried at Microsoft"),
         "{}",
         page.words()
     );
@@ -300,7 +302,7 @@ async fn a_certificate_is_brought_through_a_link_once_and_only_if_the_provider_t
             &pfx,
             "opensesame",
             "#file-e",
-            "Certificate was refused by the provider. Nothing was stored",
+            "Certificate was refused by Microsoft. Nothing was stored",
         ),
     ] {
         let page = send_file(&mut stranger, &path, file, passphrase).await;
@@ -353,7 +355,7 @@ async fn the_key_of_a_service_account_is_brought_through_a_link() {
     let key = play.sandbox.add_service_account("robot@fabrikam.test", &[scope]).unwrap();
     for (file, words) in [
         ("{\"canary\": 1}", "isn't the key of a service account"),
-        (older.as_str(), "Key was refused by the provider. Nothing was stored"),
+        (older.as_str(), "Key was refused by Google. Nothing was stored"),
     ] {
         let page = send_file(&mut stranger, &path, file.as_bytes(), "").await;
         assert!(page.text("#file-e").contains(words), "{words}: {}", page.words());
