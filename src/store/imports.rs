@@ -140,6 +140,15 @@ impl Store {
         row.map(|row| Ok((row.int("part")?, Sealed(row.text("sealed")?)))).transpose()
     }
 
+    /// Whether an import was undone, whoever made it; false too if it is gone.
+    pub async fn is_undone_import(&self, id: &str) -> StoreResult<bool> {
+        let row = sqlx::query("SELECT id FROM imports WHERE id = $1 AND undone_at IS NOT NULL")
+            .bind(id)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// The last imports that brought mailboxes, newest first.
     pub async fn imported(&self) -> StoreResult<Vec<Imported>> {
         let rows = sqlx::query(

@@ -59,7 +59,7 @@ struct ListPage {
     marks: Vec<(String, String)>,
     /// Where what is listed is exported.
     export: String,
-    /// Good news for a filter that finds nothing.
+    /// Why a filter finds nothing, where that is good news or known.
     none: &'static str,
 }
 
@@ -193,7 +193,14 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     let layout = user.layout(Section::Mailboxes, "Mailboxes").await;
     let choices = web.lists.choices(app).await?;
     let known = choices.imported.iter().find(|import| import.id == filter.imported);
-    let imported = known.map_or_else(|| filter.imported.clone(), |import| layout.full(import.at));
+    let imported = known.map_or_else(|| "another import".to_owned(), |import| layout.full(import.at));
+    let imported = if filter.imported.is_empty() { String::new() } else { imported };
+    let asks_import = rows.is_empty() && !filter.imported.is_empty();
+    let none = if asks_import && app.store.is_undone_import(&filter.imported).await? {
+        "This import was undone, so it has no mailboxes to show"
+    } else {
+        good_news(&filter)
+    };
     let mut export = Serializer::new(String::new());
     export.append_pair("what", "mailboxes").append_pair("filter", &search_text(&filter));
     ListPage {
@@ -209,7 +216,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
             .map(|rows| (rows, query.address(&[("size", &rows.to_string())]), rows == size))
             .to_vec(),
         filtered: filter_words(&filter, &imported),
-        none: good_news(&filter),
+        none,
         export: format!("/transfer/export?{}", export.finish()),
         choices,
         changes,

@@ -83,6 +83,11 @@ impl ListCache {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Lets go of what is known: much changed at once.
+    pub(crate) fn forget(&self) {
+        self.with(|cached| *cached = Cached::default());
+    }
+
     pub(super) async fn total(&self, app: &App, filter: &MailboxFilter) -> StoreResult<Total> {
         let known = self.with(|cached| {
             cached
