@@ -96,6 +96,12 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
     let password = Password::new(std::mem::take(&mut form.password));
     let secrets = form.secrets.is_some();
     let mut errors = FieldErrors::default();
+    if form.what != "mailboxes" && !form.filter.trim().is_empty() {
+        errors.add(
+            "filter",
+            "Only an export of mailboxes has a filter. Choose Mailboxes above, or leave this empty",
+        );
+    }
     if secrets {
         user.require(Permission::CryptoManage).await?;
         if form.what == "mailboxes" && form.format != "toml" {
@@ -103,8 +109,15 @@ pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(mut f
                 "secrets",
                 "A table never holds secrets. Choose a configuration file, or leave this out",
             );
-            return page(&web, &user, &form, errors).await;
         }
+        if password.expose_secret().is_empty() {
+            errors.add("password", "Enter your password: an export with secrets needs it");
+        }
+    }
+    if !errors.is_empty() {
+        return page(&web, &user, &form, errors).await;
+    }
+    if secrets {
         match users::confirm(&web.app, &web.passwords, &user.actor(), user.user(), password, "config.export").await {
             Ok(()) => {}
             Err(UserError::Field(_, _)) => {
