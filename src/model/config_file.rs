@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 pub struct Problem {
     /// Line, from 1.
     pub line: usize,
+    /// The key it is about, those of inner tables with a dot; empty where it is about the whole entry.
+    #[serde(default)]
+    pub key: String,
     /// What is wrong.
     pub message: String,
     /// The way out, where it isn't obvious.
@@ -28,9 +31,16 @@ impl Problem {
     pub fn new(line: usize, message: impl Into<String>) -> Self {
         Self {
             line,
+            key: String::new(),
             message: message.into(),
             help: None,
         }
+    }
+
+    /// The same, about a key.
+    #[must_use]
+    pub fn about(self, key: impl Into<String>) -> Self {
+        Self { key: key.into(), ..self }
     }
 }
 
@@ -158,6 +168,9 @@ pub struct ConfigFile {
     pub mailboxes: Vec<Entry>,
     /// What is wrong with faulty entries.
     pub problems: Vec<Problem>,
+    /// Whether providers may come without their client secret and wait for it.
+    #[serde(default)]
+    pub secrets_later: bool,
 }
 
 impl ConfigFile {

@@ -274,7 +274,7 @@ function places(seen) {
     named('link-refused', seen.linkRefused),
     at('/transfer'),
     at('/transfer/import'),
-    named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, 'hello\nworld', /^Import$/) }),
+    named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, '[provider]\nname = "x"\n[token]\nname = "y"', /^Import$/) }),
     named('transfer-file-refused', '/transfer/import', { status: 422, open: refusedFile }),
     named('transfer-secrets-refused', '/transfer/import', { status: 422, open: (page) => bring(page, BROKEN, /^Import$/) }),
     named('transfer-report', seen.imported),

@@ -26,4 +26,6 @@ mod tests;
 mod tokens;
 mod transfer;
 mod transfer_files;
+mod transfer_moves;
+mod transfer_preview;
 mod transfer_undo;

@@ -281,7 +281,8 @@ async fn nonsense_is_told_by_line_and_nothing_is_kept() {
         ("[[mailbox]\nname = 1", "Line 1: not TOML"),
         ("[mailbox]\nname = \"x\"\n", "Line 1: write [[mailbox]] with two brackets"),
         ("name,tags\nx,y\n", "The column address is missing"),
-        ("hello world\n", "There's no provider, token or mailbox in it"),
+        ("hello world\n", "This looks like a text without settings"),
+        ("mail.debug=true\n", "There's no provider, token or mailbox in it"),
         ("address\n\"open\n", "A quote opens here and never closes"),
     ] {
         let page = admin.post("/transfer/import", &[("text", text)]).await;

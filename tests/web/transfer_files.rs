@@ -78,7 +78,7 @@ async fn a_file_that_cant_be_read_says_why_at_its_field() {
     for (file, told) in [
         (&b""[..], "The file is empty"),
         (b"PK\x03\x04\x14\0", "save the table as CSV UTF-8"),
-        (b"\x7fELF\x01\0", "This isn't a text file"),
+        (b"\x7fELF\x01\0", "This looks like a program"),
         (b"\xff\xfea\0b", "ends in the middle"),
         (&long, "longer than 1 MiB"),
         (broken.as_bytes(), "Line 2: not TOML"),

@@ -44,7 +44,7 @@ pub(in crate::actions) async fn plan(app: &App, actor: &Actor, file: &ConfigFile
     }
     let mut plan = Plan::default();
     for entry in file.providers.iter().filter(|entry| !entry.faulty) {
-        match plan_provider(app, actor, entry, sources).await? {
+        match plan_provider(app, actor, entry, file.secrets_later, sources).await? {
             Ok((current, provider, account)) => {
                 plan.service_accounts
                     .extend(account.map(|(key, file)| (provider.id.clone(), key, file)));
@@ -106,10 +106,7 @@ fn doubled(entries: &[Entry]) -> Vec<Problem> {
         if let Some(name) = entry.text("name")
             && let Some(first) = seen.insert(name, entry.line_of("name"))
         {
-            problems.push(Problem::new(
-                entry.line_of("name"),
-                format!("name \"{name}\" is used already in line {first}"),
-            ));
+            problems.push(Problem::new(entry.line_of("name"), format!("name \"{name}\" is used already in line {first}")).about("name"));
         }
     }
     problems
@@ -129,8 +126,17 @@ fn entry_name(entry: &Entry) -> Planned<Name> {
         } else {
             error.to_string()
         };
-        vec![Problem::new(entry.line_of("name"), message)]
+        vec![Problem::new(entry.line_of("name"), message).about("name")]
     })
+}
+
+/// What is wrong with an entry, with what is wrong with its name.
+fn with_name(mut problems: Vec<Problem>, named: Planned<Name>) -> Vec<Problem> {
+    if let Err(of_name) = named {
+        problems.retain(|problem| problem.key != "name");
+        problems.splice(..0, of_name);
+    }
+    problems
 }
 
 fn at_lines(entry: &Entry, problems: Vec<FieldProblem>) -> Vec<Problem> {
@@ -141,7 +147,7 @@ fn at_lines(entry: &Entry, problems: Vec<FieldProblem>) -> Vec<Problem> {
                 "tick the box below",
                 "log out and remove the token first, or give the new one another name",
             );
-            Problem::new(entry.line_of(problem.field), message)
+            Problem::new(entry.line_of(problem.field), message).about(problem.field)
         })
         .collect()
 }
@@ -157,8 +163,8 @@ fn both(entry: &Entry, secrets: Vec<Problem>, found: Vec<FieldProblem>) -> Vec<P
 
 /// The value of a secret, wherever the file says it is. A line break at its end is forgiven; nothing of it gets into a problem.
 fn secret(entry: &Entry, key: &str, sources: &Sources<'_>) -> Planned<Option<Zeroizing<String>>> {
-    let problem = |message: String| vec![Problem::new(entry.line_of(key), message)];
-    let text = match entry.secret(key).map_err(|problem| vec![problem])? {
+    let problem = |message: String| vec![Problem::new(entry.line_of(key), message).about(key)];
+    let text = match entry.secret(key).map_err(|problem| vec![problem.about(key)])? {
         None => return Ok(None),
         Some(SecretSource::Inline) => Zeroizing::new(entry.text(key).unwrap_or_default().to_owned()),
         Some(SecretSource::Env(name)) => Zeroizing::new(
@@ -189,20 +195,18 @@ fn secret(entry: &Entry, key: &str, sources: &Sources<'_>) -> Planned<Option<Zer
 }
 
 async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>) -> Result<Planned<PlannedToken>, ApplyError> {
-    let name = match entry_name(entry) {
-        Ok(name) => name,
-        Err(problems) => return Ok(Err(problems)),
+    let named = entry_name(entry);
+    let current = match &named {
+        Ok(name) => app.store.token(name).await?,
+        Err(_) => None,
     };
-    let current = app.store.token(&name).await?;
     let provider_name = entry
         .text("provider")
         .map(str::to_owned)
         .or_else(|| current.as_ref().map(|token| token.provider.to_string()));
     let Some(provider_name) = provider_name else {
-        return Ok(Err(vec![Problem::new(
-            entry.line,
-            "provider is missing: name the provider this token is got from",
-        )]));
+        let missing = Problem::new(entry.line, "provider is missing: name the provider this token is got from");
+        return Ok(Err(with_name(vec![missing.about("provider")], named)));
     };
     let planned = plan
         .providers
@@ -215,17 +219,16 @@ async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>
         (None, Err(_)) => None,
     };
     let Some(provider) = provider else {
-        return Ok(Err(vec![Problem::new(
-            entry.line_of("provider"),
-            format!("there is no provider \"{}\", here or in the file", provider_name.escape_default()),
-        )]));
+        let message = format!("there is no provider \"{}\", here or in the file", provider_name.escape_default());
+        let unknown = Problem::new(entry.line_of("provider"), message).about("provider");
+        return Ok(Err(with_name(vec![unknown], named)));
     };
     let grant = match &current {
         Some(token) => app.store.grant(&token.id).await?,
         None => None,
     };
     let mut input = current.as_ref().map(TokenInput::of).unwrap_or_default();
-    input.name = name.to_string();
+    input.name = named.as_ref().map(Name::to_string).unwrap_or_default();
     if let Some(text) = entry.text("grant") {
         text.clone_into(&mut input.grant);
     }
@@ -255,11 +258,11 @@ async fn plan_token(app: &App, entry: &Entry, plan: &Plan, sources: &Sources<'_>
     }
     let current_grant = current.as_ref().map(|token| (token, grant.as_ref()));
     match check_token(&input, &provider, current_grant) {
-        Ok(edit) if secrets.is_empty() => {
+        Ok(edit) if secrets.is_empty() && named.is_ok() => {
             let token = tokens::build(app, &edit, current.as_ref());
             Ok(Ok((current, token, edit.refresh_token, edit.password)))
         }
-        Ok(_) => Ok(Err(secrets)),
-        Err(problems) => Ok(Err(both(entry, secrets, problems))),
+        Ok(_) => Ok(Err(with_name(secrets, named))),
+        Err(problems) => Ok(Err(with_name(both(entry, secrets, problems), named))),
     }
 }

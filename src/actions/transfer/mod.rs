@@ -1,16 +1,20 @@
 //! Import and export (`ux.md`, 6.15): what people bring along is read, looked at, and then applied as a configuration file is, in parts
 //! of [`MANY`] entries, each all or nothing; for a day it can be undone. What there is goes out as a configuration file or as a table.
 
+mod before;
 mod export;
 mod part;
+mod rows;
 mod running;
 mod survey;
 mod undo;
+mod values;
 
 pub use export::{mailboxes_csv, mailboxes_toml, template_csv};
 pub use part::{apply, go_on};
+pub use rows::Row;
 pub use running::{Progress, Running};
-pub use survey::{Existing, Row, Survey, survey};
+pub use survey::{Existing, Survey, survey};
 pub use undo::undo;
 
 use super::config::ApplyError;

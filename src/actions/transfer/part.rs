@@ -1,8 +1,8 @@
 //! An import that is written: part by part, so that everybody else's changes come through in between, and so that after a kill it is
 //! known what was written, that can go on, and that can be undone.
 
+use super::before::Undo;
 use super::survey::{Existing, arrive_paused, destinations, survey, what_fits};
-use super::undo::Undo;
 use super::{KEPT, Left, MANY, Report, TransferError, count, open, sealed, waiting};
 use crate::actions::config::plan::Plan;
 use crate::actions::config::{Change, What, write};

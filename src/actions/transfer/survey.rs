@@ -1,19 +1,14 @@
 //! What an import would do, entry by entry. Nothing is written.
 
+use super::rows::{Row, rows};
 use super::{TransferError, count, nowhere};
 use crate::actions::config::plan::{Plan, plan};
 use crate::actions::config::{ApplyError, What};
-use crate::actions::providers::service_account;
-use crate::actions::{mailboxes, providers, tokens};
 use crate::app::App;
 use crate::model::audit::Actor;
 use crate::model::config_file::{ConfigFile, Problem, Value};
 use crate::model::import::{Document, Fault, Format, numbers};
-use crate::model::mailbox::Mailbox;
-use crate::model::provider::Provider;
-use crate::model::token::Token;
 use crate::model::{Name, words};
-use crate::secret::RefreshToken;
 use crate::store::StoreError;
 use crate::vault::sha256;
 use std::collections::{HashMap, HashSet};
@@ -30,25 +25,6 @@ words!(
         Add = "add",
     }
 );
-
-/// An entry and what would become of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// `provider`, `token` or `mailbox`.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Whom or what it is about: an address, an account, a product.
-    pub about: String,
-    /// What would become of it.
-    pub what: What,
-    /// What differs, before → after.
-    pub changes: Vec<String>,
-    /// Whether it stays as it is, by choice.
-    pub skipped: bool,
-    /// The name it would have had, where it gets a new one.
-    pub renamed_from: Option<String>,
-}
 
 /// What an import would do.
 pub struct Survey {
@@ -82,6 +58,11 @@ impl Survey {
         self.rows.iter().any(|row| row.what != What::Unchanged && !row.skipped)
     }
 
+    /// Whether anything stays as it is by choice.
+    pub fn skips(&self) -> bool {
+        self.rows.iter().any(|row| row.skipped)
+    }
+
     /// How many entries would be written.
     pub fn size(&self) -> usize {
         self.plan.providers.len() + self.plan.tokens.len() + self.plan.mailboxes.len()
@@ -91,6 +72,7 @@ impl Survey {
 /// Looks at what was brought along as things are now.
 pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Existing) -> Result<Survey, TransferError> {
     let mut faults = document.faults.clone();
+    faults.extend(also_wrong(app, actor, document).await?);
     let mut file = document.file.clone();
     let told = |problems: Vec<Problem>| problems.into_iter().map(|problem| document.fault_of(problem));
     let (mut plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
@@ -116,7 +98,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
             let problems;
             (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
             faults.extend(told(problems));
-            rows = self::rows(app, &plan).await?;
+            rows = super::rows::rows(app, &plan).await?;
             rows.extend(skipped.into_iter().map(|row| Row { skipped: true, ..row }));
         }
         Existing::Add => {
@@ -124,7 +106,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
             let problems;
             (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
             faults.extend(told(problems));
-            rows = self::rows(app, &plan).await?;
+            rows = super::rows::rows(app, &plan).await?;
             for row in &mut rows {
                 row.renamed_from = renamed.get(&(row.kind, row.name.clone())).cloned();
             }
@@ -136,7 +118,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
     faults.dedup();
     Ok(Survey {
         format: document.format,
-        digest: digest(&rows, &plan, existing, faulty, &destinations(app, &plan).await?),
+        digest: digest(&rows, &plan, faulty, &destinations(app, &plan).await?),
         rows,
         faults,
         faulty,
@@ -145,6 +127,22 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
         plan,
         file,
     })
+}
+
+/// What else is wrong with entries that could not be read whole: all of it is told at once.
+async fn also_wrong(app: &App, actor: &Actor, document: &Document) -> Result<Vec<Fault>, ApplyError> {
+    if count(&document.broken) == 0 {
+        return Ok(Vec::new());
+    }
+    let mut file = document.file.clone();
+    file.secrets_later = true;
+    for ((_, entries), (_, broken)) in file.kinds_mut().into_iter().zip(document.broken.kinds()) {
+        entries.extend(broken.iter().cloned());
+    }
+    match Box::pin(plan(app, actor, &file, &nowhere())).await {
+        Err(ApplyError::File(problems)) => Ok(document.not_told(problems)),
+        other => other.map(|_| Vec::new()),
+    }
 }
 
 /// People turn on what they brought along when they have tested it.
@@ -161,6 +159,8 @@ pub(super) fn arrive_paused(plan: &mut Plan) {
 /// Plans what can be taken; entries that can't go out of `file`, and why comes beside the plan. What needs one of them goes the same way.
 pub(super) async fn what_fits(app: &App, actor: &Actor, file: &mut ConfigFile) -> Result<(Plan, Vec<Problem>), ApplyError> {
     let mut told = Vec::new();
+    // The preview says which providers wait.
+    file.secrets_later = true;
     loop {
         let problems = match Box::pin(plan(app, actor, file, &nowhere())).await {
             Err(ApplyError::File(problems)) => problems,
@@ -241,97 +241,6 @@ async fn is_here(app: &App, kind: &str, name: &str) -> Result<bool, StoreError> 
     })
 }
 
-async fn rows(app: &App, plan: &Plan) -> Result<Vec<Row>, StoreError> {
-    let mut rows = Vec::with_capacity(plan.providers.len() + plan.tokens.len() + plan.mailboxes.len());
-    for (old, new) in &plan.providers {
-        let mut changes = old.as_ref().map(|old| providers::changes(old, new));
-        let account = plan.service_accounts.iter().find(|(of, ..)| *of == new.id);
-        if let (Some(changes), Some((_, _, file))) = (&mut changes, account) {
-            let stored = app.store.service_account(&new.id).await?;
-            if service_account::is_news(app, new, stored.as_ref(), file) {
-                changes.push(set_or_changed("service account key", stored.is_some()));
-            }
-        }
-        rows.push(row("provider", &new.name, new.template.label().to_owned(), changes));
-    }
-    for (old, new, refresh_token) in &plan.tokens {
-        let mut changes = old.as_ref().map(|old| tokens::changes(old, new));
-        let password = plan.passwords.iter().find(|(of, _)| *of == new.id);
-        if let (Some(changes), Some((_, password))) = (&mut changes, password)
-            && let Some(provider) = provider_of(app, plan, new).await?
-        {
-            let stored = app.store.token_password(&new.id).await?;
-            if tokens::is_new_password(app, new, &provider, stored.as_ref(), password) {
-                changes.push(set_or_changed("password", stored.is_some_and(|stored| stored.sealed.is_some())));
-            }
-        }
-        if let (Some(changes), Some(refresh_token)) = (&mut changes, refresh_token)
-            && brings_along(app, plan, new, refresh_token).await?
-        {
-            changes.push("refresh token changed".to_owned());
-        }
-        rows.push(row("token", &new.name, new.user.clone().unwrap_or_default(), changes));
-    }
-    for (old, new) in &plan.mailboxes {
-        let changes = old.as_ref().map(|old| mailbox_changes(old, new));
-        rows.push(row("mailbox", &new.name, new.address.clone(), changes));
-    }
-    Ok(rows)
-}
-
-fn row(kind: &'static str, name: &Name, about: String, changes: Option<Vec<String>>) -> Row {
-    Row {
-        kind,
-        name: name.to_string(),
-        about,
-        what: match &changes {
-            None => What::Created,
-            Some(changes) if changes.is_empty() => What::Unchanged,
-            Some(_) => What::Updated,
-        },
-        changes: changes.unwrap_or_default(),
-        skipped: false,
-        renamed_from: None,
-    }
-}
-
-fn set_or_changed(what: &str, was_there: bool) -> String {
-    format!("{what} {}", if was_there { "changed" } else { "set" })
-}
-
-async fn provider_of(app: &App, plan: &Plan, token: &Token) -> Result<Option<Provider>, StoreError> {
-    let planned = plan
-        .providers
-        .iter()
-        .map(|(_, provider)| provider)
-        .find(|provider| provider.id == token.provider_id);
-    match planned {
-        Some(provider) => Ok(Some(provider.clone())),
-        None => app.store.provider_by_id(&token.provider_id).await,
-    }
-}
-
-async fn brings_along(app: &App, plan: &Plan, token: &Token, refresh_token: &RefreshToken) -> Result<bool, StoreError> {
-    let provider = provider_of(app, plan, token).await?;
-    let grant = app.store.grant(&token.id).await?;
-    Ok(match (grant, provider) {
-        (Some(grant), Some(provider)) => tokens::is_wanted(app, &grant, &provider, refresh_token),
-        _ => true,
-    })
-}
-
-fn mailbox_changes(old: &Mailbox, new: &Mailbox) -> Vec<String> {
-    let password = |text: &str| text.starts_with("password, set");
-    let show = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-    mailboxes::changes(&mailboxes::describe(old), &mailboxes::describe(new))
-        .into_iter()
-        .map(|(label, old, new)| match password(&old) && password(&new) {
-            true => format!("{label}: password changed"),
-            false => format!("{label}: {} → {}", show(old), show(new)),
-        })
-        .collect()
-}
-
 /// Where the secrets of each planned token go, by its name (SEC-8): to its provider as the plan leaves it.
 pub(super) async fn destinations(app: &App, plan: &Plan) -> Result<HashMap<String, String>, StoreError> {
     let mut providers: HashMap<String, String> = HashMap::new();
@@ -348,10 +257,15 @@ pub(super) async fn destinations(app: &App, plan: &Plan) -> Result<HashMap<Strin
         .collect())
 }
 
-fn digest(rows: &[Row], plan: &Plan, existing: Existing, faulty: usize, towards: &HashMap<String, String>) -> String {
-    let mut text = format!("{existing} {faulty}\n");
+/// Two choices with the same effect here have the same digest.
+fn digest(rows: &[Row], plan: &Plan, faulty: usize, towards: &HashMap<String, String>) -> String {
+    let mut text = format!("{faulty}\n");
     for row in rows {
-        let _ = writeln!(text, "{} {} {:?} {} {:?}", row.kind, row.name, row.what, row.skipped, row.changes);
+        let _ = writeln!(
+            text,
+            "{} {} {:?} {} {:?} {:?}",
+            row.kind, row.name, row.what, row.skipped, row.changes, row.values
+        );
     }
     for (old, new) in &plan.providers {
         let _ = writeln!(text, "{:?} {}", old.as_ref().map(|old| old.version), new.destination());

@@ -96,6 +96,7 @@ impl Reader {
         let key: String = key.chars().take(64).collect();
         self.problems.push(Problem {
             line: self.line(offset),
+            key: key.escape_default().to_string(),
             message: format!("unknown key \"{}\"{place}", key.escape_default()),
             help: Some(help),
         });
@@ -142,7 +143,7 @@ impl Reader {
                     Some(inner) => self.table(inner, keys, &format!("{name}."), noun, entry),
                     None => self
                         .problems
-                        .push(Problem::new(line, format!("{name} must be a table, [{noun}.{name}]"))),
+                        .push(Problem::new(line, format!("{name} must be a table, [{noun}.{name}]")).about(name)),
                 }
                 continue;
             }
@@ -150,7 +151,9 @@ impl Reader {
                 Ok(value) => {
                     entry.fields.insert(name, Field { line, value });
                 }
-                Err(wanted) => self.problems.push(Problem::new(line, format!("{name} must be {wanted}"))),
+                Err(wanted) => self
+                    .problems
+                    .push(Problem::new(line, format!("{name} must be {wanted}")).about(name)),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The text of a file that somebody chose: UTF-8, UTF-16 as spreadsheets write it, or Windows-1252, which older programs mean when they
 //! say nothing.
 
+use super::looks::{self, ACCEPTED};
 use super::{Fault, LONGEST, fault};
 use zeroize::Zeroizing;
 
@@ -20,9 +21,9 @@ impl Brought {
     }
 
     /// The text of a file; an error is a sentence for whoever chose it.
-    pub fn file(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub fn file(bytes: &[u8]) -> Result<Self, String> {
         if bytes.is_empty() {
-            return Err("The file is empty");
+            return Err("The file is empty".to_owned());
         }
         if let Some(told) = known_as_other(bytes) {
             return Err(told);
@@ -33,7 +34,7 @@ impl Brought {
             let text: Result<String, _> = char::decode_utf16(units).collect();
             match text {
                 Ok(text) if left.is_empty() => plain(text),
-                _ => Err("The file is damaged: its text (UTF-16) ends in the middle. Save it once more"),
+                _ => Err("The file is damaged: its text (UTF-16) ends in the middle. Save it once more".to_owned()),
             }
         };
         match bytes {
@@ -49,31 +50,31 @@ impl Brought {
 }
 
 /// Text it is, and nothing else.
-fn plain(text: String) -> Result<Brought, &'static str> {
+fn plain(text: String) -> Result<Brought, String> {
     let text = Zeroizing::new(text);
     if text.chars().any(|c| c.is_control() && !"\t\r\n\u{c}\u{1a}".contains(c)) {
-        return Err(NO_TEXT);
+        return Err(no_text());
     }
     if text.len() > LONGEST {
-        return Err("The file is longer than 1 MiB. Bring it in several parts");
+        return Err("The file is longer than 1 MiB. Bring it in several parts".to_owned());
     }
     if text.trim_start_matches('\u{feff}').trim().is_empty() {
-        return Err("There's nothing in the file");
+        return Err("There's nothing in the file".to_owned());
     }
     Ok(Brought::pasted(text))
 }
 
-const NO_TEXT: &str = "This isn't a text file. Choose a TOML, CSV or key=value file";
+fn no_text() -> String {
+    format!("This isn't a text file. {ACCEPTED}")
+}
 
-fn known_as_other(bytes: &[u8]) -> Option<&'static str> {
-    let begins = |mark: &[u8]| bytes.starts_with(mark);
-    if begins(b"PK\x03\x04") || begins(b"\xd0\xcf\x11\xe0") {
-        return Some("This is a spreadsheet or an archive. In the spreadsheet, save the table as CSV UTF-8, and choose that");
-    }
-    if begins(b"\xfe\xed\xfe\xed") || begins(b"%PDF") || begins(b"\x1f\x8b") || begins(b"-----BEGIN ") {
-        return Some("This isn't a file of settings. Choose a TOML, CSV or key=value file");
-    }
-    None
+fn known_as_other(bytes: &[u8]) -> Option<String> {
+    let what = looks::by_beginning(bytes)?;
+    Some(if bytes.starts_with(b"PK") || bytes.starts_with(b"\xd0\xcf") {
+        format!("This looks like {what}. In the spreadsheet, save the table as CSV UTF-8, and choose that")
+    } else {
+        format!("This looks like {what}. {ACCEPTED}")
+    })
 }
 
 /// What the octets from 128 to 159 mean there; 0: nothing.
@@ -82,12 +83,12 @@ const WINDOWS: [u32; 32] = [
     0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0, 0x17e, 0x178,
 ];
 
-fn windows(bytes: &[u8], at: usize) -> Result<Brought, &'static str> {
+fn windows(bytes: &[u8], at: usize) -> Result<Brought, String> {
     let one = |byte: &u8| match byte {
         0x80..=0x9f => char::from_u32(WINDOWS[usize::from(byte - 0x80)]).filter(|c| *c != '\0'),
         byte => Some(char::from(*byte)),
     };
-    let text: String = bytes.iter().map(one).collect::<Option<_>>().ok_or(NO_TEXT)?;
+    let text: String = bytes.iter().map(one).collect::<Option<_>>().ok_or_else(no_text)?;
     let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
     let message = "The file isn't UTF-8, so it was read as Windows-1252 (Western European): look at names and other texts with accents. \
                    Passwords with such letters may come out wrong without being seen";
@@ -127,9 +128,11 @@ mod tests {
             (b"\xef\xbb\xbf \r\n", "nothing in the file"),
             (b"PK\x03\x04 and so on", "save the table as CSV"),
             (b"\xd0\xcf\x11\xe0\xa1", "save the table as CSV"),
-            (b"-----BEGIN PRIVATE KEY-----\n", "isn't a file of settings"),
-            (b"\x7fELF\x02\x01\0\0", "isn't a text file"),
-            (b"\x89PNG\r\n\x1a\n\0", "isn't a text file"),
+            (b"-----BEGIN PRIVATE KEY-----\n", "looks like a certificate or a key (PEM). Bring"),
+            (b"\xef\xbb\xbf\r\n%PDF-1.7\n", "looks like a PDF document. Bring"),
+            (b"\x7fELF\x02\x01\0\0", "looks like a program"),
+            (b"\x89PNG\r\n\x1a\n\0", "looks like a picture"),
+            (b"a\0b", "isn't a text file"),
             (b"a\xe4\x81", "isn't a text file"),
             (b"\xff\xfea\0b", "ends in the middle"),
             (b"\xff\xfe\0\xd8a\0", "ends in the middle"),

@@ -1,10 +1,12 @@
 //! What people bring along, read into the shape of the configuration file: our TOML, a CSV of mailboxes, key=value settings of other
 //! products. Only shapes are known here; what the values mean is checked by the actions, with the same rules as the forms.
 
+mod broken;
 pub mod csv;
 pub mod cut;
 mod file;
 mod keys;
+mod looks;
 mod properties;
 mod provider_of;
 mod settings;
@@ -16,7 +18,7 @@ pub use file::Brought;
 use super::config_file::{self, ConfigFile, Entry, Problem};
 use super::words;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// How long may what is brought along be? In octets.
@@ -52,7 +54,7 @@ impl Format {
 /// Where something stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Line, from 1.
+    /// Line, from 1; 0: the whole of it.
     pub line: usize,
     /// Key or column, as it is written there; empty: the whole entry.
     pub key: String,
@@ -80,6 +82,9 @@ pub struct Document {
     pub faults: Vec<Fault>,
     /// See [`Self::faults`].
     pub faulty: usize,
+    /// Those of them of which something could be read: to see what else is wrong with them.
+    #[serde(default)]
+    pub broken: ConfigFile,
     /// What is understood as not for Mailgrant, or not understood: each with its reason.
     pub left_out: Vec<Fault>,
     /// What should be known about how it was read.
@@ -95,6 +100,7 @@ impl Document {
             file: ConfigFile::default(),
             faults: Vec::new(),
             faulty: 0,
+            broken: ConfigFile::default(),
             left_out: Vec::new(),
             notes: Vec::new(),
             places: Vec::new(),
@@ -127,8 +133,12 @@ impl Document {
 
     /// A problem of an entry, with the place it belongs to.
     pub fn fault_of(&self, problem: Problem) -> Fault {
+        let mut place = self.place(problem.line);
+        if place.key.is_empty() {
+            place.key = shown(&problem.key);
+        }
         Fault {
-            place: self.place(problem.line),
+            place,
             message: problem.message,
             help: problem.help,
         }
@@ -148,53 +158,6 @@ impl Document {
     pub fn has_secrets(&self) -> bool {
         let mut entries = self.file.kinds().into_iter().flat_map(|(_, entries)| entries);
         entries.any(|entry| entry.fields.keys().any(|key| config_file::holds_secret(key)))
-    }
-
-    /// Takes out what an import must not do and what stands there twice.
-    fn tidy(mut self) -> Self {
-        let mut file = std::mem::take(&mut self.file);
-        for (_, entries) in file.kinds_mut() {
-            let mut seen: HashMap<String, usize> = HashMap::new();
-            for entry in std::mem::take(entries) {
-                let refusal = if entry.faulty { None } else { self.refusal(&entry, &mut seen) };
-                if entry.faulty || refusal.is_some() {
-                    self.faulty += 1;
-                    self.faults.extend(refusal);
-                } else {
-                    entries.push(entry);
-                }
-            }
-        }
-        self.file = file;
-        self.faults.sort_by_key(|fault| fault.place.line);
-        self.faults.truncate(MOST_FAULTS);
-        self.left_out.truncate(MOST_FAULTS);
-        self
-    }
-
-    fn refusal(&self, entry: &Entry, seen: &mut HashMap<String, usize>) -> Option<Fault> {
-        // Whoever may import may not read the server's files and environment by it.
-        let elsewhere = entry.fields.iter().find(|(key, _)| key.ends_with("_file") || key.ends_with("_env"));
-        if let Some((key, field)) = elsewhere {
-            let own = key.trim_end_matches("_file").trim_end_matches("_env");
-            let own = own.rsplit('.').next().unwrap_or_default();
-            let help = match key.ends_with("_file") {
-                true => format!("Put what is in the file here, as {own} = \"\"\"…\"\"\", or use mailgrant config apply on the server"),
-                false => format!("Put the value itself here, as {own} = \"…\", or use mailgrant config apply on the server"),
-            };
-            return Some(Fault {
-                place: self.place(field.line),
-                message: format!("{key} names something on the server, and an import can't look there"),
-                help: Some(help),
-            });
-        }
-        let name = entry.text("name")?.trim();
-        let place = self.place(entry.line_of("name"));
-        seen.insert(name.to_owned(), place.line).map(|first| Fault {
-            message: format!("\"{}\" stands in line {first} already", shown(name)),
-            place,
-            help: Some("Keep one of them, or give this one a name of its own".to_owned()),
-        })
     }
 }
 
@@ -231,7 +194,10 @@ pub fn read(text: &str) -> Result<Document, Vec<Fault>> {
     let document = match recognise(text) {
         Format::Toml => toml(text)?,
         Format::Csv => table::read(text)?,
-        Format::Settings => settings::read(text)?,
+        Format::Settings => match looks::by_text(text) {
+            Some(what) => return Err(vec![looks::told(what)]),
+            None => settings::read(text)?,
+        },
     };
     let document = document.tidy();
     if document.len() > MOST {
@@ -257,14 +223,20 @@ fn recognise(text: &str) -> Format {
         return Format::Toml;
     }
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    if table::is_header(first) { Format::Csv } else { Format::Settings }
+    // A semicolon begins a comment of settings as well as an empty cell.
+    let is_comment = first.starts_with(['#', '!']) || first.starts_with("; ");
+    if !is_comment && table::is_header(first) {
+        Format::Csv
+    } else {
+        Format::Settings
+    }
 }
 
 fn toml(text: &str) -> Result<Document, Vec<Fault>> {
     let told = |problem: Problem| Fault {
         place: Place {
             line: problem.line,
-            key: String::new(),
+            key: shown(&problem.key),
         },
         message: problem.message,
         help: problem.help,

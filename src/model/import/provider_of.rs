@@ -46,10 +46,10 @@ pub(super) fn find(document: &mut Document, known: &mut Vec<Application>, view: 
         let line = view.get(word).map_or(line, |setting| setting.line);
         document.fault(line, key, message, Some("Without it there's no provider, and so no token"));
     };
-    let Some(client_id) = view.get("client_id") else {
+    let client_id = view.get("client_id");
+    if client_id.is_none() {
         fault(document, "client_id", "mail.oauth.client.id", "mail.oauth.client.id is missing");
-        return None;
-    };
+    }
     let urls: Vec<Url> = ["token", "authorize"]
         .iter()
         .filter_map(|word| Url::parse(view.text(word)?).ok())
@@ -61,8 +61,8 @@ pub(super) fn find(document: &mut Document, known: &mut Vec<Application>, view: 
             "mail.oauth.token.endpoint",
             "mail.oauth.token.endpoint must be an address like https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token",
         );
-        return None;
     }
+    let client_id = client_id.filter(|_| !urls.is_empty())?;
     let (kind, cloud) = template_of(&urls);
     let tenant = (kind == TemplateKind::Microsoft).then(|| tenant_of(&urls)).flatten();
     let mut names: BTreeSet<String> = known.iter().map(|application| application.name.clone()).collect();

@@ -3,6 +3,7 @@
 //! go before the central ones.
 
 use super::keys::{OWN, meaning, parted, tellable};
+use super::looks;
 use super::properties::{self, Setting};
 use super::provider_of::{self, Application};
 use super::side::Side;
@@ -54,6 +55,9 @@ fn flag(text: &str) -> Option<bool> {
 
 pub(super) fn read(text: &str) -> Result<Document, Vec<Fault>> {
     let (settings, faults) = properties::read(text);
+    if let Some(what) = looks::by_settings(text, &settings) {
+        return Err(vec![looks::told(what)]);
+    }
     let mut document = Document::new(Format::Settings);
     document.faulty = faults.len();
     document.faults = faults;
@@ -184,28 +188,22 @@ fn mailbox(document: &mut Document, applications: &mut Vec<Application>, names: 
         .min()
         .unwrap_or(view.own.line)
         .max(1);
-    let Some((address, address_from)) = address_of(view) else {
-        document.faulty += 1;
+    let found = address_of(view);
+    if found.is_none() {
         let help = "Add mail.store.user with the address of the mailbox";
         document.fault(line, &view.own.name, "This mailbox has no address", Some(help));
-        return;
-    };
-    let wanted = Name::parse(&view.own.name).ok().or_else(|| Name::suggest(&address));
-    let name = wanted.map_or_else(String::new, |name| provider_of::free(name.as_str(), names));
+    }
     let sides = [Side::incoming(view), Side::outgoing(view)];
     let oauth = sides.iter().flatten().any(|side| side.oauth);
-    let application = if oauth {
-        let protocols: Vec<&str> = sides.iter().flatten().map(|side| side.protocol).collect();
-        match provider_of::find(document, applications, view, &protocols) {
-            Some(at) => Some(&applications[at]),
-            None => {
-                document.faulty += 1;
-                return;
-            }
-        }
-    } else {
-        None
+    let protocols: Vec<&str> = sides.iter().flatten().map(|side| side.protocol).collect();
+    let application = oauth.then(|| provider_of::find(document, applications, view, &protocols));
+    let (Some((address, address_from)), false) = (found, application == Some(None)) else {
+        document.faulty += 1;
+        return;
     };
+    let application = application.flatten().map(|at| &applications[at]);
+    let wanted = Name::parse(&view.own.name).ok().or_else(|| Name::suggest(&address));
+    let name = wanted.map_or_else(String::new, |name| provider_of::free(name.as_str(), names));
     let kind = application.map(|application| application.kind);
     if let Some(application) = application {
         token(document, application, view, &name, &address);

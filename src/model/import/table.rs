@@ -102,7 +102,8 @@ pub(super) fn read(text: &str) -> Result<Document, Vec<Fault>> {
 fn row(document: &mut Document, line: usize, cells: &[String], names: &[String], columns: &[Option<&'static str>]) {
     let before = document.faults.len();
     let mut fields = BTreeMap::new();
-    if cells.iter().skip(columns.len()).any(|cell| !cell.trim().is_empty()) {
+    let is_shifted = cells.iter().skip(columns.len()).any(|cell| !cell.trim().is_empty());
+    if is_shifted {
         let message = format!("This row has {} cells, and the header has {}", cells.len(), columns.len());
         document.fault(line, "", message, Some("A cell with a separator in it stands in quotes"));
     }
@@ -120,6 +121,10 @@ fn row(document: &mut Document, line: usize, cells: &[String], names: &[String],
             }
             Err(wanted) => document.fault(line, name.trim(), format!("{key} must be {wanted}"), None),
         }
+    }
+    if is_shifted {
+        // Its cells are in other columns than they are meant for, so they say nothing.
+        fields.clear();
     }
     let entry = Entry {
         line: document.mark(line, ""),

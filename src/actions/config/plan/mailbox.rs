@@ -1,7 +1,8 @@
 //! A `[[mailbox]]` of the file, as it would be stored.
 
 use super::super::{ApplyError, Sources};
-use super::{Planned, at_lines, both, entry_name, secret};
+use super::{Planned, at_lines, both, entry_name, secret, with_name};
+use crate::actions::FieldProblem;
 use crate::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
 use crate::app::App;
 use crate::model::Name;
@@ -19,11 +20,11 @@ pub(super) async fn plan_mailbox(
     tokens: &HashMap<Name, Token>,
     sources: &Sources<'_>,
 ) -> Result<Planned<(Option<Mailbox>, Mailbox)>, ApplyError> {
-    let name = match entry_name(entry) {
-        Ok(name) => name,
-        Err(problems) => return Ok(Err(problems)),
+    let named = entry_name(entry);
+    let current = match &named {
+        Ok(name) => app.store.mailbox(name).await?,
+        Err(_) => None,
     };
-    let current = app.store.mailbox(&name).await?;
     let mut input = current.as_ref().map_or_else(
         || MailboxInput {
             enabled: true,
@@ -31,7 +32,7 @@ pub(super) async fn plan_mailbox(
         },
         MailboxInput::of,
     );
-    input.name = name.to_string();
+    input.name = named.as_ref().map(Name::to_string).unwrap_or_default();
     if let Some(text) = entry.text("address") {
         text.clone_into(&mut input.address);
     }
@@ -65,9 +66,15 @@ pub(super) async fn plan_mailbox(
         input.bcc = bcc.to_vec();
     }
     let edit = match check_mailbox(&input, &app.gate) {
-        Ok(edit) if secrets.is_empty() => edit,
-        Ok(_) => return Ok(Err(secrets)),
-        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
+        Ok(edit) if secrets.is_empty() && named.is_ok() => edit,
+        Ok(_) => {
+            secrets.extend(at_lines(entry, unknown_tokens(&input, tokens)));
+            return Ok(Err(with_name(secrets, named)));
+        }
+        Err(mut problems) => {
+            problems.extend(unknown_tokens(&input, tokens));
+            return Ok(Err(with_name(both(entry, secrets, problems), named)));
+        }
     };
     match mailboxes::build(app, edit, current.as_ref(), &|name| tokens.get(name).cloned()) {
         Ok(mut mailbox) => {
@@ -83,6 +90,22 @@ pub(super) async fn plan_mailbox(
         }
         Err(problems) => Ok(Err(at_lines(entry, problems))),
     }
+}
+
+/// Tokens that a mailbox names and that are nowhere: told with whatever else is wrong with it.
+fn unknown_tokens(input: &MailboxInput, tokens: &HashMap<Name, Token>) -> Vec<FieldProblem> {
+    let sides = [("incoming.token", &input.incoming), ("outgoing.token", &input.outgoing)];
+    let wanted = sides.into_iter().filter_map(|(field, side)| {
+        let side = side.as_ref().filter(|side| side.auth.trim() == "oauth2")?;
+        Some((field, Name::parse(side.token.trim()).ok()?))
+    });
+    wanted
+        .filter(|(_, name)| !tokens.contains_key(name))
+        .map(|(field, name)| FieldProblem {
+            field,
+            message: format!("There is no token called {name}"),
+        })
+        .collect()
 }
 
 fn plan_side(entry: &Entry, table: &str, side: &mut SideInput, sources: &Sources<'_>) -> Planned<()> {

@@ -1,10 +1,11 @@
 //! A `[[provider]]` of the file, as it would be stored.
 
 use super::super::{ApplyError, Sources};
-use super::{Planned, at_lines, both, entry_name, secret};
+use super::{Planned, at_lines, both, entry_name, secret, with_name};
 use crate::actions::ActionError;
 use crate::actions::providers::{self, ProviderInput, check_provider};
 use crate::app::App;
+use crate::model::Name;
 use crate::model::audit::Actor;
 use crate::model::config_file::{Entry, Problem};
 use crate::model::provider::{ClientAuth, Provider};
@@ -18,15 +19,16 @@ pub(super) async fn plan_provider(
     app: &App,
     actor: &Actor,
     entry: &Entry,
+    secrets_later: bool,
     sources: &Sources<'_>,
 ) -> Result<Planned<PlannedProvider>, ApplyError> {
-    let name = match entry_name(entry) {
-        Ok(name) => name,
-        Err(problems) => return Ok(Err(problems)),
+    let named = entry_name(entry);
+    let current = match &named {
+        Ok(name) => app.store.provider(name).await?,
+        Err(_) => None,
     };
-    let current = app.store.provider(&name).await?;
     let mut input = current.as_ref().map(ProviderInput::of).unwrap_or_default();
-    input.name = name.to_string();
+    input.name = named.as_ref().map(Name::to_string).unwrap_or_default();
     let take = |key: &str, into: &mut String| {
         if let Some(text) = entry.text(key) {
             text.clone_into(into);
@@ -93,15 +95,19 @@ pub(super) async fn plan_provider(
         Err(problems) => secrets.extend(problems),
     }
     if let Some(current) = &current {
+        // One that waits for its secret goes on waiting.
+        let by_secret = matches!(current.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic);
+        input.secret_later = by_secret && current.client_secret.is_none() && !current.client_id.is_empty();
         input.has_service_account = app.store.service_account(&current.id).await?.is_some();
     }
+    input.secret_later |= secrets_later;
     if let Err(problem) = providers::complete(app, &mut input, current.as_ref()).await {
-        return Ok(Err(both(entry, secrets, vec![problem])));
+        return Ok(Err(with_name(both(entry, secrets, vec![problem]), named)));
     }
     let edit = match check_provider(app, &input, current.as_ref()) {
-        Ok(edit) if secrets.is_empty() => edit,
-        Ok(_) => return Ok(Err(secrets)),
-        Err(problems) => return Ok(Err(both(entry, secrets, problems))),
+        Ok(edit) if secrets.is_empty() && named.is_ok() => edit,
+        Ok(_) => return Ok(Err(with_name(secrets, named))),
+        Err(problems) => return Ok(Err(with_name(both(entry, secrets, problems), named))),
     };
     let account = edit.service_account.clone();
     match providers::build(app, actor, edit, current.as_ref()) {
@@ -113,7 +119,7 @@ pub(super) async fn plan_provider(
                     "certificate is missing: name a PEM file with certificate and private key as certificate_file, or give the PEM itself as certificate"
                 }
             };
-            Ok(Err(vec![Problem::new(line, text)]))
+            Ok(Err(vec![Problem::new(line, text).about("certificate")]))
         }
         Ok(provider) => Ok(Ok((current, provider, account))),
         Err(ActionError::Fields(problems)) => Ok(Err(at_lines(entry, problems))),

@@ -119,13 +119,13 @@ pub async fn receive(State(web): State<WebState>, user: CurrentUser, sent: Sent)
     let file = sent.upload.as_ref().and_then(|upload| upload.chosen("file"));
     let field = if file.is_some() { "file" } else { "text" };
     let brought = match file {
-        Some(_) if !text.trim().is_empty() => Err("Choose a file or paste the text, not both"),
+        Some(_) if !text.trim().is_empty() => Err("Choose a file or paste the text, not both".to_owned()),
         Some(file) => Brought::file(file),
         None => Ok(Brought::pasted(text.clone())),
     };
     let brought = match brought {
         Ok(brought) => brought,
-        Err(message) => return page(&web, &user, &text, refused(field, message.to_owned()), Vec::new()).await,
+        Err(message) => return page(&web, &user, &text, refused(field, message), Vec::new()).await,
     };
     match transfer::receive(&web.app, &user.user().id, brought, user.may(Permission::SecretSet)).await {
         Ok(id) => {
@@ -147,8 +147,13 @@ pub async fn receive(State(web): State<WebState>, user: CurrentUser, sent: Sent)
 
 /// The first problem, for the field.
 fn refusal(faults: &[Fault]) -> String {
-    let first = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
+    let message = |fault: &Fault| match &fault.help {
+        Some(help) => format!("{}. {help}", fault.message),
+        None => fault.message.clone(),
+    };
+    let first = faults.first().map(message).unwrap_or_default();
     match (faults.first().map(|fault| fault.place.line), faults.len()) {
+        (Some(0), _) => first,
         (Some(line), 1) => format!("Line {line}: {first}"),
         (_, n) => format!("{n} lines can't be read. They are listed below"),
     }

@@ -3,7 +3,9 @@
 mod export;
 mod import;
 mod kept;
+mod preview;
 mod report;
+mod work;
 
 pub use kept::KeptTexts;
 
@@ -34,7 +36,7 @@ pub fn routes() -> Routes {
         .get("/transfer/import", change, import::new)
         .post("/transfer/import", change, import::receive)
         .get("/transfer/import/{id}", change, report::show)
-        .post("/transfer/import/{id}/apply", change, report::apply)
+        .post("/transfer/import/{id}/apply", change, preview::apply)
         .post("/transfer/import/{id}/go-on", change, report::go_on)
         .post("/transfer/import/{id}/drop", change, report::drop_it)
         .post("/transfer/import/{id}/undo", change, report::undo)

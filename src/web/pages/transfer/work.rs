@@ -1,0 +1,94 @@
+//! Imports at work: written or undone, waited for or in the background.
+
+use super::report::over;
+use crate::actions::transfer::{MANY, Report, Running, TransferError};
+use crate::web::WebState;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::page::Flash;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// Back to the import at `to`, with why nothing was done; what the page itself can't say is an error.
+pub(super) async fn back(user: &CurrentUser, to: &str, error: TransferError) -> Result<Response, PageError> {
+    match error {
+        TransferError::Store(error) => Err(error.into()),
+        TransferError::Gone => Err(over()),
+        other => user.redirect_with(to, Flash::bad(&format!("{other}. Nothing was changed."))).await,
+    }
+}
+
+/// How many entries were imported, as a sentence.
+pub(super) fn imported(report: &Report) -> String {
+    match report.created.len() + report.updated.len() {
+        0 => "Nothing had to be changed.".to_owned(),
+        1 => "1 entry was imported.".to_owned(),
+        n => format!("{n} entries were imported."),
+    }
+}
+
+/// What came of some work on an import, or the answer where nobody waits for that.
+pub(super) type Ran = Result<Result<Report, TransferError>, Response>;
+
+/// Takes an import off the list of those under way, at the latest when it is dropped.
+struct Ended(Option<(Arc<Running>, String)>);
+
+impl Ended {
+    fn with(mut self, failed: Option<String>) {
+        if let Some((imports, of)) = self.0.take() {
+            imports.end(&of, failed);
+        }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some((imports, of)) = self.0.take() {
+            imports.end(
+                &of,
+                Some("It stopped without saying why. The log of the console has more.".to_owned()),
+            );
+        }
+    }
+}
+
+/// Works on an import. A small one is waited for; a big one goes on by itself, and its page at `to` says how far it is.
+pub(super) async fn run(
+    web: &WebState,
+    user: &CurrentUser,
+    id: &str,
+    to: &str,
+    total: usize,
+    is_undo: bool,
+    work: impl Future<Output = Result<Report, TransferError>> + Send + 'static,
+) -> Result<Ran, PageError> {
+    if !web.imports.begin(id, total, is_undo) {
+        let flash = Flash::info("This import is under way already.");
+        return Ok(Err(user.redirect_with(to, flash).await?));
+    }
+    let many = total > MANY;
+    let (imports, lists, of) = (web.imports.clone(), web.lists.clone(), id.to_owned());
+    let task = web.app.tasks.spawn(async move {
+        // Also where it ends in a way nobody thought of: else it would be under way for ever.
+        let ended = Ended(Some((imports, of)));
+        let result = work.await;
+        // What the filters of the list offer is another now.
+        lists.forget();
+        // Where nobody waits for the end, the page asks for the reason.
+        let failed = result.as_ref().err().filter(|_| many).map(|error| {
+            tracing::warn!(error = %error, "An import stopped: {error}");
+            error.to_string()
+        });
+        ended.with(failed);
+        result
+    });
+    if many {
+        let text = if is_undo {
+            "The import is being undone."
+        } else {
+            "The import is under way."
+        };
+        return Ok(Err(user.redirect_with(to, Flash::info(text)).await?));
+    }
+    Ok(Ok(task.await.map_err(PageError::internal)?))
+}
