@@ -185,5 +185,5 @@ pub(super) async fn permissions(web: &WebState, walk: &Walk, step: &Step) -> Res
         },
     };
     let pair = |Asked { name, plain }: Asked| (name, plain);
-    Ok(asked_of(&names).map(pair).collect())
+    Ok(asked_of(&names).into_iter().map(pair).collect())
 }
