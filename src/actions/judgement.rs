@@ -11,7 +11,7 @@ use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Direction, Outcome, Report, Stage};
 use crate::model::template::TemplateKind;
 use crate::model::token::{Grant, GrantType, Token};
-use crate::oauth::OAuthError;
+use crate::oauth::{Client, Credential, OAuthError};
 use crate::probe::Failure;
 use crate::store::StoreResult;
 
@@ -32,6 +32,24 @@ pub struct Known {
 
 /// The cause of a refusal at a provider, or of its silence. `token` and `grant` where it was about one.
 pub fn of_provider(app: &App, provider: &Provider, token: Option<&Token>, grant: Option<&Grant>, error: &OAuthError) -> Diagnosis {
+    of_answer(app, provider, facts(app, provider, token, grant), error)
+}
+
+/// The cause of a refusal of what an app proves itself with, which may not be what is stored.
+pub fn of_trial(app: &App, client: &Client<'_>, error: &OAuthError) -> Diagnosis {
+    let provider = client.provider;
+    let mut facts = facts(app, provider, None, None);
+    if let Credential::SecretPost(secret) | Credential::SecretBasic(secret) = &client.credential {
+        let stored = place::open_client_secret(app, provider).ok().flatten();
+        facts.secret_is_id = is_guid(secret.expose_secret());
+        // The date is the stored one's.
+        let is_stored = stored.is_some_and(|stored| stored.expose_secret() == secret.expose_secret());
+        facts.secret_ended_days = facts.secret_ended_days.filter(|_| is_stored);
+    }
+    of_answer(app, provider, facts, error)
+}
+
+fn of_answer(app: &App, provider: &Provider, facts: Facts, error: &OAuthError) -> Diagnosis {
     let said = error.evidence();
     let mut diagnosis = judge(&Case {
         evidence: Evidence {
@@ -39,7 +57,7 @@ pub fn of_provider(app: &App, provider: &Provider, token: Option<&Token>, grant:
             text: &said,
         },
         step: Some(Stage::Token),
-        provider: Some(facts(app, provider, token, grant)),
+        provider: Some(facts),
         clock_ahead: clock_ahead(app, provider),
         ..Case::default()
     });

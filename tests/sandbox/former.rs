@@ -233,7 +233,11 @@ async fn changing_back_and_forth_loses_neither_sign_in_nor_settings() {
     );
     let page = town.change_back("support", "support").await;
     assert!(!page.text(".head p").contains("checked"), "{}", page.text(".head p"));
-    assert!(page.text(".head p").starts_with("Not tested, since the change"), "{}", page.text(".head p"));
+    assert!(
+        page.text(".head p").starts_with("Not tested, since the change"),
+        "{}",
+        page.text(".head p")
+    );
     assert!(
         page.text(".flash")
             .starts_with("support@contoso.test uses the token support again."),

@@ -178,8 +178,7 @@ async fn a_secret_that_is_refused_or_not_tried_changes_nothing_and_uses_nothing_
     play.sandbox.faults().set(&[Fault::TokenUnavailable]);
     let page = enter(&mut stranger, &path, FRESH, "2027-11-20").await;
     assert!(
-        page.text(".summary li")
-            .starts_with("Client secret couldn't be tried at Microsoft"),
+        page.text(".summary li").starts_with("Client secret couldn't be tried at Microsoft"),
         "{}",
         page.words()
     );

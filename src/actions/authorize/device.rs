@@ -89,7 +89,7 @@ async fn ask_for_code(app: &App, token: &Token, provider: &Provider) -> Result<R
     match device::begin(&app.http, &client, &scopes::with_identity(provider.template, &asked)).await {
         Ok(code) => Ok(Ok(code)),
         Err(error @ (OAuthError::Incomplete(_) | OAuthError::Address { .. })) => Err(error.into()),
-        Err(error) => failed(diagnosis_of(&error), error.evidence()),
+        Err(error) => failed(diagnosis_of(app, provider, &error), error.evidence()),
     }
 }
 

@@ -178,7 +178,7 @@ pub(super) async fn look(app: &App, provider: &Provider, wanted: &Wanted) -> Res
                     return Ok(Look::Dark(diagnose(&Evidence::text(&said)), said));
                 }
             },
-            Err(error) => return Ok(Look::Dark(diagnosis_of(&error), error.evidence())),
+            Err(error) => return Ok(Look::Dark(diagnosis_of(app, provider, &error), error.evidence())),
         }
     }
     roles.sort();

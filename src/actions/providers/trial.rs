@@ -6,6 +6,7 @@ mod own;
 pub use own::{acting, try_key};
 
 use super::place;
+use crate::actions::judgement::{of_provider, of_trial};
 use crate::actions::{ActionError, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -230,7 +231,7 @@ pub async fn server(app: &App, provider: &Provider) -> CheckStep {
         // Microsoft's description names the directory id where the address has a domain.
         Err(DiscoveryError::OtherIssuer(issuer)) if microsoft => step(Outcome::Passed, format!("Described as {issuer}")),
         Err(DiscoveryError::Failed(error)) => CheckStep {
-            diagnosis: Some(diagnosis_of(&error)),
+            diagnosis: Some(diagnosis_of(app, provider, &error)),
             said: error.evidence(),
             ..step(Outcome::Failed, error.to_string())
         },
@@ -281,7 +282,7 @@ pub async fn try_client(app: &App, client: &Client<'_>) -> Trial {
         Err(error) => return Trial::Unclear(error.to_string()),
     };
     let made_up = authorization::exchange(&app.http, client, &code, Some(&verifier), &redirect).await;
-    let trial = judge(made_up.err());
+    let trial = judge(app, client, made_up.err());
     let microsoft = provider.template == TemplateKind::Microsoft && provider.client_auth != ClientAuth::None;
     let named_tenant = provider
         .tenant
@@ -298,7 +299,7 @@ pub async fn try_client(app: &App, client: &Client<'_>) -> Trial {
                 "The app proved itself with its {}",
                 provider.proof_noun().trim_start_matches("client ")
             )),
-            Err(error) => match judge(Some(error)) {
+            Err(error) => match judge(app, client, Some(error)) {
                 Trial::Accepted(_) | Trial::Unclear(_) | Trial::Unreachable(..) => trial,
                 refused => refused,
             },
@@ -319,17 +320,17 @@ pub async fn try_service_key(app: &App, provider: &Provider, key: &ServiceKey) -
     let said = error.evidence();
     match &error {
         OAuthError::Refused(refused) => match refused.error.as_str() {
-            "invalid_grant" | "invalid_client" => Trial::Refused(diagnosis_of(&error), said),
+            "invalid_grant" | "invalid_client" => Trial::Refused(diagnosis_of(app, provider, &error), said),
             // The signature counted; what it may do is set at the provider, and shows with the first token.
             "unauthorized_client" | "access_denied" => Trial::Accepted("The key was accepted".to_owned()),
             _ => Trial::Unclear(said),
         },
-        OAuthError::Incomplete(_) => Trial::Refused(diagnosis_of(&error), said),
-        _ => Trial::Unreachable(diagnosis_of(&error), said),
+        OAuthError::Incomplete(_) => Trial::Refused(diagnosis_of(app, provider, &error), said),
+        _ => Trial::Unreachable(diagnosis_of(app, provider, &error), said),
     }
 }
 
-fn judge(error: Option<OAuthError>) -> Trial {
+fn judge(app: &App, client: &Client<'_>, error: Option<OAuthError>) -> Trial {
     let Some(error) = error else {
         return Trial::Unclear("A made-up code was accepted".to_owned());
     };
@@ -338,10 +339,10 @@ fn judge(error: Option<OAuthError>) -> Trial {
         OAuthError::Refused(refused) => match refused.error.as_str() {
             "invalid_grant" | "invalid_code" => Trial::Accepted("Only the made-up code was refused".to_owned()),
             "invalid_client" | "unauthorized_client" | "deleted_client" | "disabled_client" | "invalid_client_secret" => {
-                Trial::Refused(diagnosis_of(&error), said)
+                Trial::Refused(of_trial(app, client, &error), said)
             }
             _ => {
-                let diagnosis = diagnosis_of(&error);
+                let diagnosis = of_trial(app, client, &error);
                 // Microsoft files a tenant or app it doesn't know under other words too.
                 if ["entra-700016-app-not-found", "entra-90002-tenant-not-found"].contains(&diagnosis.id.as_str()) {
                     Trial::Refused(diagnosis, said)
@@ -350,17 +351,14 @@ fn judge(error: Option<OAuthError>) -> Trial {
                 }
             }
         },
-        OAuthError::Incomplete(_) => Trial::Refused(diagnosis_of(&error), said),
-        _ => Trial::Unreachable(diagnosis_of(&error), said),
+        OAuthError::Incomplete(_) => Trial::Refused(of_trial(app, client, &error), said),
+        _ => Trial::Unreachable(of_trial(app, client, &error), said),
     }
 }
 
-/// The diagnosis of a failed exchange.
-pub fn diagnosis_of(error: &OAuthError) -> Diagnosis {
-    diagnose(&Evidence {
-        own_id: error.own_id(),
-        text: &error.evidence(),
-    })
+/// The cause of a failed exchange with a provider, from all that is known of it.
+pub fn diagnosis_of(app: &App, provider: &Provider, error: &OAuthError) -> Diagnosis {
+    of_provider(app, provider, None, None, error)
 }
 
 /// Where a provider sends the browser back to: one address for each, from the public address alone (OAUTH-4, OAUTH-5).

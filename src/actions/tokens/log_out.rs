@@ -121,7 +121,7 @@ async fn tell(app: &App, provider: &Provider, grant: &Grant) -> Told {
     match revoke::revoke(&app.http, &client, refresh.as_ref(), access.as_ref()).await {
         Ok(Revocation::Revoked) => Told::Revoked,
         Ok(Revocation::NotOffered) => Told::NotOffered,
-        Err(error) => Told::Failed(diagnosis_of(&error), error.evidence()),
+        Err(error) => Told::Failed(diagnosis_of(app, provider, &error), error.evidence()),
     }
 }
 

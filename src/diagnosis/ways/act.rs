@@ -76,6 +76,28 @@ words!(
     }
 );
 
+words!(
+    /// What the form of a mailbox puts in for an act (`?fix=`).
+    Fix {
+        /// TLS from the start, on its port.
+        Tls = "tls",
+        /// STARTTLS, on its port.
+        Starttls = "starttls",
+        /// The host that was probably meant.
+        Host = "host",
+        /// The user name that fits the token.
+        UserName = "user_name",
+        /// A token in place of a password.
+        OAuth = "oauth",
+        /// Graph in place of a mail server.
+        Graph = "graph",
+        /// The mailbox's own address as sender.
+        Sender = "sender",
+        /// The token of this very address.
+        Token = "token",
+    }
+);
+
 /// Where an act leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
@@ -180,14 +202,13 @@ impl Act {
     fn of_mailbox(self, scene: &Scene) -> Option<Lead> {
         let home = format!("/mailboxes/{}", scene.mailbox.as_ref()?);
         let side = scene.direction.map_or("incoming", Direction::as_str);
-        let fix = |fix: &str, at: &str, words: String| {
-            Lead::go(format!("{home}/edit?fix={fix}&side={side}#{at}"), words, Permission::MailboxEdit)
-        };
+        let fix =
+            |fix: Fix, at: &str, words: String| Lead::go(format!("{home}/edit?fix={fix}&side={side}#{at}"), words, Permission::MailboxEdit);
         let server = format!("{side}_host");
         let at = |field: &str, words: &str| Lead::go(format!("{home}/edit#{field}"), words, Permission::MailboxEdit);
         let protocol = scene.protocol.filter(|protocol| *protocol != Protocol::Graph);
         Some(match self {
-            Self::UseTls => fix("tls", &server, format!("Use port {} with TLS", protocol?.ports().0)),
+            Self::UseTls => fix(Fix::Tls, &server, format!("Use port {} with TLS", protocol?.ports().0)),
             Self::UseStarttls => {
                 let port = protocol?.ports().1;
                 let kept = scene.port == port && scene.security != Some(Security::Starttls);
@@ -196,11 +217,11 @@ impl Act {
                 } else {
                     format!("Use port {port} with STARTTLS")
                 };
-                fix("starttls", &server, words)
+                fix(Fix::Starttls, &server, words)
             }
-            Self::UseHost => fix("host", &server, format!("Use {}", meant(&scene.host)?)),
-            Self::SetUserName => fix("user_name", "username", "Set the user name".to_owned()),
-            Self::UseOAuth => fix("oauth", "auth", "Use a token in place of the password".to_owned()),
+            Self::UseHost => fix(Fix::Host, &server, format!("Use {}", meant(&scene.host)?)),
+            Self::SetUserName => fix(Fix::UserName, "username", "Set the user name".to_owned()),
+            Self::UseOAuth => fix(Fix::OAuth, "auth", "Use a token in place of the password".to_owned()),
             Self::SendWithGraph => Lead::go(
                 format!("{home}/edit?fix=graph&side=outgoing#outgoing"),
                 "Send with Graph instead",
@@ -211,9 +232,9 @@ impl Act {
                 "Read with Graph instead",
                 Permission::MailboxEdit,
             ),
-            Self::OwnSender => fix("sender", "from", "Send as its own address".to_owned()),
-            Self::ChooseToken if scene.other_account() == Some(true) => fix("token", "token", "Use a token of its own".to_owned()),
-            Self::ChooseToken => fix("token", "token", "Choose another token".to_owned()),
+            Self::OwnSender => fix(Fix::Sender, "from", "Send as its own address".to_owned()),
+            Self::ChooseToken if scene.other_account() == Some(true) => fix(Fix::Token, "token", "Use a token of its own".to_owned()),
+            Self::ChooseToken => fix(Fix::Token, "token", "Choose another token".to_owned()),
             Self::EnterPassword => at("password", "Enter the password"),
             Self::ChooseFolder => at("folder", "Choose another folder"),
             Self::EditMailbox => at("address", "Edit mailbox"),

@@ -4,8 +4,11 @@ pub(super) mod view;
 
 use super::tokens::{STUCK, alone, find, prompts};
 use crate::actions::authorize::{self, BeginError, Evidence, LIFETIME, Mode, Outcome, device, leave_url};
+use crate::actions::judgement;
+use crate::diagnosis::ways::Scene;
 use crate::model::Name;
 use crate::model::provider::Provider;
+use crate::model::report::Stage;
 use crate::model::token::{Authorization, GrantType, Prompt, Token};
 use crate::model::user::Permission;
 use crate::oauth::OAuthError;
@@ -15,6 +18,7 @@ use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::{CurrentUser, Visit};
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::pages::providers::form::{PROMPTS, short_scope};
 use crate::web::routes::{self, Access, Routes};
 use askama::Template;
@@ -169,6 +173,8 @@ struct LeavePage {
 struct ResultPage {
     layout: Layout,
     view: View,
+    /// Why it came to nothing, in place of the view's own words.
+    diagnosis: Option<DiagnosisView>,
     token: String,
 }
 
@@ -237,7 +243,21 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path((name, id
     let stored = web.app.store.grant(&token.id).await?.is_some();
     let view = view(&outcome.unwrap_or(Outcome::TooOld), &token, &provider, stored, &prompts(&provider));
     let layout = user.layout(Section::Tokens, &view.heading).await;
+    let diagnosis = match &view.diagnosis {
+        Some(found) => {
+            let scene = Scene {
+                step: Some(Stage::Token),
+                said: view.said.clone(),
+                ..judgement::scene_of_token(&web.app, &token, &provider).await?
+            };
+            let told = DiagnosisView::new(&user, "diagnosis", found, &scene).await.as_page();
+            // The first sentence is the diagnosis' own.
+            Some(view.text.iter().skip(1).fold(told, |told, text| told.note(text.as_str())))
+        }
+        None => None,
+    };
     ResultPage {
+        diagnosis,
         layout: layout.crumb("Tokens", "/tokens").crumb(&account, &path),
         view: view.for_person(&user),
         token: name,

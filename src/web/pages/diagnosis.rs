@@ -3,6 +3,7 @@
 
 use super::capital;
 use crate::actions::probe::Settings;
+use crate::clock::Timestamp;
 use crate::diagnosis::own;
 use crate::diagnosis::ways::{self, Lead, Scene};
 use crate::model::mailbox::{Protocol, Security};
@@ -24,6 +25,10 @@ pub struct DiagnosisView {
     pub text: String,
     /// More about it that only this page knows.
     pub notes: Vec<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Where more is told: address and words.
+    pub more: Option<(String, &'static str)>,
     /// What decides it, side by side: label and value.
     pub facts: Vec<(String, String)>,
     /// The ways to fix it.

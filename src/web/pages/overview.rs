@@ -4,6 +4,7 @@ use super::changes::{ChangeLine, Names};
 use super::consent::view::{ConsentCard, card};
 use super::mailboxes::list::{ListQuery, grouped, state_kind, state_words};
 use super::radar;
+use super::tokens::verdict::{ended as ended_words, lower, provider_problem};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{by_id, own};
@@ -214,10 +215,11 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
     let mut told: Vec<String> = Vec::new();
     for provider in providers {
         if let Some(problem) = provider.problem.as_deref().and_then(read) {
+            let (title, text) = provider_problem(provider.name.as_str(), &problem);
             causes.push(Cause {
                 kind: "bad",
-                title: format!("{}: {}", provider.name, problem.title),
-                text: problem.meaning.clone(),
+                title,
+                text,
                 since: provider.problem_since,
                 href: format!("/providers/{}", provider.name),
                 button: "See the fix",
@@ -229,21 +231,11 @@ async fn causes(app: &App, providers: &[Provider]) -> StoreResult<Vec<Cause>> {
     let (ended, never): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|token| token.had_grant);
     for token in &ended {
         let problem = token.last_error.as_deref().and_then(read);
+        let (title, text) = ended_words(token.grant, problem.as_ref());
         causes.push(Cause {
             kind: "bad",
-            title: match token.grant {
-                GrantType::AuthorizationCode | GrantType::DeviceCode => format!("{} needs a new sign-in", who(token)),
-                GrantType::Password => format!("{} needs its password again", who(token)),
-                GrantType::ClientCredentials => format!("The app's own token {} is refused", token.name),
-                GrantType::JwtBearer => format!("The service account is refused for {}", who(token)),
-            },
-            text: format!(
-                "{} {}",
-                problem
-                    .as_ref()
-                    .map_or("The provider no longer accepts it.", |p| p.meaning.as_str()),
-                uses(token.mailboxes)
-            ),
+            title: format!("{}: {}", who(token), lower(&title)),
+            text: format!("{text} {}", uses(token.mailboxes)),
             since: token.since,
             href: format!("/tokens/{}", token.name),
             button: match token.grant {

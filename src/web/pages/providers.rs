@@ -14,12 +14,14 @@ pub mod secret;
 mod view;
 
 use super::consent::view::{self as consents, ConsentCard};
-use crate::actions::ActionError;
 use crate::actions::providers::{self, Warning, trial};
+use crate::actions::{ActionError, judgement};
 use crate::app::App;
+use crate::diagnosis::ways::Scene;
 use crate::model::Name;
 use crate::model::credential::{Fallback, StoredCertificate};
 use crate::model::provider::{ClientAuth, Provider};
+use crate::model::report::{Diagnosis, Stage};
 use crate::model::retirements;
 use crate::model::template::TemplateKind;
 use crate::model::token::{GrantType, TokenState};
@@ -32,6 +34,7 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::diagnosis::{Again, DiagnosisView};
 use crate::web::pages::radar::Retiring;
 use crate::web::routes::{self, Access, Routes};
 use askama::Template;
@@ -122,6 +125,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
 struct ShowPage {
     layout: Layout,
     standing: Standing,
+    /// What the provider refused last, and what the last check found.
+    diagnoses: Vec<DiagnosisView>,
     warnings: Vec<Warning>,
     retiring: Vec<Retiring>,
     check: Option<Check>,
@@ -156,6 +161,33 @@ struct ShowPage {
     provider: Provider,
 }
 
+/// Why the provider refuses the app, and what the last check found; one cause once.
+async fn diagnoses(user: &CurrentUser, app: &App, provider: &Provider, check: Option<&Check>) -> Result<Vec<DiagnosisView>, PageError> {
+    let problem: Option<Diagnosis> = provider.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let current = check.filter(|check| check.version == provider.version);
+    let failed = current.into_iter().flat_map(|check| &check.steps).find_map(|step| {
+        let found = step.diagnosis.clone()?;
+        Some((found, step.said.clone()))
+    });
+    let failed = failed.filter(|(found, _)| problem.as_ref().is_none_or(|problem| problem.id != found.id));
+    let told = [("problem", problem.map(|found| (found, String::new()))), ("failed", failed)];
+    let mut views = Vec::new();
+    for (key, found) in told {
+        if let Some((found, said)) = found {
+            let scene = Scene {
+                step: Some(Stage::Token),
+                said,
+                ..judgement::scene_of_provider(app, provider).await?
+            };
+            let mut view = DiagnosisView::new(user, key, &found, &scene).await;
+            view.since = provider.problem_since.filter(|_| key == "problem");
+            let again = Again::provider(provider.name.as_str());
+            views.push(view.again(user, Permission::ProviderEdit, again));
+        }
+    }
+    Ok(views)
+}
+
 /// `GET /providers/{name}`.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
@@ -177,6 +209,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         .crumb("Providers", "/providers");
     ShowPage {
         standing: standing(&provider, check.as_ref(), proved, now),
+        diagnoses: diagnoses(&user, &web.app, &provider, check.as_ref()).await?,
         warnings: providers::lint(&web.app, &provider).await?,
         retiring: retiring(&web.app, &provider, &tokens).await?,
         check,

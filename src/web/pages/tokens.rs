@@ -9,8 +9,9 @@ pub mod edit;
 mod list;
 mod permissions;
 mod prove;
+mod refusal;
 pub mod remove;
-mod verdict;
+pub mod verdict;
 mod ways;
 
 pub use list::index;
@@ -36,6 +37,7 @@ use crate::web::error::{PageError, wait};
 use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::routes::{self, Access, Routes};
 use crate::web::time::{Html, Zone};
 use abilities::Abilities;
@@ -137,6 +139,8 @@ struct ShowPage {
     way: &'static str,
     alone: bool,
     verdict: Verdict,
+    /// Why it doesn't work.
+    diagnosis: Option<DiagnosisView>,
     abilities: Abilities,
     commands: Vec<Command>,
     /// Whether there are more mailboxes than are written out.
@@ -216,6 +220,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         commands_cut: mailboxes.len() > commands::SHOWN,
         object_known: object_id.is_some(),
         proving: prove::proving(&web.app, &token, &mailboxes, proof).await?,
+        diagnosis: refusal::of(web, user, &token, &provider, grant.as_ref(), attempt.as_ref()).await?,
         abilities,
         errors,
         way: alone::way(token.grant),

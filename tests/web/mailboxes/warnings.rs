@@ -18,21 +18,49 @@ async fn with_scopes(scopes: &[&str]) -> TestApp {
 
 #[tokio::test]
 async fn a_token_for_another_service_is_warned_of_with_what_to_do() {
-    let outlook = ["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"];
-    let graph = ["https://graph.microsoft.com/Mail.ReadWrite", "https://graph.microsoft.com/Mail.Send"];
-    let servers = [("incoming_host", "outlook.office365.com"), ("incoming_port", "993"), ("incoming_security", "tls")];
+    let outlook = [
+        "https://outlook.office.com/IMAP.AccessAsUser.All",
+        "https://outlook.office.com/SMTP.Send",
+    ];
+    let graph = [
+        "https://graph.microsoft.com/Mail.ReadWrite",
+        "https://graph.microsoft.com/Mail.Send",
+    ];
+    let servers = [
+        ("incoming_host", "outlook.office365.com"),
+        ("incoming_port", "993"),
+        ("incoming_security", "tls"),
+    ];
     for (scopes, incoming, said) in [
-        (&outlook[..], "graph", "Token support is for IMAP, POP and SMTP; Microsoft Graph needs Mail.Read"),
-        (&graph, "imap", "Token support is for Microsoft Graph; IMAP needs IMAP.AccessAsUser.All besides"),
+        (
+            &outlook[..],
+            "graph",
+            "Token support is for IMAP, POP and SMTP; Microsoft Graph needs Mail.Read",
+        ),
+        (
+            &graph,
+            "imap",
+            "Token support is for Microsoft Graph; IMAP needs IMAP.AccessAsUser.All besides",
+        ),
         (&graph, "pop3", "POP needs POP.AccessAsUser.All besides"),
-        (&outlook, "pop3", "Token support doesn't ask for POP.AccessAsUser.All, which POP needs"),
+        (
+            &outlook,
+            "pop3",
+            "Token support doesn't ask for POP.AccessAsUser.All, which POP needs",
+        ),
         (&outlook, "imap", ""),
         (&graph, "graph", ""),
     ] {
         let t = with_scopes(scopes).await;
         let mut admin = t.admin();
         let page = admin.get("/mailboxes/new?address=support@contoso.test&with=hand").await;
-        let mut over = vec![("incoming", incoming), ("outgoing", "none"), ("auth", "oauth2"), ("token", "support"), ("act", "save")];
+        let mut over = vec![
+            ("incoming", incoming),
+            ("outgoing", "none"),
+            ("auth", "oauth2"),
+            ("token", "support"),
+            ("act", "save"),
+        ];
         over.extend(servers);
         if incoming == "pop3" {
             over.retain(|(name, _)| *name != "incoming_port");
@@ -44,6 +72,10 @@ async fn a_token_for_another_service_is_warned_of_with_what_to_do() {
         let form = admin.get("/mailboxes/support/edit").await;
         assert!(flash.contains(said), "{incoming}: {flash}");
         assert_eq!(form.has(".sign-in .note.warn"), !said.is_empty(), "{incoming}");
-        assert!(form.text(".sign-in .note.warn").contains(said), "{}", form.text(".sign-in .note.warn"));
+        assert!(
+            form.text(".sign-in .note.warn").contains(said),
+            "{}",
+            form.text(".sign-in .note.warn")
+        );
     }
 }

@@ -26,7 +26,11 @@ async fn coming_back_to_a_card_shows_what_was_typed_there_but_no_secret() {
     ] {
         page = send(&mut admin, &page, NEW, &[("card", card), (field, value), ("act", "template")]).await;
     }
-    for (field, value) in [("tenant", "litware.test"), ("client_id", CLIENT), ("authority", "https://login.example")] {
+    for (field, value) in [
+        ("tenant", "litware.test"),
+        ("client_id", CLIENT),
+        ("authority", "https://login.example"),
+    ] {
         assert_eq!(page.attribute(&format!("#{field}"), "value").as_deref(), Some(value), "{field}");
     }
     assert!(page.has("#cloud option[value=usgov][selected]"));
@@ -56,7 +60,12 @@ async fn beside_a_mistake_files_and_secrets_are_asked_for_again() {
     refused(&page, "passphrase", "Enter the passphrase again");
     assert!(!page.body.contains("opensesame"));
     let page = admin.get("/providers/new?card=microsoft-secret").await;
-    let over = [("tenant", TENANT), ("client_id", "x"), ("client_secret", "canary-secret"), ("act", "save")];
+    let over = [
+        ("tenant", TENANT),
+        ("client_id", "x"),
+        ("client_secret", "canary-secret"),
+        ("act", "save"),
+    ];
     let page = send(&mut admin, &page, NEW, &over).await;
     refused(&page, "client_secret", "Enter the client secret again");
 }
@@ -92,7 +101,11 @@ async fn a_secret_and_somebody_else_who_enters_it_are_asked_about() {
         ("act", "save"),
     ];
     let page = send(&mut admin, &page, NEW, &over).await;
-    refused(&page, "secret_later", "You entered a client secret, and ticked that somebody else enters it");
+    refused(
+        &page,
+        "secret_later",
+        "You entered a client secret, and ticked that somebody else enters it",
+    );
     assert!(world.t.app.store.providers().await.unwrap().is_empty());
     assert_eq!(page.text(".summary li").lines().count(), 1, "{}", page.text(".summary"));
 }
@@ -105,7 +118,13 @@ async fn whoever_does_not_run_the_provider_saves_and_gets_the_request() {
     for card in ["microsoft", "microsoft-secret", "microsoft-certificate"] {
         let page = admin.get(format!("/providers/new?card={card}")).await;
         assert!(page.text("[aria-labelledby=so]").contains("Someone else runs Entra?"));
-        let over = [("name", card), ("tenant", TENANT), ("authority", url), ("client_id", MICROSOFT_APP.0), ("act", "request")];
+        let over = [
+            ("name", card),
+            ("tenant", TENANT),
+            ("authority", url),
+            ("client_id", MICROSOFT_APP.0),
+            ("act", "request"),
+        ];
         let page = send(&mut admin, &page, NEW, &over).await;
         assert_eq!(page.location().unwrap(), format!("/providers/{card}/request"), "{}", page.words());
         assert!(admin.follow(page).await.text("#words").contains(TENANT));

@@ -22,8 +22,21 @@ async fn words(t: &TestApp) -> String {
 async fn an_app_only_request_asks_for_what_the_card_names_and_has_no_redirect_address() {
     let (t, _play) = house().await;
     for (scope, there, missing) in [
-        (GRAPH, &["Mail.ReadWrite", "Mail.Send", "Microsoft Graph > Application permissions:"][..], "AsApp"),
-        (EXCHANGE, &["IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp", "Office 365 Exchange Online"], "Mail."),
+        (
+            GRAPH,
+            &["Mail.ReadWrite", "Mail.Send", "Microsoft Graph > Application permissions:"][..],
+            "AsApp",
+        ),
+        (
+            EXCHANGE,
+            &[
+                "IMAP.AccessAsApp",
+                "POP.AccessAsApp",
+                "SMTP.SendAsApp",
+                "Office 365 Exchange Online",
+            ],
+            "Mail.",
+        ),
     ] {
         change(&t, |provider| {
             provider.grant = GrantType::ClientCredentials;
@@ -34,7 +47,10 @@ async fn an_app_only_request_asks_for_what_the_card_names_and_has_no_redirect_ad
         for value in there.iter().chain(&[MICROSOFT_APP.0, TENANT]) {
             assert!(words.contains(value), "{value}: {words}");
         }
-        assert!(!words.contains(missing) && !words.contains("/oauth/") && !words.contains("- Mail.Read "), "{words}");
+        assert!(
+            !words.contains(missing) && !words.contains("/oauth/") && !words.contains("- Mail.Read "),
+            "{words}"
+        );
         let page = t.admin().get("/providers/contoso/consent").await.text("[aria-labelledby=pe]");
         assert!(page.contains(there[0]) && page.contains(there[1]), "{page}");
     }
@@ -50,7 +66,12 @@ async fn a_request_for_username_and_password_names_the_switch_and_no_redirect_ad
     })
     .await;
     let words = words(&t).await;
-    for value in ["set Allow public client flows to Yes", "IMAP.AccessAsUser.All", MICROSOFT_APP.0, TENANT] {
+    for value in [
+        "set Allow public client flows to Yes",
+        "IMAP.AccessAsUser.All",
+        MICROSOFT_APP.0,
+        TENANT,
+    ] {
         assert!(words.contains(value), "{value}: {words}");
     }
     assert!(!words.contains("/oauth/"), "{words}");
@@ -72,7 +93,11 @@ async fn a_request_for_a_service_account_leads_to_domain_wide_delegation() {
     })
     .await;
     let before = words(&t).await;
-    for value in ["Manage Domain Wide Delegation", "the Unique ID of the service account", &format!("Scopes: {scope}")] {
+    for value in [
+        "Manage Domain Wide Delegation",
+        "the Unique ID of the service account",
+        &format!("Scopes: {scope}"),
+    ] {
         assert!(before.contains(value), "{value}: {before}");
     }
     assert!(!before.contains("/oauth/"), "{before}");
@@ -108,11 +133,17 @@ async fn the_public_half_of_a_certificate_made_here_is_given_away_compared_and_t
     let mut stranger = t.anonymous();
     let page = stranger.get(&path).await;
     assert_eq!(page.text("h1"), "Upload a certificate");
-    assert_eq!((page.text("#sha1"), page.text("#sha256")), (waits.facts.sha1.clone(), waits.facts.sha256.clone()));
+    assert_eq!(
+        (page.text("#sha1"), page.text("#sha256")),
+        (waits.facts.sha1.clone(), waits.facts.sha256.clone())
+    );
     let pem = stranger.get(format!("{path}/certificate/certificate.pem")).await;
     assert!(pem.body.starts_with("-----BEGIN CERTIFICATE") && !pem.body.contains("PRIVATE"));
     for other in ["certificate.json", "next.cer", "key.pem"] {
-        assert_eq!(stranger.get(format!("{path}/certificate/{other}")).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(
+            stranger.get(format!("{path}/certificate/{other}")).await.status,
+            StatusCode::NOT_FOUND
+        );
     }
     assert_eq!(link_of(&t, LinkKind::Certificate).await.used_at, None, "looking uses nothing up");
 
@@ -120,7 +151,11 @@ async fn the_public_half_of_a_certificate_made_here_is_given_away_compared_and_t
     stranger.get(&path).await;
     let page = stranger.post(&path, &[("uploaded", "yes")]).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.words());
-    assert!(page.text("#uploaded-e").contains("Microsoft doesn't take the certificate yet"), "{}", page.words());
+    assert!(
+        page.text("#uploaded-e").contains("Microsoft doesn't take the certificate yet"),
+        "{}",
+        page.words()
+    );
     let now = provider(&t).await;
     assert!(now.client_auth == ClientAuth::SecretPost && now.credentials.next.is_some());
 
@@ -144,7 +179,12 @@ async fn a_secret_link_tells_an_id_from_a_value() {
     let path = make(&t).await;
     let mut stranger = t.anonymous();
     let page = enter(&mut stranger, &path, "99990000-ffff-1111-aaaa-2222bbbb3333", "").await;
-    assert!(page.text(".summary li").contains("looks like the secret's ID. Paste the Value column instead"), "{}", page.words());
+    assert!(
+        page.text(".summary li")
+            .contains("looks like the secret's ID. Paste the Value column instead"),
+        "{}",
+        page.words()
+    );
     assert_eq!(enter(&mut stranger, &path, FRESH, "").await.status, StatusCode::SEE_OTHER);
 }
 
@@ -163,7 +203,13 @@ async fn what_the_app_does_and_what_people_do_are_two_lists_without_duplicates()
     .await;
     let mut admin = t.admin();
     let page = admin.get("/tokens/new?provider=contoso").await;
-    let over = [("name", "app"), ("grant", "client_credentials"), ("user", ""), ("scopes", GRAPH), ("act", "save")];
+    let over = [
+        ("name", "app"),
+        ("grant", "client_credentials"),
+        ("user", ""),
+        ("scopes", GRAPH),
+        ("act", "save"),
+    ];
     let page = send(&mut admin, &page, "/tokens/new", &over).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.words());
     let page = admin.get("/providers/contoso/consent").await;
@@ -173,5 +219,9 @@ async fn what_the_app_does_and_what_people_do_are_two_lists_without_duplicates()
     );
     let names = page.text("[aria-labelledby=pe] li code");
     let count = |name: &str| names.lines().filter(|line| *line == name).count();
-    assert_eq!((count("SMTP.Send"), count("Mail.Send"), count("Mail.ReadWrite")), (1, 2, 1), "{names}");
+    assert_eq!(
+        (count("SMTP.Send"), count("Mail.Send"), count("Mail.ReadWrite")),
+        (1, 2, 1),
+        "{names}"
+    );
 }

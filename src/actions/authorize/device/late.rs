@@ -25,7 +25,10 @@ pub(super) async fn hand_back(flow: &Flow, came: &Came) -> Result<(), ActionErro
         Ok(Revocation::Revoked) => ("The provider took it back".to_owned(), "ok"),
         Ok(Revocation::NotOffered) => ("The provider has no call to take it back".to_owned(), "ok"),
         Err(error) => (
-            format!("The provider didn't take it back: {}", diagnosis_of(&error).title),
+            format!(
+                "The provider didn't take it back: {}",
+                diagnosis_of(app, &flow.provider, &error).title
+            ),
             "failed",
         ),
     };

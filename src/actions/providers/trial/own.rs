@@ -22,7 +22,7 @@ pub(super) async fn steps(app: &App, client: &Client<'_>) -> Vec<CheckStep> {
     let scopes = normalize_order(provider.template, &provider.scopes);
     let token = match client_credentials(&app.http, client, &scopes).await {
         Ok(token) => token,
-        Err(error) => return vec![secret_step(provider, refused(&error))],
+        Err(error) => return vec![secret_step(provider, refused(app, provider, &error))],
     };
     let noun = provider.proof_noun().trim_start_matches("client ");
     let proved = Trial::Accepted(format!("The app got a token of its own with its {noun}"));
@@ -47,8 +47,8 @@ pub(super) async fn steps(app: &App, client: &Client<'_>) -> Vec<CheckStep> {
 }
 
 /// What a failed request for a token means, where nothing about it was made up.
-fn refused(error: &OAuthError) -> Trial {
-    let (diagnosis, said) = (diagnosis_of(error), error.evidence());
+fn refused(app: &App, provider: &Provider, error: &OAuthError) -> Trial {
+    let (diagnosis, said) = (diagnosis_of(app, provider, error), error.evidence());
     match error {
         OAuthError::Refused(_) | OAuthError::Incomplete(_) => Trial::Refused(diagnosis, said),
         _ => Trial::Unreachable(diagnosis, said),
@@ -70,7 +70,7 @@ pub async fn try_key(app: &App, provider: &Provider, key: &ServiceKey, token: &T
     let scopes = normalize_order(provider.template, &token.scopes);
     match acting_for(&app.http, &client, key, user, &scopes, app.clock.now()).await {
         Ok(_) => Trial::Accepted(format!("{} acts for {user}", key.account.client_email)),
-        Err(error) => refused(&error),
+        Err(error) => refused(app, provider, &error),
     }
 }
 

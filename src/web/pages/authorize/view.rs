@@ -6,7 +6,7 @@ use crate::actions::authorize::Outcome;
 use crate::actions::consent;
 use crate::diagnosis::by_id;
 use crate::diagnosis::own;
-use crate::model::provider::{ClientAuth, Provider};
+use crate::model::provider::Provider;
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::scopes::offline_access_missing;
 use crate::model::template::{self, TemplateKind};
@@ -26,8 +26,6 @@ pub enum Act {
     Go(String, String),
     /// A page of ours for those who may edit tokens.
     Edit(String, String),
-    /// A page of ours for those who may set secrets.
-    Secret(String, &'static str),
 }
 
 /// A result as its page shows it.
@@ -43,6 +41,8 @@ pub struct View {
     pub list: Vec<String>,
     /// What the provider said, to the letter.
     pub said: String,
+    /// Why it came to nothing, where that has a cause.
+    pub diagnosis: Option<Diagnosis>,
     /// What to do; the first is the primary one.
     pub acts: Vec<Act>,
     /// Whether the page is worth asking for again.
@@ -57,6 +57,7 @@ impl View {
             text: vec![text.into()],
             list: Vec::new(),
             said: String::new(),
+            diagnosis: None,
             acts: Vec::new(),
             refresh: false,
         }
@@ -92,25 +93,9 @@ impl View {
         self.acts.retain(|act| match act {
             Act::SignIn(..) | Act::Link(..) => user.may(Permission::TokenAuthorize),
             Act::Edit(..) => user.may(Permission::TokenEdit),
-            Act::Secret(..) => user.may(Permission::SecretSet),
             Act::Go(..) => true,
         });
         self
-    }
-}
-
-/// What puts another secret or certificate in, where the provider refused that; a new sign-in would end the same way.
-fn replacement(diagnosis: &Diagnosis, provider: &Provider) -> Option<Act> {
-    const REFUSED: [&str; 2] = ["oauth-invalid-client", "google-invalid-client-not-found"];
-    let id = diagnosis.id.as_str();
-    if !["secret", "certificate", "700027"].iter().any(|word| id.contains(word)) && !REFUSED.contains(&id) {
-        return None;
-    }
-    let home = format!("/providers/{}", provider.name);
-    match provider.client_auth {
-        ClientAuth::SecretPost | ClientAuth::SecretBasic => Some(Act::Secret(format!("{home}/secret"), "Replace secret")),
-        ClientAuth::Certificate => Some(Act::Secret(format!("{home}/certificate"), "Replace certificate")),
-        ClientAuth::None => None,
     }
 }
 
@@ -127,6 +112,7 @@ fn unchanged(stored: bool) -> &'static str {
 fn diagnosed(diagnosis: &Diagnosis, said: &str) -> View {
     let mut view = View::new("bad", diagnosis.title.clone(), diagnosis.meaning.clone()).said(said);
     view.list.clone_from(&diagnosis.remedy);
+    view.diagnosis = Some(diagnosis.clone());
     view
 }
 
@@ -229,11 +215,7 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
             } else {
                 "Nothing was stored."
             });
-            match replacement(diagnosis, provider) {
-                Some(act) => view.act(act),
-                None => view,
-            }
-            .act(Act::SignIn(None, "Try again"))
+            view.act(Act::SignIn(None, "Try again"))
         }
         Outcome::NoLastingToken { account } => {
             let text = format!(
@@ -258,6 +240,7 @@ pub fn view(outcome: &Outcome, token: &Token, provider: &Provider, stored: bool,
                 text,
             )
             .said(said);
+            view.diagnosis.clone_from(&known);
             view.list = known.map(|d| d.remedy).unwrap_or_default();
             view.act(Act::SignIn(None, "Start again"))
         }

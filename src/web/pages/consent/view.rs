@@ -82,7 +82,11 @@ pub fn app_lines(provider: &Provider) -> String {
     let label = if microsoft { "Application (client) ID" } else { "Client ID" };
     let mut lines = format!("{label}: {}\n", provider.client_id);
     if let Some(tenant) = provider.tenant.as_deref().filter(|_| microsoft) {
-        let label = if is_guid(tenant) { "Directory (tenant) ID" } else { "Directory (tenant)" };
+        let label = if is_guid(tenant) {
+            "Directory (tenant) ID"
+        } else {
+            "Directory (tenant)"
+        };
         lines.push_str(&format!("{label}: {tenant}\n"));
     }
     lines

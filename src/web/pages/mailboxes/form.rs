@@ -2,6 +2,7 @@
 
 mod conflict;
 mod fields;
+mod fix;
 mod kept;
 mod submit;
 mod try_out;
@@ -31,6 +32,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 pub use fields::MailboxForm;
+use fix::FixQuery;
 pub use kept::KeptPasswords;
 use serde::Deserialize;
 use submit::keep_passwords;
@@ -324,23 +326,32 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser, Query(query): Q
     }
 }
 
-/// `GET /mailboxes/{name}/edit`.
+/// `GET /mailboxes/{name}/edit`, as it is stored or with what a diagnosis proposes put in.
 pub async fn edit(
     State(web): State<WebState>,
     user: CurrentUser,
     Path(name): Path<String>,
     Query(from): Query<BackForm>,
+    Query(query): Query<FixQuery>,
 ) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
     let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
     if let Some(fields) = user.take_draft(&path).await {
         return come_back(&web, &user, &fields, Some(mailbox)).await;
     }
-    let form = MailboxForm {
+    let mut form = MailboxForm {
         back: from.back,
         ..MailboxForm::of(&mailbox)
     };
-    page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?.show()
+    let put_in = fix::apply(&web.app, &query, &mut form).await?;
+    if put_in.is_some() {
+        form = with_own_token(&web.app, form).await?;
+    }
+    let mut page = page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?;
+    if let Some(words) = put_in {
+        page.layout.flash = Some(Flash::info(&words));
+    }
+    page.show()
 }
 
 /// The page of the form.

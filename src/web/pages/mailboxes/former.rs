@@ -1,8 +1,8 @@
 //! The token a mailbox had before: offered for removal once it isn't needed, and until then the way back.
 
 use super::find;
-use crate::actions::mailboxes::{Change, MailboxError};
 use crate::actions::mailboxes::switching::{self, Former};
+use crate::actions::mailboxes::{Change, MailboxError};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Name;

@@ -4,24 +4,28 @@ use super::find;
 use super::former::{self, FormerView};
 use super::list::{state_kind, state_words};
 use crate::actions::access_token::{not_granted, side_scopes};
+use crate::actions::judgement;
 use crate::actions::mailboxes::describe;
+use crate::actions::probe::stored_settings;
 use crate::app::App;
 use crate::diagnosis::by_id;
 use crate::model::limits::{self, Limit, Service};
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
 use crate::model::token::GrantState;
+use crate::model::user::Permission;
 use crate::store::reports::{Run, RunFilter};
-use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::changes::{ChangeLine, Names};
+use crate::web::pages::diagnosis::{Again, DiagnosisView, as_of_run};
 use crate::web::pages::providers::refused_words;
 use crate::web::pages::radar::Retiring;
 use crate::web::pages::tests::last_run;
 use crate::web::pages::tests::view::{LastRun, numbers};
 use crate::web::time::date_words;
+use crate::web::{WebState, routes};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -31,13 +35,6 @@ const CHANGED: &str = "Not tested, since the change";
 /// How many runs and changes are listed?
 const RUNS: i64 = 6;
 const CHANGES: i64 = 6;
-
-/// What is wrong, and where the whole of it is told.
-struct Problem {
-    title: String,
-    fix: String,
-    run: String,
-}
 
 /// One side as the page shows it.
 struct SideView {
@@ -70,7 +67,7 @@ struct ShowPage {
     mailbox: Mailbox,
     kind: &'static str,
     verdict: String,
-    problems: Vec<Problem>,
+    problems: Vec<DiagnosisView>,
     formers: Vec<FormerView>,
     retiring: Vec<Retiring>,
     sides: Vec<SideView>,
@@ -110,7 +107,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     ShowPage {
         kind: state_kind(mailbox.state),
         verdict: verdict(&mailbox),
-        problems: problems(app, &mailbox).await?,
+        problems: problems(&user, app, &mailbox).await?,
         formers: former::views(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
         retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
@@ -178,25 +175,44 @@ fn verdict(mailbox: &Mailbox) -> String {
     text.to_owned()
 }
 
-async fn problems(app: &App, mailbox: &Mailbox) -> Result<Vec<Problem>, PageError> {
-    let mut problems: Vec<Problem> = Vec::new();
-    for state in [&mailbox.incoming_state, &mailbox.outgoing_state] {
-        let (Some(Outcome::Failed), Some(run)) = (state.outcome, &state.run) else {
+/// What is wrong with the sides whose last test failed; one cause once.
+async fn problems(user: &CurrentUser, app: &App, mailbox: &Mailbox) -> Result<Vec<DiagnosisView>, PageError> {
+    let mut problems: Vec<DiagnosisView> = Vec::new();
+    for (direction, state) in [
+        (Direction::Incoming, &mailbox.incoming_state),
+        (Direction::Outgoing, &mailbox.outgoing_state),
+    ] {
+        let (Some(Outcome::Failed), Some(id)) = (state.outcome, &state.run) else {
             continue;
         };
-        let stored = app.store.run(run).await?;
-        let diagnosis = stored.as_ref().and_then(|run| run.diagnosis_id.as_deref()).and_then(by_id);
         let title = state.problem.clone().unwrap_or_else(|| "The test failed".to_owned());
         if problems.iter().any(|known| known.title == title) {
             continue;
         }
-        problems.push(Problem {
-            title,
-            fix: diagnosis
-                .and_then(|diagnosis| diagnosis.remedy.into_iter().next())
-                .unwrap_or_default(),
-            run: run.to_string(),
-        });
+        let key = format!("problem-{direction}");
+        let run = app.store.run(id).await?;
+        let report: Option<Report> = run.as_ref().and_then(|run| serde_json::from_str(&run.report).ok());
+        let found = report.as_ref().and_then(|report| report.diagnosis.as_ref());
+        let mut view = match (&run, &report, found) {
+            (Some(run), Some(report), Some(found)) => {
+                let mut scene = judgement::scene_of_mailbox(app, mailbox, direction).await?;
+                as_of_run(&mut scene, &stored_settings(run), report);
+                if !user.may(Permission::LogRead) {
+                    scene.said.clear();
+                }
+                let again = Again::mailbox(mailbox.name.as_str(), direction, &app.random.base64url(12));
+                let view = DiagnosisView::new(user, &key, found, &scene).await;
+                view.again(user, Permission::MailboxTest, again)
+            }
+            _ => DiagnosisView {
+                key,
+                title,
+                ..DiagnosisView::default()
+            },
+        };
+        view.since = mailbox.failing_since;
+        view.more = Some((routes::run(id.as_str()), "Open the test"));
+        problems.push(view);
     }
     Ok(problems)
 }

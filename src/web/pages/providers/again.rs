@@ -29,11 +29,26 @@ pub(super) fn ask(form: &ProviderForm, upload: Option<&Upload>, errors: &mut Fie
     };
     let uploads = card == Card::MicrosoftCertificate && form.certificate_how == "upload" && file("file");
     let certificate = ["file", "passphrase", "certificate"];
-    add(uploads && given(&form.passphrase), &certificate, "passphrase", "Enter the passphrase");
+    add(
+        uploads && given(&form.passphrase),
+        &certificate,
+        "passphrase",
+        "Enter the passphrase",
+    );
     add(uploads, &["file", "certificate"], "file", "Choose the certificate file");
     let (json, by_file) = (card == Card::Google && given(&form.client_json), file("client_json_file"));
-    add(json && by_file, &["client_json", "secret_later"], "client_json_file", "Choose the client JSON");
-    add(json && !by_file, &["client_json", "secret_later"], "client_json", "Paste the client JSON");
+    add(
+        json && by_file,
+        &["client_json", "secret_later"],
+        "client_json_file",
+        "Choose the client JSON",
+    );
+    add(
+        json && !by_file,
+        &["client_json", "secret_later"],
+        "client_json",
+        "Paste the client JSON",
+    );
     let (key, by_file) = (given(&form.service_account), file("service_account_file"));
     add(key && by_file, &["service_account"], "service_account_file", "Choose the key JSON");
     add(key && !by_file, &["service_account"], "service_account", "Paste the key JSON");

@@ -256,7 +256,7 @@ pub async fn adopt(
             return user.redirect(&routes::provider(&name), &words).await;
         }
         Replaced::Refused(diagnosis, said) => (
-            Refusal::Refused(diagnosis, said),
+            Refusal::refused(&web.app, &provider, &diagnosis, said).await?,
             "Certificate was refused by the provider. It goes on waiting, and what is in use stays",
         ),
         Replaced::Unclear(said) => (

@@ -177,7 +177,7 @@ pub async fn update(
             };
         }
         Replaced::Refused(diagnosis, said) => (
-            Refusal::Refused(diagnosis, said),
+            Refusal::refused(&web.app, &provider, &diagnosis, said).await?,
             "Key was refused by the provider. The old one stays",
         ),
         Replaced::Unclear(said) => (

@@ -2,11 +2,14 @@
 
 use super::certificate::explained;
 use super::{edit, find};
+use crate::actions::judgement;
 use crate::actions::providers::credential::{self, New, Replaced, Terms};
 use crate::actions::providers::{self, trial};
+use crate::app::App;
+use crate::diagnosis::ways::Scene;
 use crate::model::Date;
 use crate::model::provider::Provider;
-use crate::model::report::Diagnosis;
+use crate::model::report::{Diagnosis, Stage};
 use crate::secret::ClientSecret;
 use crate::web::WebState;
 use crate::web::back::{Back, BackForm};
@@ -14,6 +17,7 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::routes;
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -132,7 +136,7 @@ pub async fn update(
             };
         }
         Replaced::Refused(diagnosis, said) => (
-            Refusal::Refused(diagnosis, said),
+            Refusal::refused(&web.app, &provider, &diagnosis, said).await?,
             "Client secret was refused by the provider. The old one stays",
         ),
         Replaced::Unclear(said) => (
@@ -165,8 +169,20 @@ pub enum Refusal {
     /// It wasn't tried.
     #[default]
     None,
-    /// The provider refuses it: what that means, and its words.
-    Refused(Diagnosis, String),
+    /// The provider refuses it.
+    Refused(Box<DiagnosisView>),
     /// The answer doesn't tell.
     Unclear(String),
+}
+
+impl Refusal {
+    /// What the provider refused, told for those who are at it: the field to put another one in stands below.
+    pub async fn refused(app: &App, provider: &Provider, diagnosis: &Diagnosis, said: String) -> Result<Self, PageError> {
+        let scene = Scene {
+            step: Some(Stage::Token),
+            said,
+            ..judgement::scene_of_provider(app, provider).await?
+        };
+        Ok(Self::Refused(Box::new(DiagnosisView::plain("refusal", diagnosis, &scene))))
+    }
 }

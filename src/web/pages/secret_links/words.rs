@@ -56,7 +56,9 @@ pub(super) async fn words(
         _ => others(app, provider, &grants).await?,
     };
     if uses(GrantType::JwtBearer) {
-        let known = key.as_ref().map(|key| (key.account.client_email.as_str(), key.account.client_id.as_str()));
+        let known = key
+            .as_ref()
+            .map(|key| (key.account.client_email.as_str(), key.account.client_id.as_str()));
         steps.extend(delegation(provider, known, &consent::all_scopes(provider, &tokens)));
     }
     if let Some((_, link)) = made {
@@ -112,7 +114,10 @@ async fn microsoft(app: &App, provider: &Provider, grants: &[GrantType]) -> Resu
     let (exchange, graph): (Vec<String>, Vec<String>) = own.into_iter().partition(|role| role.contains("AsApp"));
     let mut values = Vec::new();
     for (place, names) in [
-        ("APIs my organization uses > Office 365 Exchange Online > Application permissions:", exchange),
+        (
+            "APIs my organization uses > Office 365 Exchange Online > Application permissions:",
+            exchange,
+        ),
         ("Microsoft Graph > Application permissions:", graph),
         ("Microsoft Graph > Delegated permissions:", people),
     ] {

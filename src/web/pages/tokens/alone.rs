@@ -1,6 +1,6 @@
 //! Tokens that nobody signs in for, on their page: how they stand, and *Get token* in place of a sign-in.
 
-use super::verdict::{Seen, Verdict, clock, diagnosis, missing_words};
+use super::verdict::{Seen, Verdict, clock, diagnosis, ended, missing_words};
 use super::{find, next_press};
 use crate::actions::access_token::Pressed;
 use crate::actions::{place, tokens};
@@ -64,7 +64,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
             fix: Some(edit),
             ..new(
                 "bad",
-                format!("The password doesn't get a token any more{}", title(&found)),
+                ended(token.grant, found.as_ref()).0,
                 format!(
                     "{said} It isn't tried again by itself, so that the account isn't locked. Enter the password again, or get a token once that is mended."
                 ),

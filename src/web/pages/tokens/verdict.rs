@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::model::provider::{ConsentScreen, Provider};
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::template::{self, TemplateKind};
-use crate::model::token::{Authorization, Grant, Link, Prompt, Token, TokenState};
+use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, TokenState};
 use crate::web::pages::capital;
 use crate::web::pages::providers::form::short_scope;
 use crate::web::time::Zone;
@@ -112,6 +112,31 @@ pub(super) fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
     serde_json::from_str(text?).ok()
 }
 
+/// That a provider refuses the app, in the words of every page: title and text.
+pub fn provider_problem(provider: &str, problem: &Diagnosis) -> (String, String) {
+    (
+        format!("{provider}: {}", problem.title),
+        format!("{} No new sign-in is needed once that is mended.", problem.meaning),
+    )
+}
+
+/// That a token's sign-in has ended, in the words of every page: title and text.
+pub fn ended(grant: GrantType, found: Option<&Diagnosis>) -> (String, String) {
+    let words = match grant {
+        GrantType::AuthorizationCode | GrantType::DeviceCode => "Needs a new sign-in",
+        GrantType::Password => "The password doesn't get a token any more",
+        GrantType::ClientCredentials => "The app's own token is refused",
+        GrantType::JwtBearer => "The service account is refused",
+    };
+    match found {
+        Some(found) => (format!("{words}: {}", lower(&found.title)), found.meaning.clone()),
+        None => (
+            words.to_owned(),
+            "The access token has run out, and there is nothing to renew it with.".to_owned(),
+        ),
+    }
+}
+
 /// The verdict on a token.
 pub fn verdict(seen: &Seen<'_>) -> Verdict {
     let Seen {
@@ -129,15 +154,11 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
     let user = token.user.as_deref().unwrap_or("the account");
     let short = capital(provider.template.short_name());
     if let Some(problem) = diagnosis(provider.problem.as_ref()) {
+        let (title, text) = provider_problem(provider.name.as_str(), &problem);
         return Verdict {
             fix: Some((format!("/providers/{}", provider.name), "Open the provider")),
             sign_in: false,
-            ..Verdict::new(
-                "bad",
-                format!("The provider has a problem: {}", problem.title),
-                format!("{} No new sign-in is needed once that is mended.", problem.meaning),
-                usual,
-            )
+            ..Verdict::new("bad", title, text, usual)
         };
     }
     if !token.grant.needs_person() {
@@ -160,13 +181,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
     let error = diagnosis(grant.last_error.as_ref());
     match seen.state {
         TokenState::Revoked | TokenState::Unauthorized | TokenState::Authorizing => {
-            let (title, text) = match &error {
-                Some(found) => (format!("Needs a new sign-in: {}", lower(&found.title)), found.meaning.clone()),
-                None => (
-                    "Needs a new sign-in".to_owned(),
-                    "The access token has run out, and there is nothing to renew it with.".to_owned(),
-                ),
-            };
+            let (title, text) = ended(token.grant, error.as_ref());
             Verdict::new("bad", title, text, usual)
         }
         TokenState::Failing => {
@@ -243,7 +258,7 @@ pub(super) fn clock(zone: &Zone, at: Timestamp) -> String {
 }
 
 /// The first letter small, unless it begins a name or an abbreviation.
-fn lower(text: &str) -> String {
+pub fn lower(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() && !begins_a_name(text) => {

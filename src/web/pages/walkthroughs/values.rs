@@ -3,6 +3,7 @@
 use crate::actions::consent;
 use crate::actions::providers::trial;
 use crate::actions::walkthroughs::Walk;
+use crate::diagnosis::ways::commands::quoted;
 use crate::model::mailbox::check_address;
 use crate::model::provider::Cloud;
 use crate::model::template::{TemplateKind, scopes_of};
@@ -13,7 +14,6 @@ use crate::web::error::PageError;
 use crate::web::pages::consent::view::{Asked, asked_of};
 use crate::web::pages::providers::limit::limit;
 use crate::web::pages::tokens::abilities::{abilities, object_id};
-use crate::diagnosis::ways::commands::quoted;
 use crate::web::pages::tokens::commands::{SHOWN, commands};
 
 /// A value to copy.

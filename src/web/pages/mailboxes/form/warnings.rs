@@ -87,14 +87,16 @@ async fn warning(app: &App, token: &Token, direction: Direction, protocol: Proto
         Some(Resource::Outlook) => "IMAP, POP and SMTP",
         _ => "",
     };
-    Ok(Some(if !is_for.is_empty() && resource_of(kind, &missing) != resource_of(kind, &token.scopes) {
-        let next = if token.grant.needs_person() {
-            "Its next sign-in asks for that too: save, then press Get authorization token on the token's page."
+    Ok(Some(
+        if !is_for.is_empty() && resource_of(kind, &missing) != resource_of(kind, &token.scopes) {
+            let next = if token.grant.needs_person() {
+                "Its next sign-in asks for that too: save, then press Get authorization token on the token's page."
+            } else {
+                "Save, then let an admin consent to that too."
+            };
+            format!("Token {name} is for {is_for}; {wants} needs {names} besides. {next} Or choose a token that is for {wants}.")
         } else {
-            "Save, then let an admin consent to that too."
-        };
-        format!("Token {name} is for {is_for}; {wants} needs {names} besides. {next} Or choose a token that is for {wants}.")
-    } else {
-        format!("Token {name} doesn't ask for {names}, which {wants} needs. Add it on the token's page, {again}.")
-    }))
+            format!("Token {name} doesn't ask for {names}, which {wants} needs. Add it on the token's page, {again}.")
+        },
+    ))
 }

@@ -139,7 +139,12 @@ mod tests {
         form.tenant = "litware.test".into();
         form.cloud = "usgov".into();
         form.purposes = vec!["graph".into()];
-        for secret in [&mut form.client_secret, &mut form.client_json, &mut form.service_account, &mut form.passphrase] {
+        for secret in [
+            &mut form.client_secret,
+            &mut form.client_json,
+            &mut form.service_account,
+            &mut form.passphrase,
+        ] {
             *secret = "canary".into();
         }
         form.choose(Card::GoogleService, TemplateKind::Google);
