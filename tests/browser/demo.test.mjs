@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { axe, launch, shot, sound, visit } from './browser.mjs';
 import { judge } from './judge.mjs';
 import { binary } from './rig.mjs';
-import { arrive, fill, press } from './steps.mjs';
+import { arrive, chooseOption, fill, press } from './steps.mjs';
 
 let browser;
 let demo;
@@ -244,6 +244,28 @@ test('somebody without an account enters the client secret through a link, in ev
         await arrive(page, 'Thank you');
         await judge(stranger);
       });
+    });
+  }
+});
+
+test('with another card chosen and the first one back, what was typed there is shown again, with and without script', async () => {
+  for (const script of [true, false]) {
+    await visit(browser, demo, { script }, async (browsing) => {
+      const { page } = browsing;
+      await person(page).signIn();
+      await page.goto(`${demo.origin}/providers/new?card=microsoft`);
+      const card = (group, name) => page.getByRole('group', { name: group }).getByRole('radio', { name });
+      assert.equal(await page.getByRole('button', { name: 'Use this template' }).isVisible(), !script);
+      await page.getByLabel('Directory (tenant) ID').fill('litware.test');
+      await page.getByLabel('Cloud').selectOption('usgov');
+      await page.getByLabel('Client secret', { exact: true }).fill('canary-secret');
+      await chooseOption(page, card('Google', /^Service account/), 'Google, service account');
+      assert.equal(await page.locator('#cloud').count(), 0);
+      await judge(browsing);
+      await chooseOption(page, card(/^Microsoft/, /^User sign-in/), 'Microsoft 365, user sign-in');
+      assert.equal(await page.getByLabel('Directory (tenant) ID').inputValue(), 'litware.test');
+      assert.equal(await page.getByLabel('Cloud').inputValue(), 'usgov');
+      assert.equal(await page.getByLabel('Client secret', { exact: true }).inputValue(), '');
     });
   }
 });

@@ -159,7 +159,9 @@ async fn the_old_token_is_offered_for_removal_after_both_tests_passed_and_not_be
     assert_eq!(page.location().as_deref(), Some("/tokens"), "{}", page.words());
     assert_eq!(town.formers().await, 0);
     assert!(!town.look("support").await.has(".former"));
-    let page = admin.post("/mailboxes/support/change-back", &[("token", "support")]).await;
+    let version = town.stored("support").await.version.to_string();
+    let fields = [("token", "support"), ("version", version.as_str())];
+    let page = admin.post("/mailboxes/support/change-back", &fields).await;
     assert_eq!(page.status.as_u16(), 404, "{}", page.words());
 }
 

@@ -245,7 +245,7 @@ pub(super) async fn prove(app: &App, provider: &Provider, wanted: &Wanted, tenan
     Ok(match look(app, provider, wanted).await? {
         Look::Dark(diagnosis, said) => Outcome::Unproved { tenant, diagnosis, said },
         Look::Roles(roles) => {
-            let missing = lacking(&wanted.permissions, &roles);
+            let missing = lacking(&wanted.needed, &roles);
             if missing.is_empty() {
                 Outcome::Granted { tenant, roles }
             } else {

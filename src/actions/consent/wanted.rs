@@ -32,6 +32,8 @@ pub struct Wanted {
     pub permissions: Vec<String>,
     /// Beside an app's own roles: what people who sign in through the same app allow. Empty where nobody does.
     pub people: Vec<String>,
+    /// Which of the app's roles its own token has to hold. Not those that are asked for in case a mailbox wants them one day.
+    pub(super) needed: Vec<String>,
     /// The scopes of the app's own tokens to look into, one for each resource.
     tokens: Vec<String>,
 }
@@ -47,6 +49,7 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
             scopes: scopes::with_identity(provider.template, &all),
             permissions: all,
             people: Vec::new(),
+            needed: Vec::new(),
             tokens: Vec::new(),
         });
     }
@@ -87,7 +90,8 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
         defaults.push(EXCHANGE.to_owned());
     }
     // Where no mailbox says what it needs: what the provider's card names.
-    if roles.is_empty() {
+    let open = roles.is_empty();
+    if open {
         for default in &defaults {
             roles.extend(if resource(default) == Some(Resource::Graph) {
                 &GRAPH_ROLES[..]
@@ -98,8 +102,10 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
     }
     roles.sort_unstable();
     roles.dedup();
+    let needs = |name: &&&str| !open || **name != role(Protocol::Pop3, true);
     Ok(Wanted {
         app_only: true,
+        needed: roles.iter().filter(needs).map(|role| (*role).to_owned()).collect(),
         // One address stands for everything the app's registration lists.
         scopes: defaults[..1].to_vec(),
         permissions: roles.into_iter().map(str::to_owned).collect(),

@@ -126,7 +126,7 @@ async fn known_app(app: &App, provider: &Provider) -> Result<Finding, ActionErro
     Ok(match error {
         None => untold("A made-up code was accepted, so the answer doesn't tell"),
         Some(error) => {
-            let diagnosis = trial::diagnosis_of(&error);
+            let diagnosis = trial::diagnosis_of(app, provider, &error);
             let tenant = provider.tenant.as_deref().unwrap_or("common");
             match &error {
                 OAuthError::Refused(_) if is_unknown(&diagnosis) => Finding::Wrong(Some(diagnosis.clone()), diagnosis.title),
@@ -163,7 +163,7 @@ async fn redirect(app: &App, provider: &Provider) -> Result<Finding, ActionError
     let exchange = match asked {
         Ok(exchange) => exchange,
         Err(error) => {
-            let diagnosis = trial::diagnosis_of(&error);
+            let diagnosis = trial::diagnosis_of(app, provider, &error);
             return Ok(Finding::Wrong(Some(diagnosis.clone()), diagnosis.title));
         }
     };
@@ -328,7 +328,7 @@ async fn public_off(app: &App, walk: &Walk, provider: &Provider) -> Result<Findi
     let Err(error) = with_password(&app.http, &client, &user, &password, &scopes).await else {
         return Ok(untold("The answer doesn't tell"));
     };
-    let diagnosis = trial::diagnosis_of(&error);
+    let diagnosis = trial::diagnosis_of(app, provider, &error);
     Ok(match &error {
         OAuthError::Refused(_) if diagnosis.id == "entra-7000218-secret-missing" => {
             Finding::Holds("The app isn't allowed without a secret".to_owned())

@@ -34,7 +34,7 @@ async fn an_admin_without_an_account_consents_through_a_link_once() {
     assert_eq!(page.text("h1"), "Allow an app for your organisation");
     let words = page.words();
     assert!(
-        words.contains("Ossi Lahti asks for this, for the mail console at 127.0.0.1."),
+        words.contains("Ossi Lahti asks for this. They set up the mail console at 127.0.0.1, a program"),
         "{words}"
     );
     assert!(words.contains("with IMAP") && words.contains("IMAP.AccessAsUser.All"), "{words}");

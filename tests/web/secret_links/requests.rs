@@ -207,6 +207,7 @@ async fn what_the_app_does_and_what_people_do_are_two_lists_without_duplicates()
         ("name", "app"),
         ("grant", "client_credentials"),
         ("user", ""),
+        ("purposes", ""),
         ("scopes", GRAPH),
         ("act", "save"),
     ];

@@ -8,7 +8,6 @@ use crate::actions::judgement;
 use crate::actions::mailboxes::describe;
 use crate::actions::probe::stored_settings;
 use crate::app::App;
-use crate::diagnosis::by_id;
 use crate::model::limits::{self, Limit, Service};
 use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
