@@ -20,7 +20,12 @@ pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, n
         return Ok(Done::new(token.clone(), detail).fact("opaque", true));
     };
     let mut detail = vec![whom(&claims)];
-    let Judgement { wrong, other_audience, .. } = judge(&claims, expected, Protocol::Graph, direction, now);
+    let Judgement {
+        wrong,
+        note,
+        other_audience,
+        ..
+    } = judge(&claims, expected, Protocol::Graph, direction, now);
     let audience = claims.audience.join(" ");
     if !audience.is_empty() {
         detail.push(format!("for {audience}"));
@@ -32,6 +37,7 @@ pub(super) fn claims(login: &Login, expected: &Expected, direction: Direction, n
         detail.push(format!("ends in {} min", left / 60));
     }
     detail.extend(wrong.iter().cloned());
+    detail.extend(note.map(str::to_owned));
     let detail = detail.join("; ");
     let done = Done::new(token.clone(), detail.clone())
         .fact("aud", audience)
@@ -158,7 +164,7 @@ mod tests {
         expected.user = None;
         let said = says(&app, &expected, Direction::Incoming);
         assert!(
-            said.starts_with("? app Helpdesk, acting by itself; ") && said.contains("RBAC for Applications"),
+            said.starts_with("app Helpdesk, acting by itself; ") && said.contains("RBAC for Applications"),
             "{said}"
         );
         let mut with = app;

@@ -54,6 +54,8 @@ impl Expected {
 pub enum Opens {
     /// Nothing speaks against it.
     Fits,
+    /// Nothing is wrong, and the token doesn't tell; the server decides.
+    Untold,
     /// Something looks wrong; the server decides.
     Doubtful,
     /// It is sure to be refused.
@@ -67,6 +69,8 @@ pub struct Judgement {
     pub opens: Opens,
     /// What looks wrong, in half sentences.
     pub wrong: Vec<String>,
+    /// Why the token can't tell, where that is no fault of it: half a sentence.
+    pub note: Option<&'static str>,
     /// The permission that is sure not to be in it, or those one of which would do.
     pub missing: Option<String>,
     /// Whether it is made for Exchange where Graph is asked, or the other way round.
@@ -76,7 +80,7 @@ pub struct Judgement {
 /// Compares what a token says with what opens this mailbox.
 pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction: Direction, now: Timestamp) -> Judgement {
     let (mut wrong, mut never, mut other_audience) = (Vec::new(), false, false);
-    let mut missing = None;
+    let (mut missing, mut note) = (None, None);
     if expected.microsoft {
         let exchange = |audience: &String| is(&EXCHANGE, audience);
         let graph = |audience: &String| is_graph(audience, expected);
@@ -95,7 +99,11 @@ pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction
             _ if !claims.audience.iter().any(exchange) => wrong.push("that isn't Exchange as far as known here".to_owned()),
             _ => {}
         }
-        (never, missing) = permission(claims, expected, protocol, direction, &mut wrong);
+        if claims.app_only && claims.permissions().is_empty() && !reads_protocol(protocol) {
+            note = Some(NO_ROLES);
+        } else {
+            (never, missing) = permission(claims, expected, protocol, direction, &mut wrong);
+        }
     }
     if let (Some(held), Some(wanted)) = (&claims.tenant, &expected.tenant)
         && !held.eq_ignore_ascii_case(wanted)
@@ -119,18 +127,26 @@ pub fn judge(claims: &Claims, expected: &Expected, protocol: Protocol, direction
     let opens = match (never || other_audience, wrong.is_empty()) {
         (true, _) => Opens::Never,
         (false, false) => Opens::Doubtful,
+        (false, true) if note.is_some() => Opens::Untold,
         (false, true) => Opens::Fits,
     };
     Judgement {
         opens,
         wrong,
+        note,
         missing,
         other_audience,
     }
 }
 
-/// Looks for the permission; says whether its absence is sure to be the end, and which is absent. Exchange can give an app rights that no
-/// token shows (RBAC for Applications), but not for IMAP and POP.
+/// Exchange can give an app rights that no token shows, but not for IMAP and POP.
+const NO_ROLES: &str = "no roles in it, which is right where Exchange gives the app its rights (RBAC for Applications)";
+
+const fn reads_protocol(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Imap | Protocol::Pop3)
+}
+
+/// Looks for the permission; says whether its absence is sure to be the end, and which is absent.
 fn permission(
     claims: &Claims,
     expected: &Expected,
@@ -138,13 +154,8 @@ fn permission(
     direction: Direction,
     wrong: &mut Vec<String>,
 ) -> (bool, Option<String>) {
-    let reads_protocol = matches!(protocol, Protocol::Imap | Protocol::Pop3);
     let fitting = fitting(protocol, direction, claims.app_only, expected.is_shared());
     match (claims.permissions(), claims.app_only) {
-        ([], true) if !reads_protocol => {
-            wrong.push("no roles in it, which is right only where Exchange gives the app its rights (RBAC for Applications)".to_owned());
-            (false, None)
-        }
         ([], false) => {
             wrong.push("no permissions in it".to_owned());
             (false, Some(fitting.join(" or ")))
@@ -156,7 +167,7 @@ fn permission(
             }
             let names = fitting.join(" or ");
             wrong.push(format!("{names} is missing"));
-            (reads_protocol, Some(names))
+            (reads_protocol(protocol), Some(names))
         }
     }
 }
@@ -244,8 +255,13 @@ mod tests {
     #[test]
     fn rights_that_exchange_gives_an_app_show_in_no_token() {
         let (outlook, graph) = ("https://outlook.office365.com", "https://graph.microsoft.com");
-        assert_eq!(opens(&app(graph, &[]), Protocol::Graph, None), Opens::Doubtful);
-        assert_eq!(opens(&app(outlook, &[]), Protocol::Smtp, None), Opens::Doubtful);
+        assert_eq!(opens(&app(graph, &[]), Protocol::Graph, None), Opens::Untold);
+        assert_eq!(opens(&app(outlook, &[]), Protocol::Smtp, None), Opens::Untold);
+        assert_eq!(
+            opens(&app(outlook, &[]), Protocol::Smtp, Some("a@b.test")),
+            Opens::Doubtful,
+            "somebody was to sign in"
+        );
         assert_eq!(
             opens(&app(outlook, &[]), Protocol::Imap, None),
             Opens::Never,

@@ -259,7 +259,11 @@ async fn an_app_gets_its_commands_with_its_own_object_id() {
         assert!(said.contains(line), "{line} in {said}");
     }
     assert!(page.text(FACTS).contains("RBAC for Applications"), "{}", page.text(FACTS));
-    assert!(page.text(MAILBOXES).contains("In doubt") && !page.text(MAILBOXES).contains("Can't open"));
+    assert!(
+        page.text(MAILBOXES).contains("Not known before")
+            && !page.text(MAILBOXES).contains("In doubt")
+            && !page.text(MAILBOXES).contains("Can't open")
+    );
 }
 
 #[tokio::test]

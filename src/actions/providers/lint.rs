@@ -6,7 +6,7 @@ use crate::model::proof::ProofOutcome;
 use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
 use crate::model::scopes::{self, Resource};
 use crate::model::template::{self, TemplateKind};
-use crate::model::token::{GrantType, Prompt};
+use crate::model::token::{GrantState, GrantType, Prompt};
 use crate::store::StoreResult;
 use url::Url;
 
@@ -31,6 +31,8 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
     let endpoints = provider.endpoints();
     let at_home = template::at_home(kind, endpoints.token_url.as_deref());
     let has_secret = provider.client_auth != ClientAuth::None;
+    // What may go wrong at the first sign-in is no news once one works.
+    let works = works(app, provider).await?;
     let noun = provider.proof_noun();
 
     if let Some(date) = provider.client_secret_expires.filter(|_| has_secret) {
@@ -101,7 +103,7 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
         warn("scopes", format!("{text}."));
     }
     match kind {
-        TemplateKind::Microsoft if someone_signs_in => microsoft(&base_url, provider, at_home, &mut warn),
+        TemplateKind::Microsoft if someone_signs_in => microsoft(&base_url, provider, (at_home, works), &mut warn),
         TemplateKind::Microsoft if provider.grant == GrantType::ClientCredentials => {
             let graph = scopes::resource_of(kind, &provider.scopes) == Some(Resource::Graph);
             if graph && !is_limited(app, provider).await? {
@@ -112,7 +114,7 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
             }
         }
         TemplateKind::Google if someone_signs_in => google(provider, &mut warn),
-        TemplateKind::Yahoo if at_home => {
+        TemplateKind::Yahoo if at_home && !works => {
             warn("scopes", "Mail permission must be approved by Yahoo first.".to_owned());
         }
         TemplateKind::Zoho if at_home => {
@@ -120,7 +122,7 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
         }
         _ => {}
     }
-    if provider.grant == GrantType::Password {
+    if provider.grant == GrantType::Password && !works {
         warn(
             "grant",
             "Username and password fail with a second factor or federated sign-in. Let someone sign in, or use the app itself, wherever that works."
@@ -150,15 +152,30 @@ async fn is_limited(app: &App, provider: &Provider) -> StoreResult<bool> {
     Ok(false)
 }
 
-fn microsoft(base_url: &Url, provider: &Provider, at_home: bool, warn: &mut impl FnMut(&'static str, String)) {
+/// How many tokens are looked at to see whether one works?
+const SOME: usize = 20;
+
+/// Whether somebody is signed in with it, and the sign-in counts.
+async fn works(app: &App, provider: &Provider) -> StoreResult<bool> {
+    for token in app.store.tokens_of(&provider.id).await?.iter().take(SOME) {
+        let grant = app.store.grant(&token.id).await?;
+        if grant.is_some_and(|grant| grant.state == GrantState::Active && grant.refreshed_at.is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn microsoft(base_url: &Url, provider: &Provider, (at_home, works): (bool, bool), warn: &mut impl FnMut(&'static str, String)) {
     let tenant = provider.tenant.as_deref().unwrap_or_default().to_ascii_lowercase();
-    if matches!(tenant.as_str(), "common" | "organizations") {
+    if matches!(tenant.as_str(), "common" | "organizations") && !works {
         warn(
             "tenant",
             format!("Tenant \"{tenant}\" works for apps of several organisations only. For your own organisation enter its directory ID."),
         );
     }
-    if provider.client_auth == ClientAuth::None && at_home {
+    // At another device nobody comes back to an address, and no secret is usual.
+    if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
         warn(
             "client_auth",
             "Without a secret the redirect address must be registered under the platform Mobile and desktop, and anyone can pose as this app."

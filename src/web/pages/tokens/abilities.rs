@@ -138,6 +138,12 @@ fn one(
             match judged.opens {
                 Opens::Never => ("bad", "Can't open it", sentence(&judged.wrong), 0),
                 Opens::Doubtful => ("warn", "In doubt", sentence(&judged.wrong), 1),
+                Opens::Untold => (
+                    "todo",
+                    "Not known before",
+                    sentence(&Vec::from_iter(judged.note.map(str::to_owned))),
+                    3,
+                ),
                 Opens::Fits => (
                     "ok",
                     "Should open it",
