@@ -17,13 +17,13 @@ use std::sync::Arc;
 const NOW: Timestamp = Timestamp(1_795_248_842);
 
 /// An application that may go to this machine.
-struct House {
-    app: App,
+pub struct House {
+    pub app: App,
     dir: tempfile::TempDir,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let flags = Flags {
             data_dir: Some(dir.path().join("data")),

@@ -16,7 +16,8 @@ fn diagnose(text: &str) -> Ran {
 }
 
 fn piped(bytes: &[u8]) -> Ran {
-    let mut command = Machine::new().command(&["diagnose"]);
+    let machine = Machine::new();
+    let mut command = machine.command(&["diagnose"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(bytes);
     let output = child.wait_with_output().unwrap();

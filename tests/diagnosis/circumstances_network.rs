@@ -7,7 +7,6 @@ use mailgrant::model::mailbox::Security::{self, Starttls, Tls};
 use mailgrant::model::report::Stage;
 
 const NOT_TLS: &str = "received corrupt message of type InvalidContentType (first record does not look like a TLS handshake)";
-const OUTLOOK: &str = "outlook.office365.com";
 const OWN: &str = "mail.contoso.example";
 
 pub fn add_to(score: &mut Score) {

@@ -4,8 +4,13 @@
 mod circumstances;
 mod circumstances_network;
 mod circumstances_provider;
+mod elsewhere;
+pub mod healthy;
+mod hostile;
+mod sandbox;
 mod score;
 mod set_up;
+mod set_ups;
 mod wording;
 
 use score::Score;
@@ -15,6 +20,8 @@ use score::Score;
 fn causes_are_named_from_texts_and_circumstances() {
     let mut score = Score::default();
     wording::add_to(&mut score);
+    score.part("as other programs print it");
+    elsewhere::add_to(&mut score);
     score.part("circumstances");
     circumstances::add_to(&mut score);
     circumstances_network::add_to(&mut score);

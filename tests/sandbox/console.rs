@@ -38,7 +38,7 @@ impl Demo {
         }
     }
 
-    async fn choose(&self, faults: &[Fault]) {
+    pub async fn choose(&self, faults: &[Fault]) {
         choose_faults(&self.app, &Actor::console(), self.sandbox.faults(), faults)
             .await
             .unwrap();

@@ -3,6 +3,7 @@
 
 use super::sign_in::Person;
 use super::{HOST, House, MICROSOFT_APP, OPEN_APP, Play, SUPPORT, TENANT, app};
+use crate::diagnosis::healthy::alarms_of;
 use crate::support::app::TestApp;
 use crate::support::certificates::{DER, FILE};
 use crate::support::databases::NOW;
@@ -256,11 +257,13 @@ impl Console {
         if protocol != Protocol::Smtp {
             let report = self.test(name, Direction::Incoming).await;
             assert_eq!(report.outcome, Outcome::Passed, "{name}: {report:#?}");
+            assert!(alarms_of(&report).is_empty(), "{:#?}", alarms_of(&report));
         }
         if matches!(protocol, Protocol::Smtp | Protocol::Graph) {
             assert_eq!(arrived(), 0);
             let report = self.test(name, Direction::Outgoing).await;
             assert_eq!(report.outcome, Outcome::Passed, "{name}: {report:#?}");
+            assert!(alarms_of(&report).is_empty(), "{:#?}", alarms_of(&report));
             assert_eq!(arrived(), 1, "{name}: it passed, and the message is nowhere");
         }
     }
@@ -291,6 +294,7 @@ async fn every_grant_opens_every_protocol_the_template_allows() {
         }
     }
     println!("{}", table(&ran));
+    println!("{} set-ups work, and no step warns of any of them", ran.len());
     let left: Vec<_> = offered().difference(&ran).copied().collect();
     assert!(left.is_empty(), "offered, and not tried: {left:?}");
 }

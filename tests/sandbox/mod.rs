@@ -3,7 +3,7 @@
 mod abilities;
 mod alone;
 mod certificate;
-mod console;
+pub mod console;
 mod consoles;
 mod demo;
 mod device;
@@ -11,7 +11,7 @@ mod former;
 mod grants;
 mod graph;
 mod mail;
-mod matrix;
+pub mod matrix;
 mod sign_in;
 mod switching;
 
@@ -37,7 +37,7 @@ pub const SMTP: &str = "https://outlook.office.com/SMTP.Send";
 pub const SUPPORT: &str = "support@contoso.test";
 
 /// Applies a configuration file without files beside it; what is wrong with it otherwise.
-async fn apply(app: &App, text: &str) -> Result<(), String> {
+pub async fn apply(app: &App, text: &str) -> Result<(), String> {
     let sources = Sources {
         directory: PathBuf::new(),
         env: &|_| None,
