@@ -140,7 +140,7 @@ fn is_everyday(entry: &'static Entry, signals: &Signals) -> bool {
 
 /// Whether a text is a message of a program, and not somebody's words.
 fn is_message(text: &str, signals: &Signals) -> bool {
-    const SIGNS: [&str; 27] = [
+    const SIGNS: [&str; 33] = [
         "error",
         "exception",
         "errno",
@@ -166,8 +166,14 @@ fn is_message(text: &str, signals: &Signals) -> bool {
         ":587",
         ":465",
         ":443",
+        "]:25",
         "alert",
         "end of file",
+        "x509",
+        "i/o timeout",
+        "status=",
+        "connect to",
+        "verify return",
     ];
     text.trim().chars().count() <= MESSAGE || signals.has_any(&SIGNS)
 }

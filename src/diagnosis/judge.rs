@@ -11,6 +11,7 @@ use super::rules::{self, Finding};
 use super::signal::Signals;
 use super::{limits, own, unknown};
 use crate::model::report::{Also, Confidence, Diagnosis, Grounds, Stage};
+use crate::model::template::TemplateKind;
 
 /// How many other causes are worth naming?
 const MOST_OTHERS: usize = 2;
@@ -153,7 +154,12 @@ fn ruled_out(case: &Case<'_>) -> Vec<Family> {
         if !token.audience.is_empty() && !token.other_audience {
             out.push(Family::Audience);
         }
-        if token.missing.is_empty() && !token.permissions.is_empty() {
+        // What an unknown provider's servers want, nobody knows.
+        let known = case
+            .provider
+            .as_ref()
+            .is_some_and(|provider| provider.template != TemplateKind::Custom);
+        if token.missing.is_empty() && !token.permissions.is_empty() && known {
             out.push(Family::Permission);
         }
         let own = |account: &String| case.side.as_ref().is_some_and(|side| side.address.eq_ignore_ascii_case(account));

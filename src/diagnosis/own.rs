@@ -179,6 +179,8 @@ own!(
     SIGN_IN_REFUSED = "console-sign-in-refused",
     /// A mail server that took the sign-in and won't show the mailbox, in words we don't know.
     FOLDER_REFUSED = "console-folder-refused",
+    /// A mail server that ends the connection in place of greeting, in words we don't know.
+    TURNED_AWAY = "console-turned-away",
     /// A server that says what it offers only to those who have signed in.
     AFTER_LOGIN_ONLY = "console-after-login-only",
     /// Microsoft Graph's address as that of a mail server.

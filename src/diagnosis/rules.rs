@@ -97,6 +97,7 @@ const RULES: &[Rule] = &[
     server::tls_on_a_starttls_port,
     server::starttls_on_a_tls_port,
     server::other_protocol,
+    server::no_greeting,
     server::after_login_only,
     server::mistyped_host,
     server::port_25,

@@ -8,7 +8,7 @@ mod test_mail;
 pub use test_mail::{Prepared, TestMail};
 
 use super::error::MailError;
-use super::record::{Protocol, Recorder};
+use super::record::{Protocol, Recorder, printable};
 use super::sasl::{self, Mechanism};
 use super::stream::Recorded;
 use super::{Login, checked};
@@ -116,7 +116,7 @@ impl Smtp {
         // lettre wants a greeting; the real one has been read, and after STARTTLS there is none.
         stream.preface("220 \r\n");
         let connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &ClientId::Domain(name.to_owned())).await;
-        let connection = connection.map_err(|error| failed(&error, &recorder))?;
+        let connection = connection.map_err(|error| hello_failed(&error, &recorder))?;
         let keywords = recorder
             .reply()
             .iter()
@@ -268,6 +268,21 @@ fn mechanisms(keywords: &[String]) -> Vec<String> {
         }
     }
     offered
+}
+
+/// The same for the greeting of a connection: lettre says good-bye when that is refused, and the answer to it is not the reason.
+fn hello_failed(error: &SmtpError, recorder: &Recorder) -> MailError {
+    let said = |code: String| recorder.reply().last().is_some_and(|line| line.starts_with(&code));
+    match (error.status(), std::error::Error::source(error)) {
+        (Some(code), Some(reason)) if !said(code.to_string()) => {
+            let line = recorder.masked(&format!("{code} {reason}"));
+            MailError::Refused {
+                reply: vec![line.chars().take(1000).map(printable).collect()],
+                document: None,
+            }
+        }
+        _ => failed(error, recorder),
+    }
 }
 
 fn failed(error: &SmtpError, recorder: &Recorder) -> MailError {

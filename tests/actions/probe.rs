@@ -142,7 +142,7 @@ async fn a_refusal_in_unknown_words_is_named_by_its_step() {
             "console-recipient-refused",
             false,
         ),
-        ("c", "RCPT", "450 4.2.99 come back later", "console-recipient-refused", true),
+        ("c", "RCPT", "450 4.2.99 come back later", "console-smtp-later", true),
         ("d", "DATA", "554 5.6.99 moon phase", "console-message-refused", false),
         (
             "e",

@@ -9,6 +9,12 @@ use crate::model::report::Stage;
 
 /// What the step alone says, where nobody knows the text.
 pub(super) fn by_step(seen: &Seen<'_>) -> Option<Finding> {
+    if let Some(Stage::Greeting) = seen.case.step
+        && seen.first().is_none()
+        && seen.signals.is_refusal()
+    {
+        return Some(Finding::likely(own::TURNED_AWAY).because("the words aren't known here; it came in place of a greeting"));
+    }
     let later = seen.signals.smtp_status().is_some_and(|(code, _)| code < 500);
     if seen.first().is_some() || later || seen.case.transient {
         return None;

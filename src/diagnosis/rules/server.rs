@@ -6,6 +6,7 @@ use crate::diagnosis::case::Aim;
 use crate::diagnosis::family::Family;
 use crate::diagnosis::judge::Seen;
 use crate::diagnosis::own;
+use crate::diagnosis::rules::token::is_microsoft_host as is_microsoft;
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::report::Stage;
 
@@ -162,9 +163,24 @@ pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
 pub(super) fn password_refused(seen: &Seen<'_>) -> Option<Finding> {
     let side = mail_side(seen)?;
     let generic = ["imap-authenticationfailed-generic", "pop-gmail-auth", "smtp-auth-failed-generic"];
-    let open = seen.first().is_none() || seen.is_any(&generic);
+    // Words that Exchange Online made known, and others say too.
+    let of_exchange = [
+        "imap-exchange-login-failed",
+        "imap-exchange-authenticate-failed",
+        "pop-exchange-auth-failure",
+        "smtp-exchange-auth-unsuccessful",
+    ];
+    let elsewhere = !is_microsoft(&side.host) && seen.is_any(&of_exchange);
+    let open = seen.first().is_none() || seen.is_any(&generic) || elsewhere;
     (side.password && seen.case.step == Some(Stage::Auth) && open)
         .then(|| Finding::likely(own::PASSWORD_REFUSED).because("the sign-in is by password, and the server says no more than no"))
+}
+
+/// A connection that was taken, and then nothing: other programs call that a timeout too.
+pub(super) fn no_greeting(seen: &Seen<'_>) -> Option<Finding> {
+    let said = seen.hits.iter().any(|hit| hit.id == own::NO_GREETING);
+    (said && seen.is_any(&["network-timeout"]))
+        .then(|| Finding::likely(own::NO_GREETING).because("the connection was taken, and no greeting came within the time"))
 }
 
 /// A server that says what it offers only to those who have signed in.

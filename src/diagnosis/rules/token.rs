@@ -46,17 +46,44 @@ fn owner(host: &str) -> Option<TemplateKind> {
     host_owners.iter().find(|(known, _)| is(known)).map(|(_, owner)| *owner)
 }
 
+/// Whether these are servers of Microsoft.
+pub(super) fn is_microsoft_host(host: &str) -> bool {
+    owner(&host.to_ascii_lowercase()) == Some(TemplateKind::Microsoft)
+}
+
+/// Whose servers these are, by the words of their refusal.
+fn owner_by_words(seen: &Seen<'_>) -> Option<TemplateKind> {
+    let of_exchange = [
+        "imap-exchange-authenticate-failed",
+        "pop-exchange-auth-failure",
+        "smtp-exchange-auth-unsuccessful",
+    ];
+    let of_gmail = ["imap-gmail-invalid-credentials", "smtp-gmail-bad-credentials"];
+    let microsoft = seen.is_any(&of_exchange).then_some(TemplateKind::Microsoft);
+    microsoft.or(seen.is_any(&of_gmail).then_some(TemplateKind::Google))
+}
+
 /// A token of one provider at the servers of another.
 pub(super) fn other_provider(seen: &Seen<'_>) -> Option<Finding> {
     let (side, _) = refused(seen)?;
     let provider = seen.case.provider.as_ref()?;
-    let owner = owner(&side.host)?;
-    let known = matches!(provider.template, TemplateKind::Custom) || provider.template == owner;
-    (!known).then(|| {
-        Finding::certain(own::OTHER_PROVIDER)
+    let by_name = owner(&side.host);
+    let owner = by_name.or_else(|| owner_by_words(seen))?;
+    if matches!(provider.template, TemplateKind::Custom) || provider.template == owner {
+        return None;
+    }
+    let (finding, why) = match by_name {
+        Some(_) => (Finding::certain(own::OTHER_PROVIDER), format!("{} isn't theirs", side.host)),
+        None => (
+            Finding::likely(own::OTHER_PROVIDER),
+            format!("the server refuses in the words of {}", owner.template().short),
+        ),
+    };
+    Some(
+        finding
             .compare(("Token is from", provider.label), ("Server belongs to", owner.template().short))
-            .because(format!("the token was made by {}, and {} isn't theirs", provider.label, side.host))
-    })
+            .because(format!("the token was made by {}, and {why}", provider.label)),
+    )
 }
 
 /// A token for Graph where Exchange is asked, or the other way round.

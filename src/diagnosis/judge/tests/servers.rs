@@ -205,3 +205,47 @@ fn where_nobody_knows_the_words_their_class_is_named_with_little_confidence() {
         assert_eq!(found.grounds.unwrap().confidence, Confidence::Likely, "{text}");
     }
 }
+
+#[test]
+fn whose_server_it_is_shows_in_its_words_where_its_name_is_nobodys() {
+    let own_host = |case| side(case, |s| s.host = "mail.contoso.example".to_owned());
+    let google = |case| provider(case, |p| p.template = TemplateKind::Google);
+    let by_password = |case| {
+        with(side(case, |s| s.password = true), |c| {
+            (c.token, c.provider) = (None, None);
+        })
+    };
+    let gmail = "A2 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)";
+    for (case, expected) in [
+        (
+            google(own_host(case(Protocol::Imap, Stage::Auth, AUTHENTICATE))),
+            own::OTHER_PROVIDER,
+        ),
+        (own_host(case(Protocol::Imap, Stage::Auth, gmail)), own::OTHER_PROVIDER),
+        (own_host(case(Protocol::Imap, Stage::Auth, AUTHENTICATE)), own::IMAP_OFF),
+        // Other servers say these words too, and without a token there is nobody else's.
+        (
+            by_password(own_host(case(Protocol::Imap, Stage::Auth, "A1 NO LOGIN failed."))),
+            own::PASSWORD_REFUSED,
+        ),
+        (
+            by_password(case(Protocol::Imap, Stage::Auth, "A1 NO LOGIN failed.")),
+            "imap-exchange-login-failed",
+        ),
+    ] {
+        assert_eq!(id(&case), expected, "{case:?}");
+    }
+}
+
+#[test]
+fn a_server_that_ends_it_in_place_of_greeting_turned_somebody_away() {
+    for (text, expected) in [
+        ("* BYE We are closed", own::TURNED_AWAY),
+        ("-ERR We are closed", own::TURNED_AWAY),
+        ("* BYE Too many connections", "imap-too-many-connections"),
+        ("Error: Greeting never received (ETIMEDOUT)", own::NO_GREETING),
+    ] {
+        let found = with(case(Protocol::Imap, Stage::Greeting, text), |c| c.transient = true);
+        assert_eq!(id(&found), expected, "{text}");
+    }
+}
