@@ -6,7 +6,8 @@
 //!
 //! `state` is what it knows, `shared` what every part holds, `seed` what is there at the start, `mailboxes` the mail; `keys` are made anew each time. [`Faults`] say
 //! what goes wrong next. `oauth` is the authorization servers; `imap`, `pop3` and `smtp` speak over a `wire` and let in whom `sasl`
-//! lets in; `graph` is Microsoft Graph. Nothing here connects anywhere.
+//! lets in; `graph` is Microsoft Graph; `portal` is where an admin registers apps and gives them what they need. Nothing here connects
+//! anywhere.
 
 mod fault;
 mod graph;
@@ -15,6 +16,7 @@ mod keys;
 mod mailboxes;
 mod oauth;
 mod pop3;
+mod portal;
 mod sasl;
 mod seed;
 mod shared;
@@ -102,7 +104,10 @@ impl Sandbox {
         let graph = format!("https://{HOST}:{}", https.local_addr()?.port());
         let shared = Shared::new(seed::world(now), made?, settings, clock, random, base);
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let router = oauth::routes().merge(graph::routes()).with_state(shared.clone());
+        let router = oauth::routes()
+            .merge(graph::routes())
+            .merge(portal::routes())
+            .with_state(shared.clone());
         let router = router.layer(axum::middleware::from_fn(own_host));
         tasks.spawn(serve_http(http, router.clone(), None, stopping.clone(), tasks.clone()));
         tasks.spawn(serve_http(https, router, Some(shared.clone()), stopping.clone(), tasks.clone()));

@@ -173,6 +173,28 @@ async function history(browser, console, { works, nobody, poor }) {
       await page.goto(`/tests?${query}`);
       seen.runs[key] = await page.locator('main table a').first().getAttribute('href');
     }
+    seen.walkthroughs = {};
+    for (const [kind, fields] of Object.entries({
+      'microsoft-user': { Mailbox: 'returns.and.complaints.of.the.whole.contoso.group@contoso.onmicrosoft.com', 'Name of the provider': 'a-provider-with-a-name-that-is-as-long-as-names-are-allowed-to' },
+      'google-user': { Mailbox: 'help@contoso.test', 'Name of the provider': 'walked' },
+      other: { Mailbox: works.address, 'Name of the provider': 'walked' },
+    })) {
+      await page.goto(`/walkthroughs/new?template=${kind}`);
+      for (const [label, value] of Object.entries(fields)) await fill(page, label, value);
+      await press(page, 'Start');
+      await page.getByText('Started.').waitFor();
+      seen.walkthroughs[kind] = browsing.path();
+    }
+    // One with a provider, its steps in several states; one that waits for somebody.
+    await page.locator('#provider').selectOption('contoso');
+    await press(page, 'Use it');
+    await press(page, 'Check now');
+    await page.goto(`${seen.walkthroughs.other}?step=3`);
+    await press(page, "I've done this");
+    await page.goto(`${seen.walkthroughs['google-user']}?step=7`);
+    await page.locator('#to').fill('jari.salo@contoso.test');
+    await press(page, 'Write the request');
+    await arrive(page, 'Words to send');
     await page.goto('/transfer/import');
     await brought(page);
     seen.imported = browsing.path();
@@ -272,6 +294,18 @@ function places(seen) {
     named('link-withdrawn', seen.withdrawn),
     named('link-done', seen.linkDone),
     named('link-refused', seen.linkRefused),
+    at('/walkthroughs'),
+    at('/walkthroughs/new?template=shared-mailbox'),
+    named('walkthroughs-refused', '/walkthroughs/new?template=microsoft-user', { status: 422, open: (page) => press(page, 'Start') }),
+    named('walkthrough-begun', seen.walkthroughs['microsoft-user']),
+    named('walkthrough-exchange', `${seen.walkthroughs['microsoft-user']}?step=6`),
+    named('walkthrough-waiting', `${seen.walkthroughs['google-user']}?step=7`),
+    named('walkthrough-provider', `${seen.walkthroughs.other}?step=1`),
+    named('walkthrough-confirmed', `${seen.walkthroughs.other}?step=3`),
+    named('walkthrough-sign-in', `${seen.walkthroughs.other}?step=4`),
+    named('walkthrough-sent', `${seen.walkthroughs['microsoft-user']}?step=1`, { open: (page) => press(page, 'Write the request') }),
+    named('walkthrough-delete', `${seen.walkthroughs.other}/delete`),
+    named('viewer-walkthrough', seen.walkthroughs['google-user'], { as: VIEWER }),
     at('/transfer'),
     at('/transfer/import'),
     named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, '[provider]\nname = "x"\n[token]\nname = "y"', /^Import$/) }),

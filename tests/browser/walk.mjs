@@ -68,7 +68,7 @@ export async function fromNothing(browser, { script }, show) {
       await page.getByRole('link', { name: 'Continue' }).click();
       await arrive(page, /connect the first mailbox/);
       await shown('setup-done');
-      for (const path of ['/', '/mailboxes', '/tests', '/providers', '/tokens', '/tokens/new']) {
+      for (const path of ['/', '/mailboxes', '/tests', '/providers', '/tokens', '/tokens/new', '/walkthroughs']) {
         await page.goto(path);
         await shown(`empty-${path.slice(1).replace('/', '-') || 'overview'}`);
       }

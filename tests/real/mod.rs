@@ -7,3 +7,4 @@ mod device;
 mod grants;
 mod mail;
 mod rig;
+mod walkthroughs;

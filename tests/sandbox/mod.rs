@@ -14,6 +14,7 @@ mod mail;
 pub mod matrix;
 mod sign_in;
 mod switching;
+mod walkthroughs;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -12,3 +12,4 @@ mod people;
 mod proofs;
 mod records;
 mod token_list;
+mod walkthroughs;

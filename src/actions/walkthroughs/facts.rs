@@ -1,6 +1,8 @@
 //! What the console knows of a step by itself, without asking anybody: records, tests, sign-ins, consents.
 
 use super::Walk;
+pub(super) use super::fact::{Fact, Known};
+use super::fact::{holds, not, wrong};
 use crate::actions::access_token::{missing_scopes, state};
 use crate::actions::consent::{self, Outcome as Consented, Standing};
 use crate::actions::providers::trial::{self, Check as LastCheck, CheckStep};
@@ -13,54 +15,6 @@ use crate::model::provider::ClientAuth;
 use crate::model::report::{Diagnosis, Outcome, Report, Stage};
 use crate::model::token::{GrantType, Token, TokenState};
 use crate::model::walkthrough::{Check, Step};
-
-/// What speaks for or against a step.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Fact {
-    /// It is so.
-    Holds(Known),
-    /// Somebody outside says so: nothing proves it yet.
-    Told(Known),
-    /// It isn't so, and somebody has to do something.
-    Wrong(Known),
-    /// It isn't so.
-    Not(String),
-    /// Whatever was known, it has to be looked at again.
-    Stale(String),
-    /// Nothing is known.
-    Unknown,
-}
-
-/// What a fact rests on.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Known {
-    pub text: String,
-    /// When it came to be known; none: it is so now.
-    pub at: Option<Timestamp>,
-    pub by: String,
-    pub problem: Option<Diagnosis>,
-}
-
-fn holds(text: impl Into<String>, at: Option<Timestamp>) -> Fact {
-    Fact::Holds(Known {
-        text: text.into(),
-        at,
-        ..Known::default()
-    })
-}
-
-fn wrong(text: impl Into<String>, at: Option<Timestamp>, problem: Option<Diagnosis>) -> Fact {
-    Fact::Wrong(Known {
-        text: text.into(),
-        at,
-        problem,
-        by: String::new(),
-    })
-}
-
-fn not(text: &str) -> Fact {
-    Fact::Not(text.to_owned())
-}
 
 /// Everything that was looked up for a walkthrough.
 pub(super) struct Facts<'a> {

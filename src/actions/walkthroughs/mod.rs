@@ -2,6 +2,7 @@
 //! itself counts before what was noted; what somebody said counts until something proves it.
 
 mod checks;
+mod fact;
 mod facts;
 mod run;
 mod send;

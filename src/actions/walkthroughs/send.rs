@@ -8,6 +8,7 @@ use crate::model::audit::Actor;
 use crate::model::consent::LinkKind;
 use crate::model::walkthrough::{Send, Step, StepRow, StepState};
 use crate::secret::Nonce;
+use crate::store::StoreError;
 
 /// What is sent, and to whom.
 #[derive(Debug, Clone)]
@@ -28,6 +29,10 @@ pub struct Sent {
 impl Walk {
     /// Sends a step: makes the link, if one fits and can be made yet, and notes that somebody is waited for.
     pub async fn send(&self, app: &App, actor: &Actor, step: &'static Step, sending: Sending) -> Result<Sent, ActionError> {
+        // Before a link is made that nobody would see.
+        if sending.version != self.row.version {
+            return Err(StoreError::Stale.into());
+        }
         let mut link_id = String::new();
         let mut link = None;
         match (step.send, &self.provider, &self.token) {

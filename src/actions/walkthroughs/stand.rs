@@ -88,7 +88,12 @@ pub(super) async fn stands(app: &App, walk: &Walk) -> Result<Vec<Stand>, ActionE
         let waits = |other: &&Stand| step.waits.contains(&other.step.id) && !other.state.is_over();
         stand.waits_for = all.iter().find(waits).map(|other| other.number);
         if let Some(row) = stored.filter(|_| stand.state == StepState::Waiting) {
-            stand.sent = Some(sent(app, walk, step, row).await?);
+            let sent = sent(app, walk, step, row).await?;
+            if step.check == Check::Person && sent.over == Some("used") {
+                (stand.state, stand.evidence) = (StepState::Done, "It came back through the link".to_owned());
+            } else {
+                stand.sent = Some(sent);
+            }
         }
         all.push(stand);
     }
@@ -131,11 +136,15 @@ fn merge(number: usize, step: &'static Step, stored: Option<&StepRow>, fact: Fac
     let newer = |at: Option<Timestamp>, states: &[StepState]| {
         stored.is_some_and(|row| states.contains(&row.state) && at.is_some_and(|at| at < row.changed_at))
     };
+    // What a person did in the same second came after it.
+    let since = |at: Option<Timestamp>, states: &[StepState]| {
+        stored.is_some_and(|row| states.contains(&row.state) && at.is_some_and(|at| at <= row.changed_at))
+    };
     use StepState as S;
     match fact {
         Fact::Holds(found) if !newer(found.at, &[S::Problem]) => known(S::Done, found),
         Fact::Told(found) if !newer(found.at, &[S::Problem, S::Waiting, S::Done]) => known(S::Confirmed, found),
-        Fact::Wrong(found) if !newer(found.at, &[S::Done, S::Confirmed, S::Waiting]) => known(S::Problem, found),
+        Fact::Wrong(found) if !newer(found.at, &[S::Done]) && !since(found.at, &[S::Confirmed, S::Waiting]) => known(S::Problem, found),
         Fact::Stale(text) if stored.is_none_or(|row| row.state != S::Waiting && row.state != S::Confirmed) => Stand {
             state: S::Open,
             evidence: text,

@@ -49,7 +49,7 @@ pub(super) fn parse(shared: &Shared, house: House, text: &str) -> Result<Vec<Str
                 }
             }
             House::Open => {
-                if scope != "mail" && !IDENTITY.contains(&scope.as_str()) {
+                if !["mail", "mail-r", "mail-w"].contains(&scope.as_str()) && !IDENTITY.contains(&scope.as_str()) {
                     let text = "The requested scope is invalid, unknown, or malformed.";
                     return Err(Refusal::plain("invalid_scope", text));
                 }

@@ -11,6 +11,7 @@ mod permissions;
 mod prove;
 mod refusal;
 pub mod remove;
+mod saved;
 pub mod verdict;
 mod ways;
 

@@ -2,9 +2,9 @@
 
 use super::conflict::somebody_was_faster;
 use super::find;
+use super::saved::saved;
 use super::ways::{Missing, Way, ways};
 use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
-use crate::actions::walkthroughs::Chosen;
 use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
 use crate::model::mailbox::Protocol;
@@ -15,14 +15,13 @@ use crate::model::token::{Grant, GrantType, Token};
 use crate::secret::{Password, RefreshToken};
 use crate::store::StoreError;
 use crate::web::WebState;
-use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::mailboxes::fitting;
+use crate::web::pages::providers;
 use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
-use crate::web::pages::{authorize, providers};
 use crate::web::routes;
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -330,41 +329,10 @@ pub async fn create(State(web): State<WebState>, user: CurrentUser, CsrfForm(for
         Err(error) => Err(error),
     };
     match made {
-        Ok(token) => match Back::parse(&form.back) {
-            Some(back) => saved_for(&web, &user, &token, &provider, &form.act, &back).await,
-            None => saved(&web, &user, &token, &provider, &form.act).await,
-        },
+        Ok(token) => saved(&web, &user, &token, &provider, &form).await,
         Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, None, problems.into()).await?.refused(),
         Err(error) => Err(error.into()),
     }
-}
-
-async fn saved(web: &WebState, user: &CurrentUser, token: &Token, provider: &Provider, act: &str) -> Result<Response, PageError> {
-    if act == "authorize" {
-        return authorize::leave(web, user, token, provider, None).await;
-    }
-    user.redirect(&routes::token(token.name.as_str()), &format!("Token {} saved.", token.name))
-        .await
-}
-
-/// After saving for a walkthrough: the sign-in if one is wanted, which leads back there, or straight back.
-async fn saved_for(
-    web: &WebState,
-    user: &CurrentUser,
-    token: &Token,
-    provider: &Provider,
-    act: &str,
-    back: &Back,
-) -> Result<Response, PageError> {
-    let chosen = Chosen::Token(token.id.clone(), token.name.clone());
-    let arrived = back
-        .arrive(user, Some(chosen), Flash::ok(&format!("Token {} saved.", token.name)))
-        .await?;
-    if act == "authorize" && token.grant == GrantType::AuthorizationCode {
-        back.keep(user, &format!("token:{}", token.name)).await?;
-        return authorize::leave(web, user, token, provider, None).await;
-    }
-    Ok(arrived)
 }
 
 /// `GET /tokens/{name}/edit`.
@@ -418,7 +386,7 @@ pub async fn update(
         Err(error) => Err(error),
     };
     match made {
-        Ok(token) => saved(&web, &user, &token, &provider, &form.act).await,
+        Ok(token) => saved(&web, &user, &token, &provider, &form).await,
         Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, current, problems.into())
             .await?
             .refused(),
