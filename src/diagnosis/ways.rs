@@ -156,7 +156,11 @@ fn of_remedy(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
     remedies
         .map(|(at, remedy)| {
             let (title, text) = split(remedy);
-            let acts = if at == 0 { of_family(family, scene) } else { Vec::new() };
+            let acts = if at == 0 {
+                of_family(family, diagnosis.fix_where, scene)
+            } else {
+                Vec::new()
+            };
             Way {
                 title: told(title, scene),
                 who: diagnosis.fix_where,
@@ -186,9 +190,12 @@ fn split(remedy: &str) -> (&str, &str) {
 }
 
 /// What helps most against a kind of cause, as far as this console has it.
-fn of_family(family: Family, scene: &Scene) -> Vec<Act> {
+fn of_family(family: Family, who: FixWhere, scene: &Scene) -> Vec<Act> {
+    let here = matches!(who, FixWhere::Console | FixWhere::User);
     let acts: &[Act] = match family {
         Family::Secret => &[Act::ReplaceSecret],
+        // What an admin has to mend at the provider isn't mended here.
+        Family::App | Family::Policy | Family::SignIn if !here => &[],
         Family::App => &[Act::EditProvider],
         Family::Consent => &[Act::SendConsentLink],
         Family::SignIn | Family::Policy => &[Act::SignInLogin],
@@ -198,8 +205,11 @@ fn of_family(family: Family, scene: &Scene) -> Vec<Act> {
         Family::Token => &[Act::SignIn],
         Family::Password => &[Act::UseOAuth, Act::EnterPassword],
         Family::Network | Family::Tls | Family::Server | Family::Message => &[Act::EditMailbox],
-        Family::Request => &[Act::EditMailbox, Act::ChangePermissions],
+        Family::Request => &[Act::ChangePermissions, Act::EditMailbox],
         Family::Mailbox | Family::ProtocolOff | Family::Disabled | Family::Clock | Family::Limit | Family::Outage | Family::Console => &[],
     };
     acts.iter().copied().filter(|act| act.lead(scene).is_some()).take(1).collect()
 }
+
+#[cfg(test)]
+mod tests;

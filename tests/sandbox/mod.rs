@@ -15,6 +15,7 @@ pub mod matrix;
 mod sign_in;
 mod switching;
 mod walkthroughs;
+mod ways;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -333,7 +333,7 @@ async fn what_the_token_endpoint_says_by_number_is_explained() {
         provider.lies(&[Lie::Refuses(400, json!({"error": error, "error_description": description}))]);
         let page = comes_back_as(&mut admin, &provider, SUPPORT, &[]).await;
         assert_eq!(page.text("h1"), heading, "{}", page.words());
-        assert!(page.has(".verdict li"), "it says what to do: {}", page.words());
+        assert!(page.has(".fixes li"), "it says what to do: {}", page.words());
         assert!(
             page.body.contains(description.split(':').next().unwrap()),
             "the number can be looked up"

@@ -6,6 +6,7 @@ mod authorize;
 mod certificate;
 pub mod consent;
 mod csrf;
+mod diagnosis;
 mod draft;
 mod links;
 mod mailboxes;

@@ -1,0 +1,125 @@
+//! Faults of the sandbox, and what the page of the test makes of them: the cause, who can fix it, and the first way.
+
+use super::matrix::Console;
+use super::{HOST, House, MICROSOFT_APP, SUPPORT};
+use crate::support::matrix::Way;
+use mailgrant::model::report::Direction;
+use mailgrant::model::template::TemplateKind;
+use mailgrant::sandbox::Fault;
+
+const USER: &str = "the mailbox's user";
+const PORTAL: &str = "Entra or Google admin";
+const EXCHANGE: &str = "Exchange admin";
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_with_the_way_out() {
+    let console = Console::start().await;
+    let token = console.make(TemplateKind::Microsoft, Way::Code, false).await;
+    console
+        .sign_in_as(Way::Code, &token, House::Microsoft, MICROSOFT_APP.0, SUPPORT)
+        .await;
+    let ports = console.play.sandbox.ports(House::Microsoft);
+    console
+        .apply(&format!(
+            "[[mailbox]]\nname = \"support\"\naddress = \"{SUPPORT}\"\n\
+             [mailbox.incoming]\nprotocol = \"imap\"\nhost = \"{HOST}\"\nport = {}\nsecurity = \"tls\"\ntoken = \"{token}\"\n\
+             [mailbox.outgoing]\nprotocol = \"smtp\"\nhost = \"{HOST}\"\nport = {}\nsecurity = \"starttls\"\ntoken = \"{token}\"\n",
+            ports.imaps, ports.submission
+        ))
+        .await;
+    // Fault, direction, a part of the cause, who, and a part of the first way.
+    let rows = [
+        (
+            Fault::MailboxDisabled,
+            Direction::Incoming,
+            "no mailbox that can be opened",
+            USER,
+            "Sign in again as",
+        ),
+        (
+            Fault::SmtpAuthOffMailbox,
+            Direction::Outgoing,
+            "turned off for this mailbox",
+            EXCHANGE,
+            "Set-CASMailbox -Identity",
+        ),
+        (
+            Fault::SmtpAuthOff,
+            Direction::Outgoing,
+            "turned off for the tenant",
+            EXCHANGE,
+            "Set-CASMailbox -Identity",
+        ),
+        (
+            Fault::SendAsDenied,
+            Direction::Outgoing,
+            "may not send as",
+            EXCHANGE,
+            "Add-RecipientPermission",
+        ),
+        (
+            Fault::CertificateWrongName,
+            Direction::Incoming,
+            "for another name",
+            "you",
+            "Edit mailbox",
+        ),
+        (
+            Fault::CertificateUnknown,
+            Direction::Incoming,
+            "unknown issuer",
+            "network",
+            "openssl s_client",
+        ),
+        (Fault::NoStarttls, Direction::Outgoing, "STARTTLS", "you", "Use port 465 with TLS"),
+        // From here on the token has to be renewed first; the last of them ends it.
+        (
+            Fault::SecretExpired,
+            Direction::Incoming,
+            "Client secret has expired",
+            PORTAL,
+            "Replace secret",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (fault, direction, cause, who, first) in rows {
+        console.play.sandbox.faults().set(&[fault]);
+        let mut admin = console.t.admin();
+        if fault == Fault::SecretExpired {
+            // Nothing is renewed twice within a minute.
+            console.t.clock.advance(120);
+            admin.submit(format!("/tokens/{token}/renew"), &[]).await;
+        }
+        let page = admin
+            .submit(format!("/mailboxes/support/test/{direction}"), &[("defaults", "1")])
+            .await;
+        let (title, way) = (page.text("#verdict h2"), page.text("#verdict .fixes > li:first-child"));
+        println!("{fault}: {title}; {}", page.text("#verdict .fixes > li:first-child .who"));
+        if !title.contains(cause) || !way.contains(&format!("Who can do it: {who}.")) || !way.contains(first) {
+            wrong.push(format!("{fault}: {title}\n{way}"));
+        }
+        console.play.sandbox.faults().set(&[]);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    // The provider's page and the token's page tell the same, with the same words; so does the overview, once.
+    let mut admin = console.t.admin();
+    let told = |page: &crate::support::app::Page| page.text("h2") + &page.text("h3");
+    for path in [
+        format!("/providers/{token}"),
+        format!("/tokens/{token}"),
+        "/mailboxes/support".to_owned(),
+    ] {
+        let page = admin.get(&path).await;
+        assert!(told(&page).contains("Client secret has expired"), "{path}: {}", page.words());
+        assert!(
+            page.has(&format!(".diagnosis a.primary[href='/providers/{token}/secret']")),
+            "{path}: {}",
+            page.words()
+        );
+        assert!(page.text(".diagnosis .talk").contains("AADSTS7000222"), "{path}: the reply in full");
+    }
+    let verdict = admin.get(format!("/tokens/{token}")).await.text("section[aria-label=State] h2");
+    let overview = admin.get("/").await;
+    assert_eq!(overview.text(".todo h3").matches("Client secret has expired").count(), 1);
+    assert!(overview.text(".todo h3").contains(&verdict), "{verdict}");
+}
