@@ -26,7 +26,8 @@
 //! - [`mail`]: IMAP, POP3 and SMTP from the client's side, stage by stage over a recorded, limited stream; SASL; Microsoft Graph.
 //!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed; and what a token that can be read
 //!   opens, judged before anything is connected to.
-//! - [`diagnosis`]: from an error to a cause and a remedy; the catalogue is data.
+//! - [`diagnosis`]: from an error to a cause and a remedy, and the ways out with finished commands and requests; catalogue and ways are data.
+//!   [`web::pages::diagnosis`] is the one block that tells it on every page.
 //! - [`auth`]: who may come in: passwords, throttling.
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
 //!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the

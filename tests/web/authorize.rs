@@ -200,7 +200,7 @@ async fn coming_back_without_a_sign_in_changes_nothing() {
         (
             vec![("error", "invalid_scope"), ("error_description", "mail.send")],
             "A requested permission isn't allowed or doesn't exist",
-            "Try again",
+            "Change its permissions",
         ),
     ] {
         let (_, leave) = begin(&mut admin, &[]).await;

@@ -193,7 +193,7 @@ async fn a_check_names_a_refused_secret() {
         "{}",
         page.words()
     );
-    assert_eq!(page.text(".verdict h2"), "The last check found a problem");
+    assert_eq!(page.text("[aria-label=State] h2"), "The last check found a problem");
     assert!(!page.body.contains("canary"));
 }
 

@@ -237,7 +237,10 @@ async fn a_provider_that_moves_says_before_saving_what_it_costs() {
     let page = send(&mut admin, &page, action, &over).await;
     assert_eq!(page.location().as_deref(), Some("/providers/rig"), "{}", page.words());
     let page = admin.get("/tokens/support").await;
-    assert_eq!(page.text(".verdict h2"), "Needs a new sign-in: the provider's addresses changed");
+    assert_eq!(
+        page.text("[aria-label=State] h2"),
+        "Needs a new sign-in: the provider's addresses changed"
+    );
     let listed = t
         .app
         .store

@@ -2,6 +2,7 @@
 
 use super::{Scene, Way};
 use crate::model::report::{Diagnosis, Direction, FixWhere};
+use crate::model::token::GrantType;
 
 /// How much of what the other side said goes along, in characters?
 const SAID: usize = 600;
@@ -55,12 +56,14 @@ fn values(who: FixWhere, scene: &Scene) -> Vec<(String, String)> {
                 of("Directory (tenant) ID", "tenant"),
                 of("Application (client) ID", "client id"),
                 of("Client ID of the service account", "service account's client id"),
-                of("Redirect address", "redirect address"),
-                of("Return address of admin consent", "consent return address"),
                 of("Permissions", "scopes"),
                 of("Account", "account"),
                 of("Mailbox", "mailbox"),
             ];
+            if scene.grant.is_none_or(GrantType::needs_person) {
+                values.push(of("Redirect address", "redirect address"));
+                values.push(of("Return address of admin consent", "consent return address"));
+            }
             values.extend(
                 scene
                     .thumbprints

@@ -178,6 +178,14 @@ struct ResultPage {
     token: String,
 }
 
+impl ResultPage {
+    /// Whether the first way to fix it has a button: then that one is the primary.
+    fn has_fix(&self) -> bool {
+        let first = self.diagnosis.as_ref().and_then(|told| told.ways.first());
+        first.is_some_and(|way| !way.buttons.is_empty())
+    }
+}
+
 /// What a prompt does, in words.
 pub(super) fn prompt_words(prompt: Prompt) -> &'static str {
     PROMPTS

@@ -187,7 +187,7 @@ async fn another_key_takes_over_only_when_google_takes_it() {
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let page = send(&mut admin, &page, "/providers/fabrikam/key", &fields).await;
         refused(&page, "service_account", "Key was refused by the provider. The old one stays");
-        assert!(page.text(".panel.bad").contains("What the provider said"), "{}", page.words());
+        assert!(page.text(".panel.bad").contains("What the other side said"), "{}", page.words());
         assert!(!page.body.contains("PRIVATE"));
     }
     assert_eq!(key_id().await, first);
