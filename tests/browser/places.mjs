@@ -189,7 +189,7 @@ async function history(browser, console, { works, nobody, poor }) {
     await page.locator('#provider').selectOption('contoso');
     await press(page, 'Use it');
     await press(page, 'Check now');
-    await page.goto(`${seen.walkthroughs.other}?step=3`);
+    await page.goto(`${seen.walkthroughs['google-user']}?step=1`);
     await press(page, "I've done this");
     await page.goto(`${seen.walkthroughs['google-user']}?step=7`);
     await page.locator('#to').fill('jari.salo@contoso.test');
@@ -301,7 +301,8 @@ function places(seen) {
     named('walkthrough-exchange', `${seen.walkthroughs['microsoft-user']}?step=6`),
     named('walkthrough-waiting', `${seen.walkthroughs['google-user']}?step=7`),
     named('walkthrough-provider', `${seen.walkthroughs.other}?step=1`),
-    named('walkthrough-confirmed', `${seen.walkthroughs.other}?step=3`),
+    named('walkthrough-confirmed', `${seen.walkthroughs['google-user']}?step=1`),
+    named('walkthrough-proved', `${seen.walkthroughs.other}?step=3`),
     named('walkthrough-sign-in', `${seen.walkthroughs.other}?step=4`),
     named('walkthrough-sent', `${seen.walkthroughs['microsoft-user']}?step=1`, { open: (page) => press(page, 'Write the request') }),
     named('walkthrough-delete', `${seen.walkthroughs.other}/delete`),

@@ -168,6 +168,7 @@ async fn a_secret_that_stops_being_good_shows_when_everything_is_checked_again()
 async fn consent_and_permissions_of_an_app_stand_in_its_own_token() {
     let way = Way::start("move-to-app", "contoso", "info@contoso.test").await;
     way.is_done("app-token").await;
+    assert_eq!(way.stand("move-consent").await.state, StepState::Open);
     way.is_done("move-consent").await;
     assert_eq!(way.stand("move-permissions").await.state, StepState::Done);
     let sandbox = &way.town.play.sandbox;

@@ -15,7 +15,7 @@ use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
 use crate::model::report::{Diagnosis, Direction, Outcome};
 use crate::model::template::TemplateKind;
-use crate::model::token::{Prompt, Token};
+use crate::model::token::{GrantType, Prompt, Token};
 use crate::model::walkthrough::{Check, Step};
 use crate::oauth::authorization::{SignIn, begin, exchange};
 use crate::oauth::password::with_password;
@@ -67,7 +67,7 @@ pub(super) async fn check(app: &App, actor: &Actor, request: &Request<'_>, walk:
         Check::App | Check::Credential | Check::Replaced => check_provider(app, actor, provider).await,
         Check::ServiceKey => service_key(app, provider).await,
         Check::Redirect => redirect(app, provider).await,
-        Check::Consent | Check::Roles if consent::is_known(provider) => consented(app, actor, provider).await,
+        Check::Consent | Check::Roles if consent::is_known(provider) => consented(app, actor, walk, provider).await,
         Check::Permissions | Check::SignedIn => match &walk.token {
             Some(token) if walk.grant.is_some() => renew(app, token).await,
             _ => Ok(untold("The first sign-in proves it")),
@@ -189,8 +189,8 @@ async fn redirect(app: &App, provider: &Provider) -> Result<Finding, ActionError
     })
 }
 
-async fn consented(app: &App, actor: &Actor, provider: &Provider) -> Result<Finding, ActionError> {
-    if !consent::wanted(app, provider).await?.app_only {
+async fn consented(app: &App, actor: &Actor, walk: &Walk, provider: &Provider) -> Result<Finding, ActionError> {
+    if walk.wanted_grant() != GrantType::ClientCredentials || !consent::wanted(app, provider).await?.app_only {
         return Ok(untold("Only the next sign-in proves it"));
     }
     match consent::check(app, actor, provider).await {

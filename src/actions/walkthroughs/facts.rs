@@ -21,7 +21,9 @@ pub(super) struct Facts<'a> {
     app: &'a App,
     walk: &'a Walk,
     check: Option<LastCheck>,
-    consent: Option<(bool, Standing)>,
+    consent: Option<Standing>,
+    /// Whether the app has tokens of its own.
+    has_own: bool,
     last_sign_in: Option<Timestamp>,
     proof: Option<Proof>,
     key_since: Option<Timestamp>,
@@ -38,6 +40,7 @@ impl<'a> Facts<'a> {
             walk,
             check: None,
             consent: None,
+            has_own: false,
             last_sign_in: None,
             proof: None,
             key_since: None,
@@ -52,8 +55,8 @@ impl<'a> Facts<'a> {
             facts.last_sign_in = app.store.last_sign_in(&provider.id).await?;
             facts.key_since = app.store.service_account(&provider.id).await?.map(|key| key.set_at);
             if consent::is_known(provider) && (has(Check::Consent) || has(Check::Roles)) {
-                let app_only = consent::wanted(app, provider).await?.app_only;
-                facts.consent = Some((app_only, consent::standing(app, provider).await?));
+                facts.has_own = consent::wanted(app, provider).await?.app_only;
+                facts.consent = Some(consent::standing(app, provider).await?);
             }
             if has(Check::SwitchedAll) || has(Check::LoggedOut) {
                 for token in app.store.tokens_of(&provider.id).await?.iter().filter(|token| of_person(token)) {
@@ -99,6 +102,7 @@ impl<'a> Facts<'a> {
                 None => Fact::Unknown,
             },
             Check::Permissions => self.permissions(),
+            // The app's own token names them.
             Check::Roles => match self.consented() {
                 Fact::Holds(known) => Fact::Holds(known),
                 _ => Fact::Unknown,
@@ -246,12 +250,8 @@ impl<'a> Facts<'a> {
     }
 
     fn consented(&self) -> Fact {
-        let Some((app_only, standing)) = &self.consent else {
-            return Fact::Unknown;
-        };
-        let Some((consent, outcome)) = &standing.result else {
-            return Fact::Unknown;
-        };
+        let Some(standing) = &self.consent else { return Fact::Unknown };
+        let Some((consent, outcome)) = &standing.result else { return Fact::Unknown };
         let known = Known {
             text: outcome.sentence().trim_end_matches('.').to_owned(),
             at: consent.finished_at,
@@ -261,22 +261,31 @@ impl<'a> Facts<'a> {
             },
             problem: None,
         };
+        if self.walk.wanted_grant() != GrantType::ClientCredentials {
+            // What the app may do by itself says nothing of what people who sign in may.
+            return match outcome {
+                Consented::Granted { .. } | Consented::Told if standing.proved_at.is_some() => Fact::Holds(Known {
+                    text: "Somebody has signed in since".to_owned(),
+                    at: standing.proved_at,
+                    ..known
+                }),
+                Consented::Granted { roles, .. } if roles.is_empty() => Fact::Told(known),
+                Consented::Granted { .. } => Fact::Told(Known {
+                    text: "Consent was given".to_owned(),
+                    ..known
+                }),
+                Consented::Told => Fact::Told(known),
+                Consented::Missing { .. } if !self.has_own => Fact::Wrong(known),
+                _ => Fact::Unknown,
+            };
+        }
         match outcome {
-            // Asked as an app, a person's consent says nothing.
-            Consented::Granted { roles, .. } if *app_only && roles.is_empty() => Fact::Unknown,
             Consented::Granted { roles, .. } if !roles.is_empty() => Fact::Holds(known),
-            Consented::Granted { .. } | Consented::Told if standing.proved_at.is_some() && !app_only => Fact::Holds(Known {
-                text: "Somebody has signed in since".to_owned(),
-                at: standing.proved_at,
-                ..known
-            }),
-            Consented::Granted { .. } => Fact::Told(known),
-            Consented::Told => Fact::Unknown,
             // Where Exchange itself gives the app its rights, its token names none.
-            Consented::Missing { .. } if *app_only && matches!(self.tests(false), Fact::Holds(_)) => {
+            Consented::Missing { .. } if matches!(self.tests(false), Fact::Holds(_)) => {
                 holds("The mailbox opens: Exchange itself gives the app its rights", None)
             }
-            Consented::Missing { .. } => Fact::Wrong(known),
+            Consented::Missing { .. } if self.has_own => Fact::Wrong(known),
             Consented::Unproved { diagnosis, .. } => Fact::Wrong(Known {
                 problem: Some(diagnosis.clone()),
                 ..known

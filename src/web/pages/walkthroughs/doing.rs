@@ -3,6 +3,7 @@
 use super::values::{permissions, values};
 use super::{Opened, sure_words};
 use crate::actions::walkthroughs::{Stand, Walk, fits};
+use crate::model::Date;
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::template::TemplateKind;
 use crate::model::token::GrantType;
@@ -13,6 +14,7 @@ use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::pages::providers::cards::Card;
+use crate::web::time::date_words;
 
 /// A link or a form with one button.
 #[derive(Debug, Clone)]
@@ -350,6 +352,7 @@ impl Opened {
             send,
             send_later,
             asks_address: step.act == Act::Limit,
+            verified: Date::parse(&step.verified).map(date_words).unwrap_or_default(),
             stand: stand.clone(),
         })
     }

@@ -184,6 +184,8 @@ struct Opened {
     send_later: &'static str,
     /// The check has a field for an address.
     asks_address: bool,
+    /// The day its words were last compared with the documentation.
+    verified: String,
 }
 
 #[derive(Template)]
