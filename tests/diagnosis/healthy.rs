@@ -286,7 +286,12 @@ fn others() -> Vec<Written> {
     let custom = |proof: &str, grant: &str| {
         format!(
             "template = \"custom\"\nissuer = \"https://id.contoso.example\"\nauthorize_url = \"https://id.contoso.example/authorize\"\n\
-             token_url = \"https://id.contoso.example/token\"\ndevice_authorization_url = \"https://id.contoso.example/device\"\nclient_id = \"console\"\n{proof}grant = \"{grant}\"\nscopes = [\"mail\"]\n"
+             token_url = \"https://id.contoso.example/token\"\ndevice_authorization_url = \"https://id.contoso.example/device\"\nclient_id = \"console\"\n{proof}grant = \"{grant}\"\n{}",
+            if grant == "client_credentials" {
+                "scopes = [\"mail\"]\n"
+            } else {
+                "scopes = [\"offline_access\", \"mail\"]\n"
+            }
         )
     };
     let by_post = "client_auth = \"secret_post\"\nclient_secret = \"s3cret-of-the-app\"\n";

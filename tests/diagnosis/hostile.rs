@@ -61,7 +61,8 @@ const IMAP: [(&str, &str, &str); 25] = [
         "imap-unavailable",
     ),
     ("AUTHENTICATE", "{t} NO [INUSE] Locked", "imap-in-use"),
-    ("AUTHENTICATE", "{t} NO [LIMIT] Too many connections", "imap-limit"),
+    ("AUTHENTICATE", "{t} NO [LIMIT] Rate limit hit", "imap-limit"),
+    ("AUTHENTICATE", "{t} NO [LIMIT] Too many connections", "imap-too-many-connections"),
     ("AUTHENTICATE", "{t} NO [CONTACTADMIN] Account suspended", "imap-contactadmin"),
     ("AUTHENTICATE", "{t} NO [EXPIRED] Password expired", "imap-expired"),
     ("AUTHENTICATE", "{t} NO [AUTHORIZATIONFAILED] No", "imap-authorizationfailed"),
@@ -78,11 +79,6 @@ const IMAP: [(&str, &str, &str); 25] = [
         "imap-gmail-web-login-required",
     ),
     ("AUTHENTICATE", "{t} NO LOGIN failed.", "console-password-refused"),
-    (
-        "AUTHENTICATE",
-        "* BYE Too many simultaneous connections",
-        "imap-too-many-connections",
-    ),
     ("AUTHENTICATE", "close", "network-closed-early"),
     ("CAPABILITY", "{t} NO Please log in first", "console-after-login-only"),
     (
@@ -263,6 +259,27 @@ async fn causes_are_named_against_servers_that_misbehave() {
     })
     .await;
     ask(&house, &mut score, "imap", "greets without end", &endless, "console-too-much-data").await;
+    let full = Server::start(None, |mut peer: Peer| async move {
+        peer.say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready").await?;
+        loop {
+            let line = peer.line().await?;
+            let (tag, command) = line.split_once(' ').unwrap_or_default();
+            if command != "CAPABILITY" {
+                return peer.say("* BYE Too many simultaneous connections").await;
+            }
+            peer.say(&format!("* CAPABILITY IMAP4rev1 AUTH=PLAIN\n{tag} OK done")).await?;
+        }
+    })
+    .await;
+    ask(
+        &house,
+        &mut score,
+        "imap",
+        "says BYE at the sign-in",
+        &full,
+        "imap-too-many-connections",
+    )
+    .await;
     let shut = Server::start(None, |_| async { Ok(()) }).await;
     ask(
         &house,
