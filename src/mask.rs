@@ -4,6 +4,10 @@
 //!
 //! Servers choose what they say and providers how long a token is, so the work grows with their sum and not with their product.
 
+mod named;
+
+pub use named::hide_values;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::HashMap;
@@ -19,10 +23,21 @@ const STRIDE: usize = 8;
 const SHORT: usize = WINDOW + STRIDE;
 /// Shorter secrets would hide half the conversation; their base64 forms are looked for all the same.
 const SHORTEST: usize = 4;
+/// Shorter ones are not looked for across blanks and lines: they would be found where nobody wrote them.
+const SHORTEST_SCATTERED: usize = 8;
 
 /// The secrets of one conversation, in all the forms they may come back in.
 #[derive(Default)]
 pub struct Masks {
+    /// As they are written.
+    exact: Forms,
+    /// Their letters and digits alone, in lower case.
+    scattered: Forms,
+}
+
+/// Texts to look for.
+#[derive(Default)]
+struct Forms {
     forms: Vec<Zeroizing<String>>,
     /// Where pieces stand, by their hash: which form, and where in it. A hash, so that no copy of a secret lies about.
     pieces: HashMap<u64, (usize, usize)>,
@@ -39,6 +54,11 @@ impl Masks {
         self.add_form(secret.replace('\\', "\\\\").replace('"', "\\\""));
         // As forms write it; what stands for other characters is read before it is compared.
         self.add_form(secret.replace(' ', "+"));
+        self.add_encoded(secret);
+    }
+
+    /// Looks out for the base64 forms of a text that may be shown as it is.
+    pub fn add_encoded(&mut self, secret: &str) {
         for shift in 0..3 {
             let mut bytes = Zeroizing::new(vec![0; shift]);
             bytes.extend_from_slice(secret.as_bytes());
@@ -51,6 +71,81 @@ impl Masks {
     }
 
     fn add_form(&mut self, form: String) {
+        let scattered = squeezed(&form);
+        if scattered.len() >= SHORTEST_SCATTERED {
+            self.scattered.add(scattered);
+        }
+        self.exact.add(form);
+    }
+
+    /// The text without secrets: `instead` stands in place of each.
+    pub fn apply(&self, text: &str, instead: &str) -> String {
+        self.apply_all(&[(0, text)], instead).concat()
+    }
+
+    /// The lines without secrets, and without those that are spread over several. Before each line stands how many of its octets are
+    /// the protocol's own.
+    pub fn apply_all(&self, lines: &[(usize, &str)], instead: &str) -> Vec<String> {
+        let mut hidden: Vec<Vec<bool>> = lines.iter().map(|(_, line)| vec![false; line.len()]).collect();
+        for ((_, line), hidden) in lines.iter().zip(&mut hidden) {
+            self.exact.mark(line.as_bytes(), hidden);
+        }
+        self.mark_scattered(lines, &mut hidden);
+        lines
+            .iter()
+            .zip(&hidden)
+            .map(|((_, line), hidden)| without(line, hidden, instead))
+            .collect()
+    }
+
+    fn mark_scattered(&self, lines: &[(usize, &str)], hidden: &mut [Vec<bool>]) {
+        if self.scattered.forms.is_empty() {
+            return;
+        }
+        let mut bytes = Zeroizing::new(Vec::new());
+        let mut from = Vec::new();
+        for (number, (start, line)) in lines.iter().enumerate() {
+            for (at, byte) in line
+                .bytes()
+                .enumerate()
+                .skip(*start)
+                .filter(|(_, byte)| byte.is_ascii_alphanumeric())
+            {
+                bytes.push(byte.to_ascii_lowercase());
+                from.push((number, at));
+            }
+        }
+        self.scattered.find(&bytes, |found| {
+            let places = &from[found];
+            for (place, next) in places.iter().zip(places.iter().skip(1).chain(places.last())) {
+                let end = if place.0 == next.0 { next.1.max(place.1 + 1) } else { place.1 + 1 };
+                hidden[place.0][place.1..end].fill(true);
+            }
+        });
+    }
+}
+
+/// The letters and digits of a text, in lower case.
+fn squeezed(text: &str) -> String {
+    let plain = text.chars().filter(char::is_ascii_alphanumeric);
+    plain.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The line with `instead` in place of what is hidden.
+fn without(line: &str, hidden: &[bool], instead: &str) -> String {
+    let mut out = Vec::with_capacity(line.len());
+    for (at, byte) in line.bytes().enumerate() {
+        if !hidden[at] {
+            out.push(byte);
+        } else if at == 0 || !hidden[at - 1] {
+            out.extend_from_slice(instead.as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+impl Forms {
+    fn add(&mut self, form: String) {
         if form.len() < SHORTEST || self.forms.iter().any(|known| **known == form) {
             return;
         }
@@ -63,10 +158,8 @@ impl Masks {
         self.forms.push(Zeroizing::new(form));
     }
 
-    /// The text without secrets: `instead` stands in place of each.
-    pub fn apply(&self, text: &str, instead: &str) -> String {
-        let bytes = text.as_bytes();
-        let mut hidden = vec![false; bytes.len()];
+    /// Marks what is found in a line, whatever it is written in.
+    fn mark(&self, bytes: &[u8], hidden: &mut [bool]) {
         self.find(bytes, |found| hidden[found].fill(true));
         for view in [unescaped(bytes), from_hex(bytes, 0), from_hex(bytes, 1)].into_iter().flatten() {
             self.find(&view.bytes, |found| {
@@ -74,15 +167,6 @@ impl Masks {
                 hidden[start..end].fill(true);
             });
         }
-        let mut out = Vec::with_capacity(bytes.len());
-        for (at, byte) in bytes.iter().enumerate() {
-            if !hidden[at] {
-                out.push(*byte);
-            } else if at == 0 || !hidden[at - 1] {
-                out.extend_from_slice(instead.as_bytes());
-            }
-        }
-        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// Every run that also stands in a form.
@@ -279,6 +363,42 @@ mod tests {
         for text in ["sesame+%26+more", "sesame%20%26%20more", "736573616d652026206d6f7265"] {
             assert_eq!(masks.apply(text, HIDDEN), HIDDEN);
         }
+    }
+
+    #[test]
+    fn what_is_spread_over_lines_or_changed_in_case_is_found_and_the_protocol_stays() {
+        let pieces: Vec<String> = TOKEN
+            .as_bytes()
+            .chunks(5)
+            .map(|piece| format!("* OK {}", String::from_utf8_lossy(piece)))
+            .collect();
+        let lines: Vec<(usize, &str)> = pieces.iter().map(|line| (5, line.as_str())).collect();
+        for line in masks().apply_all(&lines, HIDDEN) {
+            let left = line.strip_prefix("* OK ").unwrap().replace(HIDDEN, "");
+            assert!(line.contains(HIDDEN) && !left.contains(char::is_alphanumeric), "{line}");
+        }
+        let spaced: String = TOKEN.chars().flat_map(|c| [c, ' ']).collect();
+        for text in [spaced, TOKEN.to_uppercase(), STANDARD.encode(TOKEN).to_lowercase()] {
+            let shown = masks().apply(&text, HIDDEN);
+            assert!(shown.starts_with(HIDDEN) && shown.len() <= 30, "{text} -> {shown}");
+        }
+        // Letters that come together by chance are nobody's secret.
+        let mut masks = Masks::default();
+        masks.add("a.b.c-d");
+        assert_eq!(masks.apply("a b c d", HIDDEN), "a b c d");
+        assert_eq!(masks.apply("as a.b.c-d", HIDDEN), "as [hidden]");
+    }
+
+    #[test]
+    fn a_message_that_may_be_shown_is_hidden_where_it_is_encoded() {
+        let mut masks = Masks::default();
+        let message = "user=support@contoso.test\x01auth=Bearer x\x01\x01";
+        masks.add_encoded(message);
+        assert_eq!(masks.apply("user=support@contoso.test", HIDDEN), "user=support@contoso.test");
+        assert_eq!(
+            masks.apply(&format!("BAD {}", STANDARD_NO_PAD.encode(message)), HIDDEN),
+            "BAD [hidden]E"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::sasl::{self, Mechanism};
 use super::stream::Recorded;
 use super::{Login, checked, folder};
 use crate::model::mailbox::Endpoint;
+use crate::model::report::MessageSummary;
 use async_imap::error::Error as ImapError;
 use async_imap::{Authenticator, Client, Session};
 use before_sign_in::{mechanisms, offers};
@@ -74,6 +75,7 @@ impl Imap {
             }
             _ => {
                 let message = mechanism.message(login, endpoint)?;
+                recorder.hide_encoded(&message);
                 let answers = Answers {
                     shown: format!("({} as {user}, {} octets)", mechanism.as_str(), message.len()),
                     message: Some(message),
@@ -213,6 +215,11 @@ impl Imap {
             .await;
         self.recorder.want_messages(false);
         result
+    }
+
+    /// Keeps what these messages are about, and whose they are, out of what is recorded.
+    pub(super) fn hide(&self, messages: &[MessageSummary]) {
+        self.recorder.hide_messages(messages);
     }
 
     /// The junk folder as the server names it: by its mark (RFC 6154), else by the names junk folders go by.

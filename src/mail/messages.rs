@@ -44,6 +44,7 @@ impl Imap {
             }
         })
         .await?;
+        self.hide(&found);
         // Of those that came in the same second, the later number is the newer.
         found.reverse();
         found.sort_by(|a: &MessageSummary, b| b.date.cmp(&a.date));

@@ -54,8 +54,8 @@ impl Login {
         }
     }
 
-    /// Keeps the secret out of what is recorded.
-    fn hide(&self, recorder: &Recorder) {
+    /// Keeps the secret out of what is recorded, from the first line on: a server may know it from another time.
+    pub(crate) fn hide(&self, recorder: &Recorder) {
         match self {
             Self::OAuth2 { token, .. } => recorder.hide(token.expose_secret()),
             Self::Password { password, .. } => recorder.hide(password.expose_secret()),

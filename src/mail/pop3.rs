@@ -6,6 +6,7 @@ use super::sasl::{self, Mechanism};
 use super::stream::Recorded;
 use super::{Login, checked};
 use crate::model::mailbox::Endpoint;
+use crate::model::report::MessageSummary;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io;
@@ -208,6 +209,11 @@ impl Pop3 {
         Ok(header?.join("\r\n"))
     }
 
+    /// Keeps what a message is about, and whose it is, out of what is recorded.
+    pub fn hide(&self, message: &MessageSummary) {
+        self.stream.recorder().hide_messages(std::slice::from_ref(message));
+    }
+
     /// Says goodbye; how the server takes it is of no interest.
     pub async fn quit(&mut self) {
         let _ = self.command("QUIT").await;
@@ -249,6 +255,7 @@ async fn authenticate(stream: &mut Recorded, mechanism: Mechanism, login: &Login
     let failed = |error: io::Error| MailError::io(&error, &recorder, "during the sign-in");
     let user = checked("user name", login.user())?;
     let message = mechanism.message(login, endpoint)?;
+    recorder.hide_encoded(&message);
     let (name, octets) = (mechanism.as_str(), message.len());
     let encoded = Zeroizing::new(STANDARD.encode(&*message));
     let shown = format!("({name} as {user}, {octets} octets)");

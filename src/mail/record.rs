@@ -11,7 +11,7 @@ pub(super) use state::printable;
 
 use super::replies::Replies;
 use crate::mask::Masks;
-use crate::model::report::Line;
+use crate::model::report::{Line, MessageSummary};
 use state::{HIDDEN, State};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +37,39 @@ impl Protocol {
             Self::Pop3 => "POP",
             Self::Smtp => "SMTP",
             Self::Graph => "Microsoft Graph",
+        }
+    }
+
+    /// How many octets of a server's line are the protocol's own: tag and status of IMAP, code of SMTP, status of POP3.
+    fn own(self, line: &str) -> usize {
+        let after = |text: &str| line.len() - text.len();
+        let word = |text: &'_ str| text.find(' ').map_or(text.len(), |at| at + 1);
+        match self {
+            Self::Imap => {
+                let first = word(line);
+                let rest = &line[first..];
+                let status = &rest[..word(rest)];
+                let is_status = ["OK", "NO", "BAD", "BYE", "PREAUTH"].contains(&status.trim_end().to_ascii_uppercase().as_str());
+                match &line[..first] {
+                    "* " | "+ " if is_status => first + status.len(),
+                    "* " | "+ " => first,
+                    tag if is_status && tag.len() <= 9 => first + status.len(),
+                    _ => 0,
+                }
+            }
+            Self::Smtp => {
+                let code = line.trim_start_matches(|c: char| c.is_ascii_digit());
+                let rest = match (after(code), code.strip_prefix(['-', ' '])) {
+                    (3, Some(rest)) => rest,
+                    _ => return 0,
+                };
+                // An enhanced status code (RFC 3463) comes next, if one does.
+                let text = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+                let enhanced = rest[..rest.len() - text.len()].matches('.').count() == 2 && text.starts_with(' ');
+                after(if enhanced { text } else { rest })
+            }
+            Self::Pop3 if line.starts_with(['+', '-']) => word(line),
+            Self::Pop3 | Self::Graph => 0,
         }
     }
 }
@@ -105,6 +138,19 @@ impl Recorder {
         self.with(|state| state.masks.add(secret));
     }
 
+    /// Looks out for the message of a sign-in: what it says beside its secret may be shown, its base64 may not.
+    pub fn hide_encoded(&self, message: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(message) {
+            self.with(|state| state.masks.add_encoded(text));
+        }
+    }
+
+    /// Looks out for who sent messages and what about: a server may speak of them wherever it likes.
+    pub fn hide_messages(&self, messages: &[MessageSummary]) {
+        let texts = messages.iter().flat_map(MessageSummary::private);
+        self.with(|state| texts.for_each(|text| state.masks.add(text)));
+    }
+
     /// Shows this text in place of the next line we send.
     pub fn instead(&self, text: String) {
         self.with(|state| state.instead = Some(text));
@@ -128,7 +174,6 @@ impl Recorder {
         self.with(|state| {
             if from == 'C' {
                 state.begin_ours();
-                let text = state.clean(text);
                 state.keep(from, text);
             } else {
                 state.said(text);
@@ -150,7 +195,7 @@ impl Recorder {
     pub fn body(&self, text: String) {
         self.with(|state| {
             state.begin_ours();
-            state.keep('C', text);
+            state.keep('C', &text);
             state.body = true;
         });
     }
@@ -182,7 +227,10 @@ impl Recorder {
 
     /// What the server said since our last line, secrets removed; nothing before it has greeted.
     pub fn reply(&self) -> Vec<String> {
-        self.with(|state| if state.greeted { state.reply.clone() } else { Vec::new() })
+        self.with(|state| match state.greeted {
+            true => state.clean(state.reply.iter().map(|line| line.as_str())),
+            false => Vec::new(),
+        })
     }
 
     /// Why reading was given up.
@@ -193,7 +241,7 @@ impl Recorder {
     /// The conversation since the last call.
     pub fn take(&self) -> Vec<Line> {
         self.with(|state| {
-            let lines = std::mem::take(&mut state.transcript);
+            let lines = state.take();
             if state.greeted { lines } else { Vec::new() }
         })
     }

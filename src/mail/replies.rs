@@ -21,6 +21,8 @@ enum Reply {
     Message,
     /// Nothing we asked for: kept, and not passed on.
     Unasked,
+    /// Data of messages we did not ask for: neither passed on nor kept.
+    Unwanted,
 }
 
 /// How much of a line is kept for the transcript.
@@ -52,7 +54,7 @@ impl Replies {
         self.literal_left -= part.len();
         match self.current {
             _ if part.is_empty() => None,
-            Reply::Unasked => Some((&[], rest)),
+            Reply::Unasked | Reply::Unwanted => Some((&[], rest)),
             _ => Some((part, rest)),
         }
     }
@@ -62,13 +64,14 @@ impl Replies {
         let begins = !self.continued;
         if begins {
             self.current = match kind_of(text, self.messages_wanted) {
+                Reply::Message | Reply::Unwanted if self.authenticating => Reply::Unwanted,
                 _ if self.authenticating && text.starts_with("* ") => Reply::Unasked,
                 kind => kind,
             };
         }
         match (self.current, begins) {
-            (Reply::Message, true) => Kept::Head(fetch_head(text)),
-            (Reply::Message, false) => Kept::Nothing,
+            (Reply::Message | Reply::Unwanted, true) => Kept::Head(fetch_head(text)),
+            (Reply::Message | Reply::Unwanted, false) => Kept::Nothing,
             _ => Kept::Line,
         }
     }
@@ -90,7 +93,8 @@ impl Replies {
                 .ok_or(Violation::TooMuch("the server announced a literal that is too long"))?;
             self.continued = true;
         }
-        Ok((self.current != Reply::Unasked).then(|| harmless(text.trim_end_matches(' '))))
+        let passed = !matches!(self.current, Reply::Unasked | Reply::Unwanted);
+        Ok(passed.then(|| harmless(text.trim_end_matches(' '))))
     }
 }
 
@@ -107,6 +111,7 @@ fn kind_of(text: &str, messages_wanted: bool) -> Reply {
         ("CAPABILITY" | "SEARCH" | "LIST" | "STATUS", _) => Reply::Data,
         (_, "EXISTS") if numbered => Reply::Data,
         (_, "FETCH") if numbered && messages_wanted => Reply::Message,
+        (_, "FETCH") if numbered => Reply::Unwanted,
         _ => Reply::Unasked,
     }
 }

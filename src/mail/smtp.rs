@@ -155,6 +155,7 @@ impl Smtp {
             }
             _ => {
                 let message = mechanism.message(login, endpoint)?;
+                self.recorder.hide_encoded(&message);
                 let shown = format!("({} as {user}, {} octets)", mechanism.as_str(), message.len());
                 vec![(Zeroizing::new(STANDARD.encode(&*message)), shown)]
             }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod authorization;
+pub mod bundle;
 pub mod config_file;
 pub mod consent;
 pub mod credential;

@@ -232,6 +232,15 @@ pub struct MessageSummary {
     pub size: u64,
 }
 
+impl MessageSummary {
+    /// What not everybody may see of it: its subject, and the name and the address of its sender.
+    pub fn private(&self) -> impl Iterator<Item = &str> {
+        let (name, address) = self.from.rsplit_once('<').unwrap_or(("", &self.from));
+        let parts = [self.subject.trim(), name.trim().trim_matches('"'), address.trim_end_matches('>')];
+        parts.into_iter().filter(|text| text.chars().count() >= 4)
+    }
+}
+
 /// The report of a test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {

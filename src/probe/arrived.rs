@@ -30,6 +30,7 @@ pub async fn arrived(
     steps: &mut Steps,
 ) -> Result<(), Stopped> {
     let recorder = Recorder::new(Protocol::Imap);
+    target.login.hide(&recorder);
     steps.listen(&recorder);
     steps.run(Stage::Arrived, hunt(connector, target, message_id, wait, recorder)).await
 }

@@ -33,6 +33,7 @@ pub struct ImapTarget {
 async fn open(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<(Imap, u64), Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Imap);
+    target.login.hide(&recorder);
     let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     let preauth = steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut capabilities = steps.run(Stage::Capability, capability(&mut stream)).await?;

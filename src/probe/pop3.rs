@@ -31,6 +31,7 @@ pub struct Pop3Target {
 async fn open(connector: &Connector, target: &Pop3Target, steps: &mut Steps) -> Result<Pop3, Stopped> {
     let endpoint = &target.endpoint;
     let recorder = Recorder::new(Protocol::Pop3);
+    target.login.hide(&recorder);
     let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut capabilities = Some(steps.run(Stage::Capability, capability(&mut stream)).await?);
@@ -139,7 +140,9 @@ async fn newest(pop3: &mut Pop3, messages: u64, target: &Pop3Target) -> Result<D
     let listed = last(&over, MOST_OVERSIZED);
     for (number, size) in wanted.iter().chain(&listed) {
         if !read.contains_key(number) {
-            read.insert(*number, of_header(&pop3.header(*number).await?, *size));
+            let message = of_header(&pop3.header(*number).await?, *size);
+            pop3.hide(&message);
+            read.insert(*number, message);
         }
     }
     let newest = in_order(&wanted, &read);

@@ -42,6 +42,8 @@ pub async fn smtp(connector: &Connector, target: &SmtpTarget, steps: &mut Steps)
     let endpoint = &target.endpoint;
     let date = steps.started_at();
     let recorder = Recorder::new(Protocol::Smtp);
+    target.login.hide(&recorder);
+    recorder.hide(&target.subject);
     let mut stream = stages::open(connector, endpoint, &recorder, steps).await?;
     steps.run(Stage::Greeting, greeting(&mut stream)).await?;
     let mut smtp = if endpoint.security == Security::Starttls {

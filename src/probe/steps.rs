@@ -222,6 +222,14 @@ impl Steps {
     fn push(&mut self, stage: Stage, outcome: Outcome, took: Duration, detail: String, facts: Map<String, Value>) {
         self.running = None;
         let transcript = self.recorder.as_ref().map(Recorder::take).unwrap_or_default();
+        // Evidence quotes the server too.
+        let masked = |text: &str| {
+            self.recorder
+                .as_ref()
+                .map_or_else(|| text.to_owned(), |recorder| recorder.masked(text))
+        };
+        let detail = masked(&detail);
+        let facts = facts.into_iter().map(|(name, value)| (name, each_text(value, &masked))).collect();
         let total = milliseconds(self.begun.elapsed());
         self.report.send_modify(|report| {
             report.duration_ms = total;
@@ -297,6 +305,19 @@ impl Steps {
         });
         let report = self.report.borrow().clone();
         (report, self.failure)
+    }
+}
+
+/// A value with every text in it changed.
+pub(crate) fn each_text(value: Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => change(&text).into(),
+        Value::Array(values) => values.into_iter().map(|value| each_text(value, change)).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, value)| (change(&name), each_text(value, change)));
+            Value::Object(members.collect())
+        }
+        other => other,
     }
 }
 

@@ -6,8 +6,10 @@ use crate::actions::judgement::{Known, of_test};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose, own};
 use crate::mail::Login;
+use crate::mask::Masks;
+use crate::model::bundle::said_without_secrets;
 use crate::model::mailbox::{Mailbox, Protocol, Server, Side, SideState};
-use crate::model::report::{Diagnosis, Direction, Outcome, Report, Stage};
+use crate::model::report::{Diagnosis, Direction, MessageSummary, Outcome, Report, Stage};
 use crate::probe::{Done, Failure, Steps, Stopped, arrived, graph, graph_send, imap, pop3, smtp};
 use crate::store::StoreError;
 use crate::store::reports::Run;
@@ -93,6 +95,7 @@ impl Job {
         report
             .steps
             .sort_by_key(|step| self.planned.iter().position(|stage| *stage == step.step));
+        self.keep_private(&mut report, &findings.messages);
         report.diagnosis = match (&failure, findings.token) {
             (Some(_), Some(token)) => Some(token),
             (Some(failure), None) => Some(match self.side_of(report.failed_step().map(|step| step.step)) {
@@ -116,6 +119,38 @@ impl Job {
             run: self.row,
             report,
             messages: findings.messages,
+        }
+    }
+
+    /// Takes senders and subjects out of what the servers said: the report is shown to more people than they are. A server may speak of
+    /// a message before it was asked for it.
+    fn keep_private(&self, report: &mut Report, messages: &Messages) {
+        let mut masks = Masks::default();
+        let mailbox = &self.order.mailbox;
+        let sides = [&mailbox.incoming, &mailbox.outgoing].into_iter().flatten();
+        let own: Vec<&str> = sides
+            .map(|side| mailbox.login(side))
+            .chain([&*mailbox.address, &*mailbox.display_name])
+            .collect();
+        let listed = messages.newest.iter().chain(&messages.oversized).flat_map(MessageSummary::private);
+        // What it sent to itself has its own address as sender, which is no news.
+        let others = listed.filter(|text| !own.iter().any(|own| own.eq_ignore_ascii_case(text)));
+        others.for_each(|text| masks.add(text));
+        if let Some(subject) = &self.order.options.subject {
+            masks.add(subject);
+        }
+        for step in &mut report.steps {
+            let theirs: Vec<&str> = step
+                .transcript
+                .iter()
+                .filter(|line| line.from == 'S')
+                .map(|line| line.text.as_str())
+                .collect();
+            let shown = said_without_secrets(&theirs, &masks);
+            for (line, text) in step.transcript.iter_mut().filter(|line| line.from == 'S').zip(shown) {
+                line.text = text;
+            }
+            step.detail = said_without_secrets(&[&step.detail], &masks).concat();
         }
     }
 

@@ -5,6 +5,7 @@ use super::{Protocol, Violation};
 use crate::mask::Masks;
 use crate::model::report::Line;
 use std::collections::VecDeque;
+use zeroize::Zeroizing;
 
 /// What a server may send before we are signed in: all in all, in a line, and in lines of one reply.
 const BEFORE: Limits = Limits {
@@ -37,12 +38,12 @@ struct Limits {
 pub(super) struct State {
     pub(super) protocol: Protocol,
     pub(super) masks: Masks,
-    /// The steps' conversation; shown only once the server has greeted.
-    pub(super) transcript: Vec<Line>,
+    /// The steps' conversation, as it was said; shown only once the server has greeted, and cleaned.
+    pub(super) transcript: Vec<Said>,
     pub(super) greeted: bool,
     pub(super) signed_in: bool,
-    /// What the server said since our last line.
-    pub(super) reply: Vec<String>,
+    /// What the server said since our last line, as it was said.
+    pub(super) reply: Vec<Zeroizing<String>>,
     pub(super) reply_lines: usize,
     pub(super) total: usize,
     pub(super) violation: Option<Violation>,
@@ -56,25 +57,50 @@ pub(super) struct State {
     pub(super) handed_over: bool,
 }
 
+/// A line as it was said: secrets are taken out when it is read, because a server may spread one over several lines.
+pub(super) struct Said {
+    pub(super) from: char,
+    pub(super) text: Zeroizing<String>,
+}
+
 impl State {
     fn limits(&self) -> &'static Limits {
         if self.signed_in { &AFTER } else { &BEFORE }
     }
 
-    /// The line as it may be kept: bounded, without secrets, and without characters that do something instead of showing.
-    pub(super) fn clean(&self, text: &str) -> String {
-        // A secret at the end of what is kept is recognised by what follows it.
-        let text: String = text.chars().take(2 * KEPT_CHARS).collect();
-        shown(&self.masks.apply(&text, HIDDEN))
+    /// The lines as they may be read: bounded, without secrets, and without characters that do something instead of showing.
+    pub(super) fn clean<'a>(&self, lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let lines: Vec<(usize, &str)> = lines.into_iter().map(|line| (self.protocol.own(line), line)).collect();
+        let masked = self.masks.apply_all(&lines, HIDDEN);
+        masked.iter().map(|line| shown(line)).collect()
     }
 
-    pub(super) fn keep(&mut self, from: char, text: String) {
-        if self.transcript.len() < KEPT_LINES {
-            self.transcript.push(Line { from, text });
-        } else if self.transcript.len() == KEPT_LINES {
-            let text = "(more lines, not kept)".to_owned();
-            self.transcript.push(Line { from, text });
-        }
+    /// The conversation since the last call. What the server says is looked at as a whole, and what we say line by line.
+    pub(super) fn take(&mut self) -> Vec<Line> {
+        let said = std::mem::take(&mut self.transcript);
+        let theirs = self.clean(said.iter().filter(|line| line.from == 'S').map(|line| line.text.as_str()));
+        let mut theirs = theirs.into_iter();
+        said.iter()
+            .map(|line| Line {
+                from: line.from,
+                text: match line.from {
+                    'S' => theirs.next().unwrap_or_default(),
+                    _ => self.clean([line.text.as_str()]).concat(),
+                },
+            })
+            .collect()
+    }
+
+    pub(super) fn keep(&mut self, from: char, text: &str) {
+        let text = match self.transcript.len() {
+            ..KEPT_LINES => bounded(text),
+            KEPT_LINES => "(more lines, not kept)".to_owned(),
+            _ => return,
+        };
+        self.transcript.push(Said {
+            from,
+            text: Zeroizing::new(text),
+        });
     }
 
     /// A new line of ours: what the server says next is its reply.
@@ -91,12 +117,13 @@ impl State {
             match byte {
                 b'\n' => {
                     let line = std::mem::take(&mut self.ours);
-                    let text = self
-                        .instead
-                        .take()
-                        .unwrap_or_else(|| self.clean(String::from_utf8_lossy(&line).trim_end()));
+                    let line = Zeroizing::new(line);
+                    let text = Zeroizing::new(match self.instead.take() {
+                        Some(instead) => instead,
+                        None => String::from_utf8_lossy(&line).trim_end().to_owned(),
+                    });
                     self.begin_ours();
-                    self.keep('C', text);
+                    self.keep('C', &text);
                 }
                 _ => self.ours.push(*byte),
             }
@@ -144,7 +171,7 @@ impl State {
                 if self.reply_lines == 1 || !self.imap.messages_wanted {
                     self.said(text);
                 } else if self.reply_lines == 2 {
-                    self.keep('S', "(message data, not kept)".to_owned());
+                    self.keep('S', "(message data, not kept)");
                 }
                 out.extend(text.as_bytes());
                 out.extend(b"\r\n");
@@ -162,7 +189,7 @@ impl State {
             Protocol::Imap => {
                 match self.imap.begin(text) {
                     Kept::Line => self.said(text),
-                    Kept::Head(head) => self.keep('S', format!("{head} (message data, not kept)")),
+                    Kept::Head(head) => self.keep('S', &format!("{head} (message data, not kept)")),
                     Kept::Nothing => {}
                 }
                 if let Some(line) = self.imap.pass(text, self.limits().line)? {
@@ -175,18 +202,16 @@ impl State {
     }
 
     pub(super) fn said(&mut self, text: &str) {
-        let replied = self.reply.len() >= REPLY_LINES;
-        // What is not kept needs no cleaning, and a server may send a lot of it.
-        if replied && self.transcript.len() >= KEPT_LINES {
-            self.keep('S', String::new());
-            return;
-        }
-        let text = self.clean(text);
-        if !replied {
-            self.reply.push(text.clone());
+        if self.reply.len() < REPLY_LINES {
+            self.reply.push(Zeroizing::new(bounded(text)));
         }
         self.keep('S', text);
     }
+}
+
+/// As much of a line as is kept. A secret at the end of what is shown is recognised by what follows it.
+fn bounded(text: &str) -> String {
+    text.chars().take(2 * KEPT_CHARS).collect()
 }
 
 /// The line as pages, logs and terminals can take it.
