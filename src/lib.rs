@@ -33,6 +33,8 @@
 //!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the
 //!   refresh protocol), the configuration file, import and export ([`actions::transfer`]), walkthroughs ([`actions::walkthroughs`]: what
 //!   they say is data in [`model::walkthrough`], a check is one function a kind), first-run setup, settings, the doctor.
+//! - The support bundle: [`actions::bundle`] gathers the records, [`model::bundle`] writes the text, takes out what looks secret and gives names
+//!   stand-ins; `mask` finds known secrets in whatever others say.
 //! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
 //!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or

@@ -23,6 +23,26 @@
         }, 2000);
       };
     });
+    // The same for a text that is written down when somebody takes it: the form says which one.
+    all("[data-copy-form]", root).forEach((button) => {
+      const words = button.querySelector("span");
+      if (!words || !navigator.clipboard) return;
+      button.hidden = false;
+      const usual = words.textContent;
+      button.onclick = async () => {
+        const wish = new URLSearchParams([...new FormData(button.form)]);
+        wish.set("act", "copy");
+        const response = await fetch(button.form.getAttribute("action"), { method: "POST", body: wish, credentials: "same-origin" }).catch(() => null);
+        const taken = response?.ok && !response.redirected;
+        if (taken) await navigator.clipboard.writeText(await response.text());
+        words.textContent = taken ? "Copied" : "Not copied";
+        words.setAttribute("role", "status");
+        setTimeout(() => {
+          words.textContent = usual;
+          words.removeAttribute("role");
+        }, 2000);
+      };
+    });
     // Tells the console that a script watches: it need not wait for the end of a test before it answers.
     all("input[data-script]", root).forEach((field) => { field.value = "1"; });
     all("[data-show]", root).forEach((button) => {

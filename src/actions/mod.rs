@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod authorize;
+pub mod bundle;
 pub mod config;
 pub mod consent;
 pub mod demo;

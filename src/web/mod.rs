@@ -161,6 +161,7 @@ pub fn all() -> Routes {
         .merge(p::overview::routes())
         .merge(p::mailboxes::routes())
         .merge(p::tests::routes())
+        .merge(p::bundle::routes())
         .merge(p::tokens::routes())
         .merge(p::authorize::routes())
         .merge(p::links::routes())

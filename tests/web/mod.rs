@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod authorize;
+mod bundle;
 mod certificate;
 pub mod consent;
 mod csrf;

@@ -1,6 +1,7 @@
 //! A file a section: routes, handlers, forms and page structs.
 
 pub mod authorize;
+pub mod bundle;
 pub mod changes;
 pub mod consent;
 pub mod demo;
