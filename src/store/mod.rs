@@ -19,6 +19,7 @@ pub mod proofs;
 pub mod provider_links;
 pub mod providers;
 pub mod reports;
+mod search;
 pub mod sessions;
 pub mod settings;
 pub mod throttles;

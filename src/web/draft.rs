@@ -8,7 +8,7 @@
 use super::csrf::FIELD;
 use super::guard::{CurrentUser, Visit};
 use super::page::Flash;
-use super::routes::{LOGIN, own_path};
+use super::routes::{EXPLAIN, LOGIN, own_path};
 use crate::model::UserId;
 use crate::model::user::User;
 use crate::store::sessions::DraftRow;
@@ -24,7 +24,8 @@ const WAIT: i64 = 30 * 60;
 /// The answer to a form of ours whose session is over or was replaced: keeps what was typed and leads back to the form.
 pub(super) async fn answer(visit: &Visit, owner: &UserId, path: &str, mut typed: Vec<(String, String)>) -> Response {
     typed.retain(|(name, _)| name != FIELD);
-    let keeps = !typed.is_empty() && path != LOGIN && own_path(path).is_some();
+    // What is pasted to be explained may have anything in it, and nothing of it is stored.
+    let keeps = !typed.is_empty() && path != LOGIN && path != EXPLAIN && own_path(path).is_some();
     if keeps && let Err(error) = keep(visit, owner, path, &typed).await {
         tracing::warn!(error = %error, "A form that came without a session could not be kept: {error}");
     }

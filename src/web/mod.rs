@@ -162,6 +162,8 @@ pub fn all() -> Routes {
         .merge(p::mailboxes::routes())
         .merge(p::tests::routes())
         .merge(p::bundle::routes())
+        .merge(p::explain::routes())
+        .merge(p::search::routes())
         .merge(p::tokens::routes())
         .merge(p::authorize::routes())
         .merge(p::links::routes())

@@ -59,6 +59,10 @@ words!(
         Walkthroughs = "walkthroughs",
         /// `/transfer`
         Transfer = "transfer",
+        /// `/explain`
+        Explain = "explain",
+        /// `/search`
+        Search = "search",
         /// `/demo`, there only in the demo.
         Demo = "demo",
         /// None of them: the own account.

@@ -93,6 +93,8 @@ impl Routes {
 pub const OVERVIEW: &str = "/";
 /// Signing in.
 pub const LOGIN: &str = "/login";
+/// Explaining an error.
+pub const EXPLAIN: &str = "/explain";
 /// The own account.
 pub const ME: &str = "/me";
 

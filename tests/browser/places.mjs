@@ -243,6 +243,18 @@ function places(seen) {
     named('run-incoming', runs.incoming),
     named('run-messages', `${runs.incoming}/messages`),
     named('run-outgoing', runs.outgoing),
+    named('run-bundle', `${runs.incoming}/bundle`),
+    named('run-bundle-names-hidden', `${runs.incoming}/bundle?names=hidden`, { as: VIEWER }),
+    named('token-bundle', '/tokens/works/bundle'),
+    named('provider-bundle', '/providers/microsoft/bundle'),
+    at('/explain'),
+    at('/explain?text=AADSTS50011'),
+    named('explain-unknown', '/explain', { open: (page) => explain(page, 'Good morning, no mail came since Tuesday.') }),
+    named('explain-removed', '/explain', { open: (page) => explain(page, 'invalid_grant Bearer AAbb0011ccDD22eeFF33ggHH\nSubject: Hello') }),
+    named('explain-refused', '/explain', { status: 422, open: (page) => press(page, 'Explain') }),
+    at('/search'),
+    at('/search?q=rig.test'),
+    at('/search?q=nobody+has+this+name'),
     named('run-failed', runs.failed),
     named('run-password', runs.password),
     named('run-running', '/mailboxes/slow/test/incoming', { live: true, open: (page) => running(page, turnstile), close: () => turnstile.open() }),
@@ -329,6 +341,12 @@ function places(seen) {
 }
 
 const slug = (path) => path.replaceAll(/[^a-z0-9]+/gi, '-').replace(/^-|-$/g, '').slice(0, 60) || 'overview';
+
+async function explain(page, text) {
+  await fill(page, 'Code or text', text);
+  await press(page, 'Explain');
+  await page.locator('#answer').waitFor();
+}
 
 async function refusedMailbox(page) {
   await fill(page, 'Email address', 'support at contoso');
