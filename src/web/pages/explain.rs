@@ -2,15 +2,16 @@
 //! shown again without what looks secret.
 
 use crate::actions::mailboxes::trimmed;
-use crate::diagnosis::{Evidence, diagnose, own};
+use crate::diagnosis::explain;
+use crate::diagnosis::ways::Scene;
 use crate::model::bundle::{Piece, without_secrets};
-use crate::model::report::{Diagnosis, FixWhere};
 use crate::model::user::Permission;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::routes::{Access, EXPLAIN, Routes};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -52,8 +53,8 @@ impl Showing {
 /// What came of it.
 struct Answer {
     known: bool,
-    diagnosis: Diagnosis,
-    who: &'static str,
+    recognised: String,
+    block: DiagnosisView,
     pieces: Vec<Piece>,
     removed: usize,
     showing: Showing,
@@ -70,12 +71,13 @@ struct ExplainPage {
 
 /// Whether a text says something the catalogue knows.
 pub fn is_known(text: &str) -> bool {
-    diagnose(&Evidence::text(text)).id != own::UNKNOWN
+    explain(text).is_known()
 }
 
 async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
-    let diagnosis = diagnose(&Evidence::text(text));
-    let known = diagnosis.id != own::UNKNOWN;
+    let explanation = explain(text);
+    let known = explanation.is_known();
+    let diagnosis = &explanation.diagnosis;
     let mut showing = Showing::default();
     if known {
         let store = &web.app.store;
@@ -86,14 +88,8 @@ async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
     let shown = without_secrets(text);
     Ok(Answer {
         known,
-        who: match diagnosis.fix_where {
-            FixWhere::Portal => "Entra or Google admin",
-            FixWhere::Exchange => "Exchange admin",
-            FixWhere::Console => "you",
-            FixWhere::Network => "network",
-            FixWhere::User => "the mailbox's user",
-        },
-        diagnosis,
+        recognised: explanation.recognised.join(", "),
+        block: DiagnosisView::plain("answer", diagnosis, &Scene::default()),
         removed: shown.removed(),
         pieces: shown.pieces(),
         showing,
@@ -112,7 +108,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Query(form): Q
 
 async fn page(user: &CurrentUser, form: ExplainForm, errors: FieldErrors, answer: Option<Answer>) -> ExplainPage {
     let title = match &answer {
-        Some(answer) if answer.known => format!("{}: explain an error", answer.diagnosis.title),
+        Some(answer) if answer.known => format!("{}: explain an error", answer.block.title),
         Some(_) => "Not known: explain an error".to_owned(),
         None => "Explain an error".to_owned(),
     };
