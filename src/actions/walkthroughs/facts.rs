@@ -251,7 +251,9 @@ impl<'a> Facts<'a> {
 
     fn consented(&self) -> Fact {
         let Some(standing) = &self.consent else { return Fact::Unknown };
-        let Some((consent, outcome)) = &standing.result else { return Fact::Unknown };
+        let Some((consent, outcome)) = &standing.result else {
+            return Fact::Unknown;
+        };
         let known = Known {
             text: outcome.sentence().trim_end_matches('.').to_owned(),
             at: consent.finished_at,
