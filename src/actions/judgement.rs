@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::diagnosis::case::{Aim, Case, Held, Provider as Facts};
 use crate::diagnosis::ways::Scene;
 use crate::diagnosis::{Evidence, judge};
+use crate::model::bundle::without_secrets;
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Mailbox, Side};
 use crate::model::provider::{ClientAuth, Provider};
@@ -61,7 +62,9 @@ fn of_answer(app: &App, provider: &Provider, facts: Facts, error: &OAuthError) -
         clock_ahead: clock_ahead(app, provider),
         ..Case::default()
     });
-    diagnosis.said = said.chars().take(SAID).collect();
+    // Known secrets are out of it; a provider may say others.
+    let shown = without_secrets(&said).plain();
+    diagnosis.said = shown.chars().take(SAID).collect();
     diagnosis
 }
 

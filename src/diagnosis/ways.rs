@@ -206,7 +206,7 @@ fn of_family(family: Family, who: FixWhere, scene: &Scene) -> Vec<Act> {
         Family::Password => &[Act::UseOAuth, Act::EnterPassword],
         Family::Network | Family::Tls | Family::Server | Family::Message => &[Act::EditMailbox],
         Family::Request => &[Act::ChangePermissions, Act::EditMailbox],
-        Family::Mailbox | Family::ProtocolOff | Family::Disabled | Family::Clock | Family::Limit | Family::Outage | Family::Console => &[],
+        Family::Mailbox | Family::Disabled | Family::ProtocolOff | Family::Clock | Family::Limit | Family::Outage | Family::Console => &[],
     };
     acts.iter().copied().filter(|act| act.lead(scene).is_some()).take(1).collect()
 }

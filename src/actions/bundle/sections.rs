@@ -153,6 +153,7 @@ fn diagnosis_rows(section: &mut Section, diagnosis: &Diagnosis) {
     section.said("In words", diagnosis.title.as_str());
     section.said("It means", diagnosis.meaning.as_str());
     section.ours("Who can fix it", diagnosis.fix_where.as_str());
+    section.said("The provider said", diagnosis.said.as_str());
     let Some(grounds) = &diagnosis.grounds else {
         return;
     };

@@ -1,6 +1,7 @@
 //! *Explain an error* (`ux.md` 6.6): what a pasted code or text means, and who shows it now. Nothing of the text is stored or logged, and it is
 //! shown again without what looks secret.
 
+use super::diagnosis::DiagnosisView;
 use crate::actions::mailboxes::trimmed;
 use crate::diagnosis::explain;
 use crate::diagnosis::ways::Scene;
@@ -11,7 +12,6 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
-use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::routes::{Access, EXPLAIN, Routes};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -53,8 +53,9 @@ impl Showing {
 /// What came of it.
 struct Answer {
     known: bool,
+    diagnosis: DiagnosisView,
+    /// By what it was recognised.
     recognised: String,
-    block: DiagnosisView,
     pieces: Vec<Piece>,
     removed: usize,
     showing: Showing,
@@ -77,19 +78,19 @@ pub fn is_known(text: &str) -> bool {
 async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
     let explanation = explain(text);
     let known = explanation.is_known();
-    let diagnosis = &explanation.diagnosis;
+    let id = &explanation.diagnosis.id;
     let mut showing = Showing::default();
     if known {
         let store = &web.app.store;
-        showing.mailboxes = store.mailboxes_showing(&diagnosis.id, LISTED).await?;
-        showing.tokens = store.tokens_showing(&diagnosis.id, LISTED).await?;
-        showing.providers = store.providers_showing(&diagnosis.id, LISTED).await?;
+        showing.mailboxes = store.mailboxes_showing(id, LISTED).await?;
+        showing.tokens = store.tokens_showing(id, LISTED).await?;
+        showing.providers = store.providers_showing(id, LISTED).await?;
     }
     let shown = without_secrets(text);
     Ok(Answer {
         known,
+        diagnosis: DiagnosisView::plain("answer", &explanation.diagnosis, &Scene::default()),
         recognised: explanation.recognised.join(", "),
-        block: DiagnosisView::plain("answer", diagnosis, &Scene::default()),
         removed: shown.removed(),
         pieces: shown.pieces(),
         showing,
@@ -108,7 +109,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Query(form): Q
 
 async fn page(user: &CurrentUser, form: ExplainForm, errors: FieldErrors, answer: Option<Answer>) -> ExplainPage {
     let title = match &answer {
-        Some(answer) if answer.known => format!("{}: explain an error", answer.block.title),
+        Some(answer) if answer.known => format!("{}: explain an error", answer.diagnosis.title),
         Some(_) => "Not known: explain an error".to_owned(),
         None => "Explain an error".to_owned(),
     };
