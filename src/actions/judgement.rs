@@ -201,7 +201,8 @@ pub async fn scene_of_mailbox(app: &App, mailbox: &Mailbox, direction: Direction
     Ok(scene)
 }
 
-fn aim(mailbox: &Mailbox, side: &Side, direction: Direction) -> Aim {
+/// What is tried at a side.
+pub fn aim(mailbox: &Mailbox, side: &Side, direction: Direction) -> Aim {
     let protocol = side.server.protocol();
     let (host, port, security) = match side.server.endpoint() {
         Some(endpoint) => (endpoint.host.clone(), endpoint.port, endpoint.security),

@@ -1,6 +1,7 @@
 //! Everything that changes something: who acts goes in, what came of it comes out, and the audit entry is written with the change.
 
 pub mod access_token;
+pub mod ahead;
 pub mod authorize;
 pub mod bundle;
 pub mod config;

@@ -1,5 +1,6 @@
 //! Creates, edits and deletes outbound tokens, brings refresh tokens along from other programs, and logs out.
 
+pub mod again;
 pub mod check;
 mod log_out;
 

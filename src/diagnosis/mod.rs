@@ -3,6 +3,7 @@
 //! [`diagnose`] takes what is known about a failure and names one cause from the [`catalogue`]. It never fails: what nobody has seen
 //! before is "We don't know this one", and the server's own words are shown beside it.
 
+pub mod ahead;
 pub mod case;
 pub mod catalogue;
 mod explain;

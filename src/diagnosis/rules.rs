@@ -9,7 +9,8 @@ mod token;
 use super::catalogue::entry;
 use super::family::Family;
 use super::judge::Seen;
-use crate::model::report::{Compared, Confidence};
+use super::own;
+use crate::model::report::{Compared, Confidence, Stage};
 
 pub(in crate::diagnosis) use class::by_class;
 
@@ -103,6 +104,7 @@ const RULES: &[Rule] = &[
     server::port_25,
     server::unusual_port,
     token::refused_by_document,
+    server::host_of_another_protocol,
     token::delegate,
     token::app_unknown_to_exchange,
     token::app_kept_out,
@@ -116,3 +118,69 @@ const RULES: &[Rule] = &[
 pub(super) fn all(seen: &Seen<'_>) -> Vec<Finding> {
     RULES.iter().filter_map(|rule| rule(seen)).collect()
 }
+
+/// A refusal as somebody imagines it before anything is tried: at which step, what the console would notice, and the rules that are sure
+/// enough to speak then. Whoever may still be let in, such as a delegate or an app that Exchange knows, is left alone.
+pub(super) struct Imagined {
+    /// The step.
+    pub step: Stage,
+    /// What would be noticed, an id of the catalogue; none: nothing that decides.
+    pub noticed: Option<&'static str>,
+    rules: &'static [Rule],
+}
+
+impl Imagined {
+    /// What its rules say.
+    pub fn findings(&self, seen: &Seen<'_>) -> Vec<Finding> {
+        self.rules.iter().filter_map(|rule| rule(seen)).collect()
+    }
+}
+
+/// Every refusal that settings can be judged by.
+pub(super) const IMAGINED: &[Imagined] = &[
+    Imagined {
+        step: Stage::Auth,
+        noticed: None,
+        rules: &[
+            token::other_provider,
+            token::missing_permission,
+            token::other_account,
+            token::user_name,
+        ],
+    },
+    Imagined {
+        step: Stage::Tls,
+        noticed: None,
+        rules: &[server::tls_on_a_starttls_port],
+    },
+    Imagined {
+        step: Stage::Greeting,
+        noticed: None,
+        rules: &[server::starttls_on_a_tls_port],
+    },
+    Imagined {
+        step: Stage::Dns,
+        noticed: Some("network-dns-not-found"),
+        rules: &[server::mistyped_host],
+    },
+    Imagined {
+        step: Stage::Tcp,
+        noticed: Some("network-timeout"),
+        rules: &[server::port_25, server::unusual_port, server::host_of_another_protocol],
+    },
+    Imagined {
+        step: Stage::Token,
+        noticed: Some("oauth-invalid-client"),
+        rules: &[provider::secret_is_id, provider::secret_ended],
+    },
+    Imagined {
+        step: Stage::Token,
+        noticed: Some("oauth-invalid-scope"),
+        rules: &[provider::two_services],
+    },
+    Imagined {
+        step: Stage::Token,
+        noticed: Some(own::NO_REFRESH_TOKEN),
+        rules: &[provider::offline_access_missing],
+    },
+];

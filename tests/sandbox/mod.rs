@@ -10,6 +10,7 @@ mod device;
 mod former;
 mod grants;
 mod graph;
+mod healthy;
 mod mail;
 pub mod matrix;
 mod sign_in;

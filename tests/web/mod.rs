@@ -1,6 +1,7 @@
 //! The console's pages, through the router in process; the accept loop over real sockets.
 
 mod access;
+mod ahead;
 mod answers;
 mod authorize;
 mod bundle;

@@ -1,7 +1,8 @@
 //! What may be saved about a provider and still deserves a word: shown in the form, on its page, and by `config check`.
 
-use crate::actions::settings;
+use crate::actions::{ahead, settings};
 use crate::app::App;
+use crate::diagnosis::own;
 use crate::model::proof::ProofOutcome;
 use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
 use crate::model::scopes::{self, Resource};
@@ -57,6 +58,18 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
             "client_secret_expires",
             "Microsoft ends every client secret. Enter the date beside it in Entra, and the console reminds you.".to_owned(),
         );
+    }
+    // What the diagnosis would say of a refusal, where nothing of it is said here otherwise.
+    for one in ahead::of_provider(app, provider) {
+        let field = match one.id {
+            own::SECRET_IS_ID if kind == TemplateKind::Microsoft => "client_secret",
+            "entra-28000-multiple-resources" => "scopes",
+            _ => continue,
+        };
+        warn(field, format!("{}. {}", one.title, one.text()).trim().to_owned());
+    }
+    if let Some(text) = graph_address(endpoints.graph_url.as_deref()) {
+        warn("graph_url", text);
     }
     if let Some(fallback) = &provider.credentials.fallback
         && provider.rests_on_fallback(app.clock.now())
@@ -138,6 +151,16 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
     Ok(warnings)
 }
 
+/// A Graph address with somebody's mailbox in it: the console adds the path itself, and nobody is "me" to an app.
+fn graph_address(address: Option<&str>) -> Option<String> {
+    let url = Url::parse(address?).ok()?;
+    let whose = |part: &str| matches!(part, "me" | "users");
+    let named = url.path_segments()?.find(|part| whose(part))?.to_owned();
+    Some(format!(
+        "The address of Graph has /{named} in it. Take that off: the console adds whose mailbox it opens, and nobody is \"me\" to an app."
+    ))
+}
+
 /// Whether the newest proof of one of its tokens shows that a mailbox is closed to the app.
 async fn is_limited(app: &App, provider: &Provider) -> StoreResult<bool> {
     for token in app.store.tokens_of(&provider.id).await? {
@@ -174,8 +197,13 @@ fn microsoft(base_url: &Url, provider: &Provider, (at_home, works): (bool, bool)
             format!("Tenant \"{tenant}\" works for apps of several organisations only. For your own organisation enter its directory ID."),
         );
     }
-    // At another device nobody comes back to an address, and no secret is usual.
-    if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
+    if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::DeviceCode {
+        warn(
+            "client_auth",
+            "Without a secret, signing in on another device works only where Entra has \"Allow public client flows\" set to Yes for this app."
+                .to_owned(),
+        );
+    } else if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
         warn(
             "client_auth",
             "Without a secret the redirect address must be registered under the platform Mobile and desktop, and anyone can pose as this app."

@@ -8,7 +8,9 @@ use crate::diagnosis::judge::Seen;
 use crate::diagnosis::own;
 use crate::diagnosis::rules::token::is_microsoft_host as is_microsoft;
 use crate::model::mailbox::{Protocol, Security};
+use crate::model::provider::Cloud;
 use crate::model::report::Stage;
+use crate::model::template::{TemplateKind, mail_servers};
 
 /// Ports that begin in plain text, and those that begin with TLS.
 const PLAIN_PORTS: [u16; 4] = [25, 110, 143, 587];
@@ -32,6 +34,27 @@ const KNOWN_HOSTS: [&str; 15] = [
     "imap.fastmail.com",
     "smtp.fastmail.com",
 ];
+
+/// Servers that are spelt nearly like one of those, and are meant.
+const NEIGHBOURS: [&str; 6] = [
+    "imap.mail.com",
+    "pop.mail.com",
+    "smtp.mail.com",
+    "imap.email.com",
+    "smtp.email.com",
+    "pop.mail.yahoo.com",
+];
+
+/// The known host that this one is nearly, where it isn't one itself.
+pub fn near(host: &str) -> Option<&'static str> {
+    if KNOWN_HOSTS.contains(&host) || NEIGHBOURS.contains(&host) {
+        return None;
+    }
+    let near = KNOWN_HOSTS.iter().map(|known| (edits(host, known), *known));
+    near.filter(|(distance, _)| *distance <= 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
 
 fn mail_side<'a>(seen: &'a Seen<'_>) -> Option<&'a Aim> {
     seen.case.side.as_ref().filter(|side| side.protocol != Protocol::Graph)
@@ -111,11 +134,6 @@ pub(super) fn other_protocol(seen: &Seen<'_>) -> Option<Finding> {
     })
 }
 
-/// The known host that is spelt nearly like this one.
-pub fn near(host: &str) -> Option<&'static str> {
-    KNOWN_HOSTS.iter().find(|known| (1..=2).contains(&edits(host, known))).copied()
-}
-
 /// A name that is nearly a known one.
 pub(super) fn mistyped_host(seen: &Seen<'_>) -> Option<Finding> {
     let side = mail_side(seen)?;
@@ -157,6 +175,31 @@ pub(super) fn unusual_port(seen: &Seen<'_>) -> Option<Finding> {
             .compare(("Usual", &usual(side)), ("Set", &format!("port {}", side.port)))
             .because("nothing answers there, and the port is known for another protocol"),
     )
+}
+
+/// A server of the right provider that speaks something else, where the provider has a server of its own for each. Microsoft hasn't: its
+/// names lead to the same machines.
+pub(super) fn host_of_another_protocol(seen: &Seen<'_>) -> Option<Finding> {
+    let side = mail_side(seen)?;
+    let closed = seen.is_any(&["network-timeout", "network-refused", "console-deadline"]) && seen.case.step == Some(Stage::Tcp);
+    let meant = host_meant(side).filter(|_| closed)?;
+    Some(
+        Finding::likely(own::OTHER_PROTOCOL)
+            .compare((&format!("For {}", side.protocol.label()), &meant), ("Set", &side.host))
+            .because("the provider has a server of its own for each protocol, and this one is for another"),
+    )
+}
+
+/// The server of the same provider for the protocol of a side, where the one that is set is for another.
+fn host_meant(side: &Aim) -> Option<String> {
+    let kinds = [TemplateKind::Google, TemplateKind::Yahoo, TemplateKind::Fastmail];
+    kinds.iter().find_map(|kind| {
+        let servers = mail_servers(*kind, Cloud::Global, None, None)?;
+        let right = servers.server(side.protocol).host().to_owned();
+        let others = [&servers.imap, &servers.pop, &servers.smtp];
+        let is_other = right != side.host && others.iter().any(|server| server.host == side.host);
+        is_other.then_some(right)
+    })
 }
 
 /// A password that was refused in words that say no more.

@@ -3,6 +3,7 @@
 mod conflict;
 mod fields;
 mod fix;
+mod hints;
 mod kept;
 mod submit;
 mod try_out;
@@ -10,21 +11,18 @@ mod warnings;
 
 use super::find;
 use super::suggest::{Suggestion, suggest};
+use crate::actions::ahead::Warned;
 use crate::actions::mailboxes;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Name;
-use crate::model::limits::{self, Service};
-use crate::model::mailbox::{AuthKind, Mailbox, Protocol, Side, check_address};
-use crate::model::report::{Direction, Outcome};
-use crate::model::retirements::{self, Change};
+use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::token::{GrantState, GrantType, Token};
 use crate::web::back::BackForm;
 use crate::web::error::PageError;
 use crate::web::form::{FieldErrors, clean, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
-use crate::web::pages::radar::Retiring;
 use crate::web::pages::tests::Rights;
 use crate::web::pages::tests::view::RunView;
 use crate::web::{WebState, routes};
@@ -33,6 +31,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 pub use fields::MailboxForm;
 use fix::FixQuery;
+pub(super) use hints::put_text;
 pub use kept::KeptPasswords;
 use serde::Deserialize;
 use submit::keep_passwords;
@@ -57,6 +56,14 @@ pub struct NewQuery {
     draft: String,
     /// The walkthrough it comes from.
     back: String,
+}
+
+/// What the address of an edit form asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct EditQuery {
+    /// Values to put in: `incoming.port=993;incoming.security=tls`.
+    put: String,
 }
 
 #[derive(Template)]
@@ -102,6 +109,8 @@ struct FormPage {
     may: Rights,
     /// Whether this is a form that was left and came back.
     came_back: bool,
+    /// What is bound to fail with these settings.
+    ahead: Vec<Warned>,
     now: Timestamp,
 }
 
@@ -149,68 +158,6 @@ impl FormPage {
 
     fn sends_smtp(&self) -> bool {
         !matches!(self.form.outgoing.as_str(), "none" | "graph")
-    }
-
-    /// What sending with this protocol is limited to.
-    fn limit(&self, protocol: &str, incoming: bool) -> String {
-        let (protocol, direction) = match (protocol, incoming) {
-            ("graph", true) => (Protocol::Graph, Direction::Incoming),
-            ("graph", false) => (Protocol::Graph, Direction::Outgoing),
-            ("imap", _) => (Protocol::Imap, Direction::Incoming),
-            _ => (Protocol::Smtp, Direction::Outgoing),
-        };
-        let host = if incoming {
-            &self.form.incoming_host
-        } else {
-            &self.form.outgoing_host
-        };
-        // Before a server is chosen, Exchange Online's are what most people ask about.
-        let service = match Service::of_host(clean(host)) {
-            _ if protocol == Protocol::Graph => Some(Service::Exchange),
-            None if clean(host).is_empty() => Some(Service::Exchange),
-            known => known,
-        };
-        service
-            .map(|service| limits::hint(service, protocol, direction))
-            .unwrap_or_default()
-    }
-
-    /// What Graph needs and is limited to.
-    fn graph_hint(&self, incoming: bool) -> String {
-        format!("Needs a token of Microsoft 365, and no server. {}", self.limit("graph", incoming))
-    }
-
-    /// Dated changes that the settings of the form are touched by.
-    fn touching(&self) -> Vec<Retiring> {
-        let form = &self.form;
-        let outgoing_auth = if form.is_separate() { &form.outgoing_auth } else { &form.auth };
-        let stored = self.existing.as_ref();
-        let sides = [
-            (
-                (&form.incoming, &form.auth, &form.incoming_host),
-                stored.map(|mailbox| (&mailbox.incoming, &mailbox.incoming_state)),
-            ),
-            (
-                (&form.outgoing, outgoing_auth, &form.outgoing_host),
-                stored.map(|mailbox| (&mailbox.outgoing, &mailbox.outgoing_state)),
-            ),
-        ];
-        let touches = |change: &&'static Change| {
-            sides.iter().any(|((protocol, auth, host), stored)| {
-                let (Some(protocol), Some(auth), host) = (Protocol::parse(protocol), AuthKind::parse(auth), clean(host)) else {
-                    return false;
-                };
-                // What works with these settings has shown that it isn't meant.
-                let works = stored.is_some_and(|(side, state)| {
-                    let same = |side: &Side| side.auth.kind() == auth && side.server.host().eq_ignore_ascii_case(host);
-                    side.as_ref().is_some_and(same)
-                        && matches!(state.outcome, Some(Outcome::Passed | Outcome::Warning))
-                        && state.tested_at >= change.proved_from()
-                });
-                change.touches(protocol, auth, host) && !(change.if_unproven && works)
-            })
-        };
-        Retiring::all(retirements::all().iter().filter(touches).collect(), self.now)
     }
 }
 
@@ -333,6 +280,7 @@ pub async fn edit(
     Path(name): Path<String>,
     Query(from): Query<BackForm>,
     Query(query): Query<FixQuery>,
+    Query(proposed): Query<EditQuery>,
 ) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
     let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
@@ -347,6 +295,8 @@ pub async fn edit(
     if put_in.is_some() {
         form = with_own_token(&web.app, form).await?;
     }
+    // What a page of ours proposes; a person looks it over and saves it.
+    hints::put(&mut form, &proposed.put);
     let mut page = page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?;
     if let Some(words) = put_in {
         page.layout.flash = Some(Flash::info(&words));
@@ -373,6 +323,7 @@ async fn page(
     form.once = web.app.random.base64url(12);
     let (tokens, too_many_tokens) = tokens(web, &form).await?;
     let warnings = warnings::of(&web.app, &form).await?;
+    let ahead = hints::warned(web, user, &form, existing.as_ref()).await?;
     Ok(FormPage {
         warnings,
         layout: if errors.is_empty() { layout } else { layout.error() },
@@ -386,6 +337,7 @@ async fn page(
         results: Vec::new(),
         may: Rights::of(user),
         came_back: false,
+        ahead,
         now: web.app.clock.now(),
     })
 }

@@ -1,9 +1,11 @@
 //! `/mailboxes/{name}`: what a mailbox is set to, how it does, and what was seen last.
 
 use super::find;
+use super::form::put_text;
 use super::former::{self, FormerView};
 use super::list::{state_kind, state_words};
 use crate::actions::access_token::{not_granted, side_scopes};
+use crate::actions::ahead::{self, Warned};
 use crate::actions::judgement;
 use crate::actions::mailboxes::describe;
 use crate::actions::probe::stored_settings;
@@ -69,6 +71,8 @@ struct ShowPage {
     problems: Vec<DiagnosisView>,
     formers: Vec<FormerView>,
     retiring: Vec<Retiring>,
+    /// What is bound to fail, with the address that leads to the fix.
+    ahead: Vec<(Warned, String)>,
     sides: Vec<SideView>,
     sign_ins: Vec<SignIn>,
     seen: Vec<(String, String)>,
@@ -110,6 +114,11 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         formers: former::views(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
         retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
+        ahead: ahead::of_mailbox(app, &mailbox)
+            .await?
+            .into_iter()
+            .map(|one| with_fix(one, &mailbox))
+            .collect(),
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
         sides,
@@ -119,6 +128,17 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         mailbox,
     }
     .show()
+}
+
+/// A warning with the address of its fix: elsewhere, or the form with the values put in.
+fn with_fix(one: Warned, mailbox: &Mailbox) -> (Warned, String) {
+    let href = if one.href.is_empty() {
+        let query = serde_urlencoded::to_string([("put", put_text(&one))]).unwrap_or_default();
+        format!("{}/edit?{query}", routes::mailbox(mailbox.name.as_str()))
+    } else {
+        one.href.clone()
+    };
+    (one, href)
 }
 
 fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideState) -> SideView {

@@ -6,6 +6,7 @@ use super::form::{ASSERTION_ALGS, CLIENT_AUTH, CLOUDS, CONSENT_SCREENS, MICROSOF
 use super::key::KeyFacts;
 use super::limit::{Limit, limit};
 use super::moving::Moving;
+use crate::actions::tokens::again::{self, Asked};
 use crate::clock::Timestamp;
 use crate::model::provider::Provider;
 use crate::model::scopes::parse_scopes;
@@ -79,6 +80,8 @@ pub(super) struct FormPage {
     limit: Option<Limit>,
     fold_open: bool,
     pub moving: Option<Moving>,
+    /// How the tokens that are there take a change of permissions.
+    asked: Asked,
     pub found: Option<Discovery>,
     pub changed: Vec<(&'static str, String, String)>,
 }
@@ -130,6 +133,10 @@ impl FormPage {
         let named = if form.name.trim().is_empty() { "NAME" } else { form.name.trim() };
         let secret = current.and_then(|current| current.client_secret.as_ref());
         let folded = FOLDED.iter().any(|field| errors.has(field)) && kind != TemplateKind::Custom;
+        let asked = match current {
+            Some(current) => again::asked(&web.app, current).await?,
+            None => Asked::default(),
+        };
         let in_use = current.and_then(|current| current.credentials.certificate.as_ref());
         let stored = match current.filter(|_| card == Card::GoogleService) {
             Some(current) => web.app.store.service_account(&current.id).await?.map(|stored| (current, stored)),
@@ -198,6 +205,7 @@ impl FormPage {
             limit: card.is_app_only().then(|| limit(named, &form.client_id, None)),
             fold_open: folded || (errors.has("scopes") && kind != TemplateKind::Custom),
             moving: None,
+            asked,
             found: None,
             changed: Vec::new(),
             card,

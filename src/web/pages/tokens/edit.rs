@@ -4,13 +4,13 @@ use super::conflict::somebody_was_faster;
 use super::find;
 use super::saved::saved;
 use super::ways::{Missing, Way, ways};
-use crate::actions::tokens::{self, TokenEdit, TokenInput, check_token};
+use crate::actions::tokens::{self, TokenEdit, TokenInput, again, check_token};
 use crate::actions::{ActionError, FieldProblem};
 use crate::app::App;
 use crate::model::mailbox::Protocol;
 use crate::model::provider::Provider;
 use crate::model::scopes::{self, Resource, parse_scopes};
-use crate::model::template::{TemplateKind, app_only_scope};
+use crate::model::template::{TemplateKind, app_only_scope, purposes};
 use crate::model::token::{Grant, GrantType, Token};
 use crate::secret::{Password, RefreshToken};
 use crate::store::StoreError;
@@ -18,7 +18,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Layout, Page, Section};
+use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::mailboxes::fitting;
 use crate::web::pages::providers;
 use crate::web::pages::providers::form::{PROMPTS, Tick, all_scopes, apart, ticks};
@@ -358,6 +358,12 @@ pub async fn edit(
     if start.add == "offline_access" && !form.all_scopes(&provider).contains("offline_access") {
         form.scopes = format!("{}\noffline_access", form.scopes).trim().to_owned();
     }
+    let known = purposes(provider.template, provider.cloud)
+        .iter()
+        .any(|purpose| purpose.key == start.add);
+    if known && !form.purposes.contains(&start.add) {
+        form.purposes.push(start.add);
+    }
     FormPage::new(&web, &user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default())
         .await?
         .show()
@@ -377,6 +383,7 @@ pub async fn update(
     let grant = web.app.store.grant(&token.id).await?;
     let current = Some((&token, grant.as_ref()));
     let brings = !form.refresh_token.trim().is_empty();
+    let old = token.clone();
     let made = match form.checked(&web.app, &provider, current).await {
         Ok(_) if brings && grant.is_some() && form.forget.is_empty() => Err(ActionError::Fields(vec![FieldProblem {
             field: "refresh_token",
@@ -386,6 +393,15 @@ pub async fn update(
         Err(error) => Err(error),
     };
     match made {
+        Ok(token) if form.act != "authorize" && form.back.is_empty() => {
+            let grant = web.app.store.grant(&token.id).await?;
+            let words = format!("Token {} saved.", token.name);
+            let flash = match again::after_change(&old, &token, &provider, grant.as_ref()) {
+                Some(then) => Flash::info(&format!("{words} {then}")),
+                None => Flash::ok(&words),
+            };
+            user.redirect_with(&routes::token(token.name.as_str()), flash).await
+        }
         Ok(token) => saved(&web, &user, &token, &provider, &form).await,
         Err(ActionError::Fields(problems)) => FormPage::new(&web, &user, form, provider, current, problems.into())
             .await?

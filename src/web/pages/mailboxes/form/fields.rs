@@ -301,32 +301,37 @@ fn endpoint(server: &Server) -> (String, String, String) {
     )
 }
 
+/// The field of this form that a field of a mailbox stands in. What both sides share is one field.
+pub fn form_field(field: &str, separate: bool) -> &str {
+    match (field, separate) {
+        ("incoming.protocol", _) => "incoming",
+        ("incoming.host", _) => "incoming_host",
+        ("incoming.port", _) => "incoming_port",
+        ("incoming.security", _) => "incoming_security",
+        ("incoming.folder", _) => "folder",
+        ("incoming.auth", _) | ("outgoing.auth", false) => "auth",
+        ("incoming.token", _) | ("outgoing.token", false) => "token",
+        ("incoming.username", _) | ("outgoing.username", false) => "username",
+        ("incoming.password", _) | ("outgoing.password", false) => "password",
+        ("outgoing.auth", true) => "outgoing_auth",
+        ("outgoing.token", true) => "outgoing_token",
+        ("outgoing.username", true) => "outgoing_username",
+        ("outgoing.password", true) => "outgoing_password",
+        ("outgoing.protocol", _) => "outgoing",
+        ("outgoing.host", _) => "outgoing_host",
+        ("outgoing.port", _) => "outgoing_port",
+        ("outgoing.security", _) => "outgoing_security",
+        ("outgoing.from", _) => "from",
+        ("outgoing.bcc", _) => "bcc",
+        (other, _) => other,
+    }
+}
+
 /// Problems at the fields of this form. What both sides share is said once.
 pub fn field_errors(form: &MailboxForm, problems: &[FieldProblem]) -> FieldErrors {
     let mut errors = FieldErrors::default();
     for problem in problems {
-        let field = match (problem.field, form.is_separate()) {
-            ("incoming.protocol", _) => "incoming",
-            ("incoming.host", _) => "incoming_host",
-            ("incoming.port", _) => "incoming_port",
-            ("incoming.security", _) => "incoming_security",
-            ("incoming.folder", _) => "folder",
-            ("incoming.auth", _) | ("outgoing.auth", false) => "auth",
-            ("incoming.token", _) | ("outgoing.token", false) => "token",
-            ("incoming.username", _) | ("outgoing.username", false) => "username",
-            ("incoming.password", _) | ("outgoing.password", false) => "password",
-            ("outgoing.auth", true) => "outgoing_auth",
-            ("outgoing.token", true) => "outgoing_token",
-            ("outgoing.username", true) => "outgoing_username",
-            ("outgoing.password", true) => "outgoing_password",
-            ("outgoing.protocol", _) => "outgoing",
-            ("outgoing.host", _) => "outgoing_host",
-            ("outgoing.port", _) => "outgoing_port",
-            ("outgoing.security", _) => "outgoing_security",
-            ("outgoing.from", _) => "from",
-            ("outgoing.bcc", _) => "bcc",
-            (other, _) => other,
-        };
+        let field = form_field(problem.field, form.is_separate());
         if errors.get(field) != Some(problem.message.as_str()) {
             errors.add(field, problem.message.clone());
         }

@@ -4,7 +4,7 @@ use super::super::find;
 use super::conflict::conflict;
 use super::fields::field_errors;
 use super::try_out::test_draft;
-use super::{MailboxForm, fields, warnings};
+use super::{MailboxForm, fields, hints, warnings};
 use super::{NEW, page};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::Options;
@@ -31,6 +31,8 @@ enum Act {
     GetToken,
     /// Forget the form that was left.
     Afresh,
+    /// Put values in, and show the form again.
+    Put,
 }
 
 impl MailboxForm {
@@ -40,6 +42,7 @@ impl MailboxForm {
             "save" => Act::Save,
             "token" => Act::GetToken,
             "afresh" => Act::Afresh,
+            act if act.starts_with("put:") => Act::Put,
             _ => Act::SaveAndTest,
         }
     }
@@ -137,6 +140,12 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
             let flash = Flash::info("What you typed into the mailbox form is kept for 30 minutes.").link(&back, "Back to the mailbox");
             let account = serde_urlencoded::to_string([("user", clean(&form.address))]).unwrap_or_default();
             return user.redirect_with(&format!("/tokens/new?{account}"), flash).await;
+        }
+        Act::Put => {
+            let mut form = keep_passwords(web, user, form);
+            let values = form.act.trim_start_matches("put:").to_owned();
+            hints::put(&mut form, &values);
+            return page(web, user, form, existing, FieldErrors::default()).await?.show();
         }
         Act::Save | Act::SaveAndTest | Act::Test => {}
     }
