@@ -1,11 +1,12 @@
 //! The list of mailboxes: filtered, sorted and in keyset pages, so that the last page costs what the first does; and what is counted
 //! of them.
 
+use super::changes::{bind_change, touched};
 use super::mailbox_row::Query;
 use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
-use crate::model::mailbox::{AuthKind, MailboxState};
-use crate::model::{MailboxId, retirements};
+use crate::model::MailboxId;
+use crate::model::mailbox::MailboxState;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -62,7 +63,7 @@ pub struct MailboxFilter {
     pub enabled: Option<bool>,
     /// Only those that came or changed in this import (its id).
     pub imported: String,
-    /// Only those touched by this dated change (its id, see [`retirements`]).
+    /// Only those touched by this dated change (its id, see [`crate::model::retirements`]).
     pub change: String,
 }
 
@@ -141,34 +142,6 @@ impl MailboxRow {
     }
 }
 
-/// Whether a dated change touches a side, as a condition on $9 to $14: how it signs in; protocols and servers, each in a list `|a|b|`; the
-/// moment from which on a passed test shows that it doesn't, or -1; part of a scope of its token; part of what the newest proof of its
-/// token says. Each is off when it is empty.
-macro_rules! touched {
-    ($side:literal) => {
-        concat!(
-            "(m.",
-            $side,
-            "_protocol IS NOT NULL AND ($10 = '' OR m.",
-            $side,
-            "_auth = $10) AND ($9 = '' OR REPLACE($9, '|' || m.",
-            $side,
-            "_protocol || '|', '') <> $9) AND ($11 = '' OR REPLACE($11, '|' || LOWER(m.",
-            $side,
-            "_host) || '|', '') <> $11) AND ($12 = -1 OR m.",
-            $side,
-            "_outcome NOT IN ('passed', 'warning') OR COALESCE(m.",
-            $side,
-            "_tested_at, 0) < $12) AND ($13 = '' OR m.",
-            $side,
-            "_token_id IN (SELECT c.id FROM tokens c WHERE LOWER(c.scopes) LIKE $13)) AND ($14 = '' OR m.",
-            $side,
-            "_token_id IN (SELECT f.token_id FROM proofs f WHERE LOWER(f.detail) LIKE $14
-                           AND NOT EXISTS (SELECT 1 FROM proofs n WHERE n.token_id = f.token_id AND n.proved_at > f.proved_at))))"
-        )
-    };
-}
-
 /// The filter, as a condition on parameters $1 to $14. Every part is off when its parameter is empty.
 macro_rules! filtered {
     () => {
@@ -190,7 +163,7 @@ macro_rules! filtered {
         )
     };
 }
-pub(super) use {filtered, touched};
+pub(super) use filtered;
 
 /// One page in one order; every column is copied twice on its way, so there is none that no page shows. $15 and $16 are the number and the address of the key, $17 its id, $18 the limit.
 macro_rules! page {
@@ -286,24 +259,6 @@ impl Store {
         Ok(count.try_get(0)?)
     }
 
-    /// Which dated changes touch a mailbox, in the order of the list.
-    pub async fn changes_of(&self, id: &MailboxId) -> StoreResult<Vec<&'static retirements::Change>> {
-        let sql = concat!("SELECT COUNT(*) FROM mailboxes m WHERE m.id = $15 AND ", filtered!());
-        let mut touching = Vec::new();
-        for change in retirements::all() {
-            let filter = MailboxFilter {
-                change: change.id.clone(),
-                ..MailboxFilter::default()
-            };
-            let row = bind_filter(sqlx::query(sql), &filter)
-                .bind(id.as_str())
-                .fetch_one(self.pool())
-                .await?;
-            touching.extend((row.try_get::<i64, _>(0)? > 0).then_some(change));
-        }
-        Ok(touching)
-    }
-
     /// Numbers of mailboxes by state.
     pub async fn mailbox_states(&self) -> StoreResult<Vec<(MailboxState, i64)>> {
         let rows = sqlx::query("SELECT state, COUNT(*) AS n FROM mailboxes GROUP BY state ORDER BY state")
@@ -356,34 +311,6 @@ pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Qu
         .bind(filter.enabled.map_or(-1, i64::from))
         .bind(filter.imported.as_str());
     bind_change(query, &filter.change)
-}
-
-/// Binds what a change touches; for an id that is none, a protocol nobody speaks.
-fn bind_change<'q>(query: Query<'q>, id: &str) -> Query<'q> {
-    let list = |items: &mut dyn Iterator<Item = &str>| {
-        let text: String = items.flat_map(|item| [item, "|"]).collect();
-        if text.is_empty() { text } else { format!("|{text}") }
-    };
-    let part = |text: &str| {
-        let text = text.replace('%', "").replace('_', "");
-        if text.is_empty() { text } else { format!("%{text}%") }
-    };
-    match retirements::find(id) {
-        Some(change) => query
-            .bind(list(&mut change.protocols.iter().map(|protocol| protocol.as_str())))
-            .bind(change.auth.map_or("", AuthKind::as_str))
-            .bind(list(&mut change.hosts.iter().map(String::as_str)))
-            .bind(change.proved_from().map_or(-1, |at| at.0))
-            .bind(part(&change.scope))
-            .bind(part(&change.proof)),
-        None => query
-            .bind(if id.is_empty() { "" } else { "|none|" })
-            .bind("")
-            .bind("")
-            .bind(-1_i64)
-            .bind("")
-            .bind(""),
-    }
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {

@@ -1,7 +1,8 @@
 //! Mailboxes one by one, and their states. Their lists are in `mailbox_list`.
 
+use super::changes::touched;
 pub use super::mailbox_list::{MailboxFilter, MailboxKey, MailboxRow, MailboxSort, Page};
-use super::mailbox_list::{bind_filter, filtered, touched};
+use super::mailbox_list::{bind_filter, filtered};
 use super::mailbox_row::{bind, mailbox};
 use super::{Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod audit;
 pub mod authorizations;
+mod changes;
 pub mod consents;
 mod devices;
 pub mod former;

@@ -86,16 +86,14 @@ async fn one_dated_change_is_one_item_and_marks_only_what_it_touches() {
     );
 
     let overview = t.viewer().get("/").await;
-    assert_eq!(overview.text(".todo h3"), title);
+    let titles = overview.text(".todo h3");
+    assert_eq!(titles.lines().filter(|line| *line == title).count(), 1, "{titles}");
     assert!(
-        overview.text(".todo li").contains("Touches 2 mailboxes."),
+        overview.text(".todo").contains("Touches 2 mailboxes."),
         "{}",
-        overview.text(".todo li")
+        overview.text(".todo")
     );
-    assert_eq!(
-        overview.attribute(".todo a", "href").as_deref(),
-        Some("/mailboxes?change=smtp-passwords")
-    );
+    assert!(overview.has(".todo a[href='/mailboxes?change=smtp-passwords']"));
     let provider = t.viewer().get("/providers/contoso").await;
     assert!(!provider.has("[id^=change-]"), "it isn't about the app");
 }

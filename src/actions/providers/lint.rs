@@ -198,11 +198,11 @@ fn microsoft(base_url: &Url, provider: &Provider, (at_home, works): (bool, bool)
         );
     }
     if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::DeviceCode {
-        warn(
-            "client_auth",
-            "Without a secret, signing in on another device works only where Entra has \"Allow public client flows\" set to Yes for this app."
-                .to_owned(),
-        );
+        // A token that came with these settings has shown that it is.
+        let text = "Without a secret, signing in on another device works only where Entra has \"Allow public client flows\" set to Yes for this app.";
+        if !works {
+            warn("client_auth", text.to_owned());
+        }
     } else if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
         warn(
             "client_auth",

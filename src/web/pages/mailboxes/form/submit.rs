@@ -154,7 +154,7 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
         Err(refused) => return refuse(web, user, form, existing, refused).await,
     };
     if matches!(form.act(), Act::Test) {
-        return test_draft(web, user, form, existing, edit).await;
+        return Box::pin(test_draft(web, user, form, existing, edit)).await;
     }
     let saved = match &existing {
         None => mailboxes::create(&web.app, &user.actor(), edit)
