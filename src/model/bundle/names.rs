@@ -179,7 +179,7 @@ impl Names {
         let (domain, instead) = self.domain(host);
         self.word(&domain, &instead);
         if let Some(label) = domain.split('.').next().filter(|label| label.chars().count() >= 4) {
-            self.uncommon(&label.to_owned(), &instead);
+            self.uncommon(label, &instead);
         }
     }
 

@@ -15,7 +15,7 @@ mod view;
 
 use super::consent::view::{self as consents, ConsentCard};
 use crate::actions::providers::{self, Warning, trial};
-use crate::actions::tokens::again::{self, Asked};
+use crate::actions::tokens::again::{Asked, asked};
 use crate::actions::{ActionError, judgement};
 use crate::app::App;
 use crate::diagnosis::ways::Scene;
@@ -215,7 +215,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         diagnoses: diagnoses(&user, &web.app, &provider, check.as_ref()).await?,
         warnings: providers::lint(&web.app, &provider).await?,
         retiring: retiring(&web.app, &provider, &tokens).await?,
-        asked: again::asked(&web.app, &provider).await?,
+        asked: asked(&web.app, &provider).await?,
         check,
         unproved: trial::unproved(provider.grant),
         heading: card.title(provider.template),
