@@ -28,7 +28,7 @@ struct Way {
 
 impl Way {
     async fn start(kind: &str, provider: &str, address: &str) -> Self {
-        Self::start_in(Town::start().await, kind, provider, address).await
+        Box::pin(Self::start_in(Town::start().await, kind, provider, address)).await
     }
 
     async fn start_in(town: Town, kind: &str, provider: &str, address: &str) -> Self {
@@ -104,7 +104,7 @@ impl Way {
 
 #[tokio::test]
 async fn the_app_is_found_and_an_app_or_tenant_that_is_not_there_is_named() {
-    let way = Way::start("microsoft-user", "contoso", SUPPORT).await;
+    let way = Box::pin(Way::start("microsoft-user", "contoso", SUPPORT)).await;
     way.is_done("register").await;
     let unknown = "99990000-bbbb-4333-8ccc-4444dddd5555";
     change_named(&way.town.t, "contoso", |provider| provider.client_id = unknown.into()).await;
@@ -124,13 +124,13 @@ async fn the_app_is_found_and_an_app_or_tenant_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn the_redirect_address_is_asked_about_without_anybody_signing_in() {
-    let way = Way::start("microsoft-user", "contoso", "sales@contoso.test").await;
+    let way = Box::pin(Way::start("microsoft-user", "contoso", "sales@contoso.test")).await;
     change_named(&way.town.t, "contoso", |provider| provider.created_at.0 += 3600).await;
     way.is_wrong("redirect", "redirect address isn't registered").await;
     way.town.play.sandbox.add_redirect_uri(MICROSOFT_APP.0, BACK);
     way.is_done("redirect").await;
 
-    let way = Way::start("google-user", "fabrikam", "billing@fabrikam.test").await;
+    let way = Box::pin(Way::start("google-user", "fabrikam", "billing@fabrikam.test")).await;
     change_named(&way.town.t, "fabrikam", |provider| provider.created_at.0 += 3600).await;
     way.is_wrong("google-redirect", "redirect address isn't registered").await;
     let back = "http://127.0.0.1:8080/oauth/callback/fabrikam";
@@ -140,14 +140,16 @@ async fn the_redirect_address_is_asked_about_without_anybody_signing_in() {
 
 #[tokio::test]
 async fn a_secret_that_stops_being_good_shows_when_everything_is_checked_again() {
-    let way = Way::start("microsoft-user", "contoso", SUPPORT).await;
+    let way = Box::pin(Way::start("microsoft-user", "contoso", SUPPORT)).await;
     way.is_done("secret").await;
     let since = way.stand("secret").await.held_at.unwrap();
     way.faults(&[Fault::SecretExpired]);
     way.town.t.clock.advance(3600);
     let user = way.user().await;
     let request = Request { user: &user, address: "" };
-    let (looked, lost) = walkthroughs::check_all(&way.town.t.app, &maija(), &request, &way.id).await.unwrap();
+    let (looked, lost) = Box::pin(walkthroughs::check_all(&way.town.t.app, &maija(), &request, &way.id))
+        .await
+        .unwrap();
     assert!(looked > 2 && lost.contains(&3), "{looked} {lost:?}");
     let stand = way.stand("secret").await;
     assert_eq!(
@@ -166,7 +168,7 @@ async fn a_secret_that_stops_being_good_shows_when_everything_is_checked_again()
 
 #[tokio::test]
 async fn consent_and_permissions_of_an_app_stand_in_its_own_token() {
-    let way = Way::start("move-to-app", "contoso", "info@contoso.test").await;
+    let way = Box::pin(Way::start("move-to-app", "contoso", "info@contoso.test")).await;
     way.is_done("app-token").await;
     assert_eq!(way.stand("move-consent").await.state, StepState::Open);
     way.is_done("move-consent").await;
@@ -192,7 +194,7 @@ async fn consent_for_people_is_a_word_until_somebody_signs_in() {
         tx.delete_token(&token.id).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let way = Way::start_in(town, "microsoft-user", "contoso", SUPPORT).await;
+    let way = Box::pin(Way::start_in(town, "microsoft-user", "contoso", SUPPORT)).await;
     assert!(way.untold("consent").await.contains("next sign-in"));
     let walk = walkthroughs::load(&way.town.t.app, &way.id).await.unwrap().unwrap();
     let step = way.stand("consent").await.step;
@@ -205,7 +207,7 @@ async fn consent_for_people_is_a_word_until_somebody_signs_in() {
 
 #[tokio::test]
 async fn a_sign_in_that_ends_is_a_problem_of_its_step_and_of_nothing_else() {
-    let way = Way::start("microsoft-user", "contoso", SUPPORT).await;
+    let way = Box::pin(Way::start("microsoft-user", "contoso", SUPPORT)).await;
     way.is_done("sign-in").await;
     assert_eq!(
         way.stand("delegated").await.state,
@@ -230,7 +232,7 @@ async fn tests_prove_what_exchange_has_to_allow() {
         ports.imaps, ports.submissions
     ))
     .await;
-    let way = Way::start_in(town, "microsoft-user", "contoso", SUPPORT).await;
+    let way = Box::pin(Way::start_in(town, "microsoft-user", "contoso", SUPPORT)).await;
     let app = &way.town.t.app;
     let mailbox = app.store.mailbox(&Name::parse("support").unwrap()).await.unwrap().unwrap();
     walkthroughs::choose(app, &maija(), &way.id, None, Chosen::Mailbox(mailbox.id, mailbox.name))
@@ -256,7 +258,7 @@ async fn tests_prove_what_exchange_has_to_allow() {
 
 #[tokio::test]
 async fn an_app_opens_its_mailbox_and_is_kept_out_of_another() {
-    let way = Way::start("move-to-app", "contoso", "info@contoso.test").await;
+    let way = Box::pin(Way::start("move-to-app", "contoso", "info@contoso.test")).await;
     assert_eq!(way.stand("switch").await.state, StepState::Done);
     way.is_done("test-switched").await;
     assert!(way.untold("limit-switched").await.contains("Enter the address"));
@@ -278,7 +280,7 @@ async fn an_app_opens_its_mailbox_and_is_kept_out_of_another() {
 
 #[tokio::test]
 async fn public_client_flows_that_were_left_on_are_seen_without_an_account() {
-    let way = Way::start("move-to-app", "contoso", "info@contoso.test").await;
+    let way = Box::pin(Way::start("move-to-app", "contoso", "info@contoso.test")).await;
     way.is_wrong("public-off", "Public client flows are on").await;
     let sandbox = &way.town.play.sandbox;
     let mut client = sandbox.client(MICROSOFT_APP.0).unwrap();
@@ -314,7 +316,7 @@ async fn a_service_account_is_proved_with_its_key_and_its_delegation_with_the_ac
          [[token]]\nname = \"billing\"\nprovider = \"service\"\ngrant = \"jwt_bearer\"\nuser = \"billing@fabrikam.test\"\n"
     ))
     .await;
-    let way = Way::start_in(town, "google-service", "service", "billing@fabrikam.test").await;
+    let way = Box::pin(Way::start_in(town, "google-service", "service", "billing@fabrikam.test")).await;
     way.is_done("google-key").await;
     way.is_wrong("delegation", "").await;
     let sandbox = &way.town.play.sandbox;
@@ -331,7 +333,7 @@ async fn a_service_account_is_proved_with_its_key_and_its_delegation_with_the_ac
 
 #[tokio::test]
 async fn a_secret_counts_as_replaced_only_when_a_new_one_came_and_works() {
-    let way = Way::start("replace-secret", "contoso", "").await;
+    let way = Box::pin(Way::start("replace-secret", "contoso", "")).await;
     assert_eq!(way.check("replaced").await.0, StepState::Open);
     assert!(way.stand("replaced").await.evidence.contains("old one is still in use"));
     let now = way.town.t.app.clock.now();
