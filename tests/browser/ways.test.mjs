@@ -32,6 +32,8 @@ after(async () => {
   await console?.stop();
 });
 
+const told = (page, name) => page.locator('#verdict').getByRole('heading', { name }).waitFor();
+
 for (const script of [true, false]) {
   test(`a port with the wrong encryption is a press away from the form with the usual one, ${script ? 'with' : 'without'} script`, async () => {
     await visit(browser, console, { script, width: script ? 1280 : 390 }, async (browsing) => {
@@ -39,7 +41,7 @@ for (const script of [true, false]) {
       await signIn(browsing);
       await browsing.go('/mailboxes/crossed/test/incoming');
       await press(page, 'Test incoming');
-      await arrive(page, 'This port begins in plain text, and TLS from the start is set');
+      await told(page, 'This port begins in plain text, and TLS from the start is set');
       await sound(page);
       await axe(browsing);
       await shot(page, `ways-port-${script}`);
@@ -61,7 +63,7 @@ test('where nobody has signed in the sign-in is a press away, and the first test
     await signIn(browsing);
     await browsing.go('/mailboxes/nobody/test/incoming');
     await press(page, 'Test incoming');
-    await arrive(page, 'Nobody has signed in yet');
+    await told(page, 'Nobody has signed in yet');
     await axe(browsing);
     await page.locator('#verdict').getByRole('button', { name: 'Get authorization token' }).click();
     await arrive(page, `Sign in as ${people.nobody}`);
@@ -70,6 +72,6 @@ test('where nobody has signed in the sign-in is a press away, and the first test
     await allow(page);
     await page.waitForURL(/\/tokens\/nobody$/);
     await page.getByRole('link', { name: 'See the first mail test' }).click();
-    await arrive(page, `${people.nobody} can be read`);
+    await told(page, `${people.nobody} can be read`);
   });
 });

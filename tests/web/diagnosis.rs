@@ -3,11 +3,13 @@
 use crate::support::app::{Page, TestApp};
 use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::actions::probe::{self, settings_of};
-use mailgrant::diagnosis::case::{Aim, Case, Held};
+use mailgrant::diagnosis::case::{self, Aim, Case, Held};
 use mailgrant::diagnosis::{Evidence, entry, judge, own, ways};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::{Mailbox, Security};
+use mailgrant::model::provider::{ClientAuth, Cloud};
 use mailgrant::model::report::{Direction, Line, Outcome, Report, Stage, Step};
+use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::GrantType;
 use mailgrant::model::{Name, RunId};
 use mailgrant::store::reports::Run;
@@ -31,12 +33,14 @@ fn records() -> String {
         )
     };
     let token = |name: &str, provider: &str, grant: &str, user: &str| {
+        // A token that serves another address than its own has to be allowed to, when it is saved.
+        let shared = if name == "maija" { "shared = true\n" } else { "" };
         let user = if user.is_empty() {
             String::new()
         } else {
             format!("user = \"{user}\"\n")
         };
-        format!("[[token]]\nname = \"{name}\"\nprovider = \"{provider}\"\ngrant = \"{grant}\"\n{user}")
+        format!("[[token]]\nname = \"{name}\"\nprovider = \"{provider}\"\ngrant = \"{grant}\"\n{user}{shared}")
     };
     [
         format!(
@@ -178,7 +182,7 @@ const ROWS: &[Row] = &[
     row("TLS: unknown issuer", "tls-cert-unknown-issuer", "own", OUT, Stage::Tls, "The server's certificate comes from an unknown issuer", "network",
         First::Command("openssl s_client -connect smtp.office365.com:587")),
     row("DNS none, refused, timed out, proxy 407", "network-refused", "own", OUT, Stage::Tcp,
-        "Nothing answers on that port", "network", First::Request("- To host: smtp.office365.com\n- To port: TCP 587")),
+        "Nothing answers on that port", "network", First::Request("- To port: TCP 587")),
     row("Clock off by more than 2 minutes", own::CLOCK, "app", IN, Stage::Token,
         "This server's clock is wrong", YOU, First::Command("timedatectl set-ntp true")),
     // What the page of the mailbox puts into its form.
@@ -293,6 +297,21 @@ fn case<'a>(row: &Row, mailbox: &Mailbox, text: &'a str) -> Case<'a> {
                 Vec::new()
             },
             ..Held::default()
+        }),
+        // Where the text leaves it open, that it is Microsoft's decides.
+        provider: app.then(|| case::Provider {
+            template: TemplateKind::Microsoft,
+            label: "Microsoft",
+            cloud: Cloud::Global,
+            tenant: None,
+            client_id: CLIENT.to_owned(),
+            client_auth: ClientAuth::Certificate,
+            consent_screen: None,
+            secret_is_id: false,
+            secret_ended_days: None,
+            scopes: Vec::new(),
+            signed_in_days: None,
+            used_days: None,
         }),
         ..Case::default()
     }
