@@ -107,6 +107,6 @@ test('two tabs that edit one provider: the later one is asked, field by field', 
     await page.getByLabel('Theirs: theirs').check();
     await press(page, 'Save these');
     await arrive(page, 'contoso');
-    await page.getByText('theirs', { exact: true }).waitFor();
+    await page.locator('#client', { hasText: 'theirs' }).waitFor();
   });
 });

@@ -321,7 +321,7 @@ impl<'a> Life<'a> {
             let log = || self.console.command(&["token", "show", "phone", "--json"], "").out;
             until("it is over", || !log().contains("\"authorizing\"")).await;
             let page = self.admin.get("/tokens/phone").await;
-            assert_eq!(page.text(".verdict h2"), verdict, "{}", page.words());
+            assert_eq!(page.text("section[aria-label=State] h2"), verdict, "{}", page.words());
         }
     }
 

@@ -80,6 +80,7 @@ error: 24: shared must be true or false
 error: 32: Enter an email address like support@example.com
 error: 34: Enter a server name without https:// or a path
 error: 35: Port must be between 1 and 65535
+error: 36: There is no token called missing
 error: 39: name \"hr\" is used already in line 31
 error: 43: There is no token called missing";
     assert_eq!(said, expected);

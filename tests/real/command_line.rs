@@ -429,7 +429,7 @@ async fn what_the_servers_refuse_is_named_with_their_words() {
     // Somebody else's mailbox, a folder that isn't there, a port where nobody listens.
     setup.machine.apply("[[token]]\nname = \"mail\"\nshared = true\n").ok();
     setup.mailbox("hr", setup.rig.user("hr"), Some((IMAPS, token)), None);
-    setup.fails("hr", &["--incoming"], "auth", "imap-authenticationfailed-generic");
+    setup.fails("hr", &["--incoming"], "auth", "console-other-account");
     setup.mailbox("lost", &own, Some((IMAPS, &format!("{token}\nfolder = \"Entwürfe\""))), None);
     setup.fails("lost", &["--incoming"], "select", "console-folder-missing");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

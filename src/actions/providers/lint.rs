@@ -197,13 +197,8 @@ fn microsoft(base_url: &Url, provider: &Provider, (at_home, works): (bool, bool)
             format!("Tenant \"{tenant}\" works for apps of several organisations only. For your own organisation enter its directory ID."),
         );
     }
-    if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::DeviceCode {
-        // A token that came with these settings has shown that it is.
-        let text = "Without a secret, signing in on another device works only where Entra has \"Allow public client flows\" set to Yes for this app.";
-        if !works {
-            warn("client_auth", text.to_owned());
-        }
-    } else if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
+    // At another device nobody comes back to an address, and no secret is usual.
+    if provider.client_auth == ClientAuth::None && at_home && provider.grant == GrantType::AuthorizationCode {
         warn(
             "client_auth",
             "Without a secret the redirect address must be registered under the platform Mobile and desktop, and anyone can pose as this app."

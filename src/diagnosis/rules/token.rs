@@ -176,6 +176,17 @@ pub(super) fn refused_by_document(seen: &Seen<'_>) -> Option<Finding> {
     }
     let said = |id: &&str| seen.hits.iter().any(|hit| hit.id == *id);
     let id = ["oauth-insufficient-scope", "sasl-token-refused"].into_iter().find(said)?;
+    // Only Exchange opens mailboxes to delegates; elsewhere a token that is fine by itself is refused for another's mailbox.
+    if let Some((side, held)) = refused(seen)
+        && let Some(account) = held.account.as_ref().filter(|_| !is_app(held) && !is_microsoft(seen))
+        && !account.eq_ignore_ascii_case(&side.address)
+    {
+        return Some(
+            Finding::likely(own::OTHER_ACCOUNT)
+                .compare(("Mailbox asked for", &side.address), ("Token belongs to", account))
+                .because("the server refused the token, and the account that signed in isn't the mailbox"),
+        );
+    }
     Some(Finding::likely(id).because("the server gave a document with the reason, and it is about the token"))
 }
 

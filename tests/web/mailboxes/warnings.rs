@@ -21,10 +21,12 @@ async fn a_token_for_another_service_is_warned_of_with_what_to_do() {
     let outlook = [
         "https://outlook.office.com/IMAP.AccessAsUser.All",
         "https://outlook.office.com/SMTP.Send",
+        "offline_access",
     ];
     let graph = [
         "https://graph.microsoft.com/Mail.ReadWrite",
         "https://graph.microsoft.com/Mail.Send",
+        "offline_access",
     ];
     let servers = [
         ("incoming_host", "outlook.office365.com"),
@@ -71,7 +73,12 @@ async fn a_token_for_another_service_is_warned_of_with_what_to_do() {
         let flash = admin.follow(page).await.text(".flash");
         let form = admin.get("/mailboxes/support/edit").await;
         assert!(flash.contains(said), "{incoming}: {flash}");
-        assert_eq!(form.has(".sign-in .note.warn"), !said.is_empty(), "{incoming}");
+        assert_eq!(
+            form.has(".sign-in .note.warn"),
+            !said.is_empty(),
+            "{incoming}: {}",
+            form.text(".sign-in .note.warn")
+        );
         assert!(
             form.text(".sign-in .note.warn").contains(said),
             "{}",

@@ -119,11 +119,8 @@ fn trouble_is_told_with_its_cause_and_whether_a_sign_in_helps() {
     );
     let mut broken = provider();
     broken.problem = Some(known("entra-7000222-secret-expired"));
-    assert!(
-        says(&broken, Some(&failing), &[], NOW)
-            .0
-            .starts_with("The provider has a problem: ")
-    );
+    let (title, _, _) = says(&broken, Some(&failing), &[], NOW);
+    assert!(title.ends_with(": Client secret has expired"), "{title}");
 }
 
 #[test]
