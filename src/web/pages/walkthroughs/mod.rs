@@ -1,5 +1,5 @@
 //! `/walkthroughs`: those in progress, those that are finished, and what can be started (`ux.md`, 6.10); `/walkthroughs/{id}`: the
-//! checklist. What a step does is in [`acts`], what is copied from it in [`values`].
+//! checklist. What a step does is in `acts`, what is copied from it in `values`.
 
 mod acts;
 mod doing;
