@@ -38,6 +38,8 @@ export async function signInHere({ page }, { email, password } = ADMIN) {
 
 /** Chooses a card of a new provider: with script the form changes at once, without it a button does it. */
 export async function chooseOption(page, option, heading) {
+  // Script hides the button as soon as it is there.
+  await page.waitForLoadState('load');
   await option.check();
   const button = page.getByRole('button', { name: 'Use this template' });
   if (await button.isVisible()) await press(page, 'Use this template');
