@@ -218,7 +218,7 @@ const stranger = (path, work) => visit(browser, demo, {}, async ({ page }) => {
 
 const entersSecret = (path, secret) => stranger(path, async (page) => {
   await page.locator('#client_secret').fill(secret);
-  await press(page, 'Send it');
+  await press(page, 'Send the client secret');
   await arrive(page, 'Thank you');
 });
 

@@ -7,7 +7,7 @@ use mailgrant::model::report::Direction;
 use mailgrant::model::template::TemplateKind;
 use mailgrant::sandbox::Fault;
 
-const USER: &str = "the mailbox's user";
+const PORTAL: &str = "Entra or Google admin";
 const EXCHANGE: &str = "Exchange admin";
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn what_goes_wrong_is_told_with_the_way_out() {
             Fault::MailboxDisabled,
             Direction::Incoming,
             "no mailbox that can be opened",
-            USER,
-            "Sign in again as",
+            PORTAL,
+            "a licence with Exchange Online",
         ),
         (
             Fault::SmtpAuthOffMailbox,
