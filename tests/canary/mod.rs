@@ -2,6 +2,7 @@
 //! came out. Servers and provider throw back what they were sent.
 
 mod alone;
+mod bundle;
 mod console;
 mod echo;
 mod life;
