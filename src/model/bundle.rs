@@ -3,6 +3,7 @@
 //! Records go in, and a text comes out in which everything that was removed is marked. Secrets never get this far; what others said is
 //! looked through once more all the same ([`remove`]), and on request every name gets a stand-in ([`names`]).
 
+mod encoded;
 pub mod names;
 pub mod remove;
 
