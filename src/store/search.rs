@@ -8,7 +8,8 @@ impl Store {
     pub async fn runs_beginning(&self, start: &str, limit: i64) -> StoreResult<Vec<(RunId, String)>> {
         let rows = sqlx::query("SELECT id, address FROM runs WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3")
             .bind(start)
-            .bind(format!("{start}~"))
+            // Ids are hexadecimal: every one that begins so comes before this in every collation.
+            .bind(format!("{start}g"))
             .bind(limit)
             .fetch_all(self.pool())
             .await?;

@@ -8,7 +8,7 @@
 use super::csrf::FIELD;
 use super::guard::{CurrentUser, Visit};
 use super::page::Flash;
-use super::routes::{EXPLAIN, LOGIN, own_path};
+use super::routes::{EXPLAIN, LOGIN, SEARCH, own_path};
 use crate::model::UserId;
 use crate::model::user::User;
 use crate::store::sessions::DraftRow;
@@ -58,6 +58,11 @@ pub(super) fn to_login(path: Option<&str>) -> Response {
     match path.and_then(own_path) {
         None | Some("/") => Redirect::to(LOGIN).into_response(),
         Some(path) => {
+            // What was searched for or pasted may be an error text with a secret in it: it doesn't travel through more addresses.
+            let path = match path.split_once('?') {
+                Some((page, _)) if page == SEARCH || page == EXPLAIN => page,
+                _ => path,
+            };
             let next = serde_urlencoded::to_string([("next", path)]).unwrap_or_default();
             Redirect::to(&format!("{LOGIN}?{next}")).into_response()
         }

@@ -95,6 +95,8 @@ pub const OVERVIEW: &str = "/";
 pub const LOGIN: &str = "/login";
 /// Explaining an error.
 pub const EXPLAIN: &str = "/explain";
+/// Searching.
+pub const SEARCH: &str = "/search";
 /// The own account.
 pub const ME: &str = "/me";
 

@@ -363,7 +363,7 @@ async fn a_test_message_goes_where_it_is_told_to_go_and_nowhere_when_only_signin
     let other = setup.rig.fresh_address();
     let report = setup.passes("mail", &["--outgoing", "--to", &other]);
     assert_eq!(names(&report), "token dns tcp tls greeting ehlo auth mail_from rcpt_to data");
-    for _ in 0..100 {
+    for _ in 0..600 {
         if setup.delivered(&other) == 1 {
             break;
         }

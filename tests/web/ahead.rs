@@ -50,7 +50,17 @@ async fn a_warning_never_keeps_from_saving_and_leads_to_the_fix() {
         Some("587"),
         "looked over by a person"
     );
+    assert!(
+        page.text(".flash").contains("Put in for you: outgoing port 587"),
+        "{}",
+        page.text(".flash")
+    );
     assert!(!page.has(".note.warn"), "{}", page.text(".note.warn"));
+    // A link that somebody made up puts nothing in: where a token goes isn't decided by an address.
+    for made_up in ["outgoing.host=mail.evil.test", "outgoing.port=587;outgoing.host=mail.evil.test"] {
+        let page = admin.get(format!("/mailboxes/hr/edit?put={made_up}")).await;
+        assert!(!page.body.contains("evil.test") && !page.has(".flash"), "{made_up}");
+    }
     assert!(!t.viewer().get("/mailboxes/hr").await.has(".note.warn .btn"));
     let fixed = fields(&[("version", "1")]);
     let page = admin.post("/mailboxes/hr/edit", &fixed).await;

@@ -55,6 +55,13 @@ pub(super) async fn names(app: &App, about: About<'_>, found: &Found, report: Op
     {
         each_text(value, &mut |text| add(Kind::Address, text));
     }
+    for (name, value) in report.into_iter().flat_map(|report| &report.steps).flat_map(|step| &step.facts) {
+        match name.as_str() {
+            "app_name" => each_text(value, &mut |text| add(Kind::Name, text)),
+            "tenant" => each_text(value, &mut |text| add(Kind::Tenant, text)),
+            _ => {}
+        }
+    }
     let users = app.store.users().await?;
     for user in &users {
         add(Kind::Address, &user.email);
@@ -75,6 +82,7 @@ pub(super) async fn names(app: &App, about: About<'_>, found: &Found, report: Op
                 "Default Bcc" => value.split(", ").for_each(|address| add(Kind::Address, address)),
                 "Provider" => add(Kind::Provider, value),
                 "Provider's tenant" => add(Kind::Tenant, value),
+                "Incoming sign-in" | "Outgoing sign-in" => add(Kind::Token, value.strip_prefix("token ").unwrap_or_default()),
                 _ => {}
             }
         }

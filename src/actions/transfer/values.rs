@@ -62,6 +62,23 @@ pub(super) fn of_provider(provider: &Provider, service_account: Option<&str>) ->
     lines.add("Issuer", &text(&endpoints.issuer));
     lines.add("Authorize address", &text(&endpoints.authorize_url));
     lines.add("Token address", &text(&endpoints.token_url));
+    // Where else a token or a secret goes, as far as the file says so itself.
+    let own = &provider.overrides;
+    lines.add("Sign-in service", &text(&own.authority));
+    lines.add("Graph address", &text(&own.graph_url));
+    lines.add("Revoke address", &text(&own.revocation_url));
+    lines.add("Device address", &text(&own.device_authorization_url));
+    lines.add("Address for who signed in", &text(&own.userinfo_url));
+    lines.add("Consent address", &text(&own.admin_consent_url));
+    if !provider.pkce {
+        lines.add("PKCE", "off");
+    }
+    let more: Vec<String> = provider
+        .extra_authorize_params
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    lines.add("Extra parameters", &more.join(" "));
     lines.0
 }
 

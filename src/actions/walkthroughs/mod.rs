@@ -239,6 +239,8 @@ pub async fn say(app: &App, actor: &Actor, id: &str, version: i64, step: &Step, 
     let mut tx = app.store.begin().await?;
     let mut row = current(&mut tx, id, Some(version)).await?;
     let before = tx.walkthrough_steps(id).await?.into_iter().find(|row| row.step == step.id);
+    let waiting = before.as_ref().filter(|before| before.state == StepState::Waiting);
+    let link = waiting.map(|before| before.link_id.clone()).unwrap_or_default();
     let new = StepRow {
         state: if is_done { StepState::Confirmed } else { StepState::Open },
         held_at: before.and_then(|before| before.held_at),
@@ -250,6 +252,7 @@ pub async fn say(app: &App, actor: &Actor, id: &str, version: i64, step: &Step, 
     let detail = format!("{}: {}", step.title, if is_done { "confirmed" } else { "not done" });
     audit(app, &mut tx, actor, "walkthrough.step", &row, detail).await?;
     tx.commit().await?;
+    send::withdraw(app, actor, &link).await?;
     settle(app, actor, id, None).await?;
     Ok(())
 }
@@ -257,11 +260,20 @@ pub async fn say(app: &App, actor: &Actor, id: &str, version: i64, step: &Step, 
 /// Deletes a walkthrough. What came of it stays.
 pub async fn delete(app: &App, actor: &Actor, row: &Walkthrough) -> Result<(), ActionError> {
     let mut tx = app.store.begin().await?;
+    let waiting = tx
+        .walkthrough_steps(&row.id)
+        .await?
+        .into_iter()
+        .filter(|step| step.state == StepState::Waiting);
+    let links: Vec<String> = waiting.map(|step| step.link_id).collect();
     if !tx.delete_walkthrough(&row.id).await? {
         return Err(ActionError::NotFound("walkthrough"));
     }
     audit(app, &mut tx, actor, "walkthrough.delete", row, row.template.clone()).await?;
     tx.commit().await?;
+    for link in links {
+        send::withdraw(app, actor, &link).await?;
+    }
     Ok(())
 }
 

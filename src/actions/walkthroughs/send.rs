@@ -33,6 +33,10 @@ impl Walk {
         if sending.version != self.row.version {
             return Err(StoreError::Stale.into());
         }
+        // One link a step: whoever has the one before is not waited for any more.
+        if let Some(before) = self.stored(step) {
+            withdraw(app, actor, &before.link_id).await?;
+        }
         let mut link_id = String::new();
         let mut link = None;
         match (step.send, &self.provider, &self.token) {
@@ -78,14 +82,36 @@ impl Walk {
     }
 }
 
+/// Takes a link that was sent back, whatever the walkthrough is about by now; one that is gone or used stays as it is.
+pub(super) async fn withdraw(app: &App, actor: &Actor, id: &str) -> Result<(), ActionError> {
+    if id.is_empty() {
+        return Ok(());
+    }
+    if let Some(link) = app.store.link(id).await?
+        && let Some(token) = app.store.token_by_id(&link.token_id).await?
+    {
+        links::withdraw(app, actor, &token, &link).await?;
+    }
+    if let Some(link) = app.store.provider_link(id).await?
+        && let Some(provider) = app.store.provider_by_id(&link.provider_id).await?
+    {
+        provider_links::withdraw(app, actor, &provider, &[link.kind], id).await?;
+    }
+    Ok(())
+}
+
 /// Nobody is waited for any more: the link, if there is one, is taken back.
 pub async fn take_back(app: &App, actor: &Actor, walk: &Walk, step: &'static Step, version: i64) -> Result<(), ActionError> {
-    let mut tx = app.store.begin().await?;
-    let mut row = current(&mut tx, &walk.row.id, Some(version)).await?;
+    if version != walk.row.version {
+        return Err(StoreError::Stale.into());
+    }
     let Some(stored) = walk.stored(step).filter(|stored| stored.state == StepState::Waiting) else {
         return Ok(());
     };
-    let link = stored.link_id.clone();
+    // The link goes first: nobody is told that it doesn't work any more while it does.
+    withdraw(app, actor, &stored.link_id).await?;
+    let mut tx = app.store.begin().await?;
+    let mut row = current(&mut tx, &walk.row.id, Some(version)).await?;
     let new = StepRow {
         held_at: stored.held_at,
         ..blank(step, app.clock.now(), actor)
@@ -95,23 +121,6 @@ pub async fn take_back(app: &App, actor: &Actor, walk: &Walk, step: &'static Ste
     tx.update_walkthrough(&row).await?;
     audit(app, &mut tx, actor, "walkthrough.step", &row, format!("{}: taken back", step.title)).await?;
     tx.commit().await?;
-    if !link.is_empty() {
-        match (step.send, &walk.provider, &walk.token) {
-            (Send::SignIn, _, Some(token)) => {
-                if let Some(link) = app.store.link(&link).await? {
-                    links::withdraw(app, actor, token, &link).await?;
-                }
-            }
-            (Send::Consent | Send::Secret, Some(provider), _) => {
-                let kinds = [&provider_links::SECRETS[..], &[LinkKind::Consent]].concat();
-                match provider_links::withdraw(app, actor, provider, &kinds, &link).await {
-                    Ok(()) | Err(ActionError::NotFound(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            _ => {}
-        }
-    }
     settle(app, actor, &walk.row.id, None).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod warnings;
 
 use super::find;
 use super::suggest::{Suggestion, suggest};
+use crate::actions::ahead;
 use crate::actions::ahead::Warned;
 use crate::actions::mailboxes;
 use crate::app::App;
@@ -295,11 +296,18 @@ pub async fn edit(
     if put_in.is_some() {
         form = with_own_token(&web.app, form).await?;
     }
-    // What a page of ours proposes; a person looks it over and saves it.
-    hints::put(&mut form, &proposed.put);
+    let mut words: Vec<String> = put_in.into_iter().collect();
+    // Only what the rules propose for this mailbox is put in, whoever made the address; and it is said.
+    for warned in ahead::of_mailbox(&web.app, &mailbox).await? {
+        if !proposed.put.is_empty() && put_text(&warned) == proposed.put {
+            hints::put(&mut form, &proposed.put);
+            words.push(format!("Put in for you: {}. Look it over, then save", hints::told(&warned)));
+            break;
+        }
+    }
     let mut page = page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?;
-    if let Some(words) = put_in {
-        page.layout.flash = Some(Flash::info(&words));
+    if !words.is_empty() {
+        page.layout.flash = Some(Flash::info(&words.join(". ")));
     }
     page.show()
 }

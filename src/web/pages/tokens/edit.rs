@@ -348,25 +348,33 @@ pub async fn edit(
         Some(fields) => refill(&fields).await.unwrap_or_default(),
         None => TokenForm::of(&token, &provider),
     };
-    // What a page of ours proposes to change; it is looked over and saved by a person.
-    if !start.user.is_empty() {
+    // What a page of ours proposes to change; it is said, looked over and saved by a person.
+    let mut put_in: Vec<String> = Vec::new();
+    if !start.user.is_empty() && start.user != form.user {
+        put_in.push(format!("the account {}", start.user));
         form.user = start.user;
     }
-    if start.shared == "1" {
+    if start.shared == "1" && form.shared.is_empty() {
+        put_in.push("May open shared mailboxes".to_owned());
         form.shared = "on".to_owned();
     }
     if start.add == "offline_access" && !form.all_scopes(&provider).contains("offline_access") {
         form.scopes = format!("{}\noffline_access", form.scopes).trim().to_owned();
+        put_in.push("the permission offline_access".to_owned());
     }
     let known = purposes(provider.template, provider.cloud)
         .iter()
         .any(|purpose| purpose.key == start.add);
     if known && !form.purposes.contains(&start.add) {
+        put_in.push("one more permission".to_owned());
         form.purposes.push(start.add);
     }
-    FormPage::new(&web, &user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default())
-        .await?
-        .show()
+    let mut page = FormPage::new(&web, &user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default()).await?;
+    if !put_in.is_empty() {
+        let words = format!("Put in for you: {}. Look it over, then save", put_in.join(", "));
+        page.layout.flash = Some(Flash::info(&words));
+    }
+    page.show()
 }
 
 /// `POST /tokens/{name}/edit`.

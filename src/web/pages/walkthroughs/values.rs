@@ -48,10 +48,34 @@ fn lines(id: &str, label: &str, value: String, hint: &str) -> Shown {
 
 /// The text of a command with the addresses of the walkthrough, each as PowerShell takes it literally.
 fn filled(walk: &Walk, text: &str) -> String {
+    fill(text, &walk.row.address, walk.row.signs_in())
+}
+
+fn fill(text: &str, mailbox: &str, account: &str) -> String {
     let one = |address: &str, name: &str| check_address(address).map_or_else(|| format!("<{name}>"), |address| quoted(&address));
-    text.replace("{mailbox}", &one(&walk.row.address, "mailbox"))
-        .replace("<mailbox>", &one(&walk.row.address, "mailbox"))
-        .replace("{account}", &one(walk.row.signs_in(), "account"))
+    let values = [
+        ("{mailbox}", one(mailbox, "mailbox")),
+        ("<mailbox>", one(mailbox, "mailbox")),
+        ("{account}", one(account, "account")),
+    ];
+    // In one go: an address may hold braces, and what was filled in is not looked at again.
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '<']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match values.iter().find(|(place, _)| rest.starts_with(place)) {
+            Some((place, value)) => {
+                out.push_str(value);
+                rest = &rest[place.len()..];
+            }
+            None => {
+                out.push_str(&rest[..1]);
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
 }
 
 /// The values of a step.
@@ -161,9 +185,11 @@ async fn app_commands(web: &WebState, walk: &Walk) -> Result<Vec<Shown>, PageErr
     }
     let abilities = abilities(&web.app, token, provider, walk.grant.as_ref(), &mailboxes);
     let found = commands(token, provider, object_id(&abilities), &mailboxes, SHOWN);
+    // Where it has mailboxes their addresses stand there already, quoted.
+    let whole = |lines: String| if mailboxes.is_empty() { filled(walk, &lines) } else { lines };
     let found = found.into_iter().filter(|command| command.id != "c-policy");
     Ok(found
-        .map(|command| lines(command.id, command.title, filled(walk, &command.lines), command.hint))
+        .map(|command| lines(command.id, command.title, whole(command.lines), command.hint))
         .collect())
 }
 
@@ -186,4 +212,19 @@ pub(super) async fn permissions(web: &WebState, walk: &Walk, step: &Step) -> Res
     };
     let pair = |Asked { name, plain }: Asked| (name, plain);
     Ok(asked_of(&names).into_iter().map(pair).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn an_address_stays_in_its_quotes_whatever_it_holds() {
+        let command = "Add-MailboxPermission -Identity {mailbox} -User {account}";
+        assert_eq!(
+            fill(command, "{account}@x.test", "a|Disable-Mailbox&#@x.test"),
+            "Add-MailboxPermission -Identity '{account}@x.test' -User 'a|Disable-Mailbox&#@x.test'"
+        );
+        assert_eq!(fill(command, "", ""), "Add-MailboxPermission -Identity <mailbox> -User <account>");
+    }
 }

@@ -20,6 +20,16 @@ pub(in crate::web::pages::mailboxes) fn put_text(warned: &Warned) -> String {
     pairs.join(";")
 }
 
+/// What such a warning puts in, in words.
+pub(super) fn told(warned: &Warned) -> String {
+    let pairs: Vec<String> = warned
+        .put
+        .iter()
+        .map(|(field, value)| format!("{} {value}", field.replace('.', " ")))
+        .collect();
+    pairs.join(", ")
+}
+
 /// Puts such values into the form. Only settings of servers and user names can come that way.
 pub(super) fn put(form: &mut MailboxForm, text: &str) {
     for (field, value) in text.split(';').take(8).filter_map(|pair| pair.split_once('=')) {
