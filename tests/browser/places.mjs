@@ -263,7 +263,7 @@ function places(seen) {
     named('providers-refused', '/providers/new?template=microsoft', { status: 422, open: refusedProvider }),
     at('/providers/new?template=google'),
     ...['microsoft-certificate', 'microsoft-secret', 'microsoft-password', 'google-service'].map((card) => named(`providers-card-${card}`, `/providers/new?card=${card}`)),
-    named('providers-card-chosen', '/providers/new', { open: (page) => chooseCard(page, 'Service account') }),
+    named('providers-card-chosen', '/providers/new', { inPlace: true, open: (page) => chooseCard(page, 'Service account') }),
     named('providers-card-refused-certificate', '/providers/new?card=microsoft-certificate', { status: 422, open: (page) => press(page, 'Save without checking') }),
     named('providers-card-refused-service', '/providers/new?card=google-service', { status: 422, open: refusedService }),
     at('/providers/new?template=zoho'),
