@@ -120,7 +120,9 @@ pub fn clock_ahead(app: &App, provider: &Provider) -> Option<i64> {
 /// What is known around a provider, for the ways out of a failure.
 pub async fn scene_of_provider(app: &App, provider: &Provider) -> StoreResult<Scene> {
     let token_url = provider.endpoints().token_url.unwrap_or_default();
-    let host = url::Url::parse(&token_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let token_url = url::Url::parse(&token_url).ok();
+    let port = token_url.as_ref().and_then(url::Url::port_or_known_default);
+    let host = token_url.and_then(|url| url.host_str().map(str::to_owned));
     let service = app.store.service_account(&provider.id).await?;
     let certificate = provider.credentials.certificate.as_ref().map(|certificate| &certificate.facts);
     Ok(Scene {
@@ -141,6 +143,7 @@ pub async fn scene_of_provider(app: &App, provider: &Provider) -> StoreResult<Sc
         }),
         scopes: provider.scopes.clone(),
         provider_host: host.unwrap_or_default(),
+        provider_port: port.unwrap_or(443),
         console: settings::url(app, "/").await?,
         ..Scene::default()
     })

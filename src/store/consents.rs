@@ -59,13 +59,27 @@ impl Store {
         Ok(rows.into_iter().map(ProviderId).collect())
     }
 
-    /// When somebody last signed in through this provider.
+    /// When somebody last signed in through this provider; the app itself doesn't count.
     pub async fn last_sign_in(&self, provider: &ProviderId) -> StoreResult<Option<Timestamp>> {
-        let at: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(g.authorized_at) FROM grants g JOIN tokens t ON t.id = g.token_id WHERE t.provider_id = $1")
-                .bind(provider.as_str())
-                .fetch_one(self.pool())
-                .await?;
+        let at: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(g.authorized_at) FROM grants g JOIN tokens t ON t.id = g.token_id
+             WHERE t.provider_id = $1 AND t.grant_type IN ('authorization_code', 'device_code')",
+        )
+        .bind(provider.as_str())
+        .fetch_one(self.pool())
+        .await?;
+        Ok(at.map(Timestamp))
+    }
+
+    /// When a browser last came back from a sign-in at this provider.
+    pub async fn last_return(&self, provider: &ProviderId) -> StoreResult<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(g.authorized_at) FROM grants g JOIN tokens t ON t.id = g.token_id
+             WHERE t.provider_id = $1 AND t.grant_type = 'authorization_code'",
+        )
+        .bind(provider.as_str())
+        .fetch_one(self.pool())
+        .await?;
         Ok(at.map(Timestamp))
     }
 }

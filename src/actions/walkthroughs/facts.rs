@@ -24,7 +24,7 @@ pub(super) struct Facts<'a> {
     consent: Option<Standing>,
     /// Whether the app has tokens of its own.
     has_own: bool,
-    last_sign_in: Option<Timestamp>,
+    last_return: Option<Timestamp>,
     proof: Option<Proof>,
     key_since: Option<Timestamp>,
     /// Tokens of people at the provider: how many hold a sign-in, and how many mailboxes use one.
@@ -41,7 +41,7 @@ impl<'a> Facts<'a> {
             check: None,
             consent: None,
             has_own: false,
-            last_sign_in: None,
+            last_return: None,
             proof: None,
             key_since: None,
             people: (0, 0),
@@ -52,7 +52,7 @@ impl<'a> Facts<'a> {
             facts.check = trial::last(app, &provider.id)
                 .await?
                 .filter(|check| check.version == provider.version);
-            facts.last_sign_in = app.store.last_sign_in(&provider.id).await?;
+            facts.last_return = app.store.last_return(&provider.id).await?;
             facts.key_since = app.store.service_account(&provider.id).await?.map(|key| key.set_at);
             if consent::is_known(provider) && (has(Check::Consent) || has(Check::Roles)) {
                 facts.has_own = consent::wanted(app, provider).await?.app_only;
@@ -97,7 +97,7 @@ impl<'a> Facts<'a> {
                 Fact::Holds(known) => Fact::Holds(known),
                 _ => Fact::Unknown,
             },
-            Check::Redirect => match self.last_sign_in.filter(|at| *at >= provider.created_at) {
+            Check::Redirect => match self.last_return.filter(|at| *at >= provider.created_at) {
                 Some(at) => holds("A sign-in came back here", Some(at)),
                 None => Fact::Unknown,
             },

@@ -63,6 +63,8 @@ pub struct Scene {
     pub scopes: Vec<String>,
     /// Host of the provider's token address.
     pub provider_host: String,
+    /// Its port.
+    pub provider_port: u16,
     /// Address of this console.
     pub console: String,
     /// What the other side said, secrets removed.
@@ -74,7 +76,7 @@ impl Scene {
     pub fn server(&self) -> (&str, u16) {
         let at_the_provider = self.step == Some(Stage::Token) || self.host.is_empty();
         if at_the_provider && !self.provider_host.is_empty() {
-            (&self.provider_host, 443)
+            (&self.provider_host, self.provider_port)
         } else {
             (&self.host, self.port)
         }

@@ -68,6 +68,7 @@ fn person() -> Scene {
         thumbprints: vec![("SHA-1", "AB12".to_owned()), ("SHA-256", "CD34".to_owned())],
         scopes: vec!["https://outlook.office.com/SMTP.Send".to_owned()],
         provider_host: "login.microsoftonline.com".to_owned(),
+        provider_port: 443,
         console: "https://mail.example/".to_owned(),
         said: "535 5.7.3 Authentication unsuccessful".to_owned(),
     }

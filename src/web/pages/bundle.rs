@@ -13,7 +13,7 @@ use crate::web::routes::{self, Access, Routes};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 /// The routes of this section.
@@ -108,6 +108,10 @@ async fn preview(web: &WebState, user: &CurrentUser, about: About<'_>, wish: &Wi
 }
 
 async fn take(web: &WebState, user: &CurrentUser, about: About<'_>, wish: &Wish) -> Result<Response, PageError> {
+    if wish.act == "preview" {
+        let names = if wish.hides_names() { "?names=hidden" } else { "" };
+        return Ok(Redirect::to(&format!("{}/bundle{names}", Place::of(about).back)).into_response());
+    }
     let text = text(web, about, wish).await?;
     let copied = wish.act == "copy";
     let how = if copied { "copied" } else { "downloaded" };

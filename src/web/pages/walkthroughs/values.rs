@@ -201,7 +201,13 @@ pub(super) async fn permissions(web: &WebState, walk: &Walk, step: &Step) -> Res
     let names: Vec<String> = match &walk.provider {
         Some(provider) => {
             let wanted = consent::wanted(&web.app, provider).await?;
-            wanted.permissions
+            // People's permissions where people sign in, whatever the app may do by itself besides.
+            let for_people = walk.wanted_grant() != GrantType::ClientCredentials && wanted.app_only;
+            match for_people && !wanted.people.is_empty() {
+                true => wanted.people,
+                false if for_people => scopes_of(provider.template, provider.cloud, &["imap", "smtp"]),
+                false => wanted.permissions,
+            }
         }
         None => match (walk.template.card.as_str(), walk.wanted_grant()) {
             (_, GrantType::ClientCredentials) => vec!["IMAP.AccessAsApp".to_owned(), "SMTP.SendAsApp".to_owned()],
