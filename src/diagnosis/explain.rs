@@ -39,6 +39,13 @@ impl Explanation {
 /// What a pasted text means; of text beyond [`LONGEST`] the end is read.
 pub fn explain(text: &str) -> Explanation {
     let text = end_of(text, LONGEST);
+    if let Some(code) = typed_code(text) {
+        let found = explain_plain(&code);
+        // Any number may be typed; one that nobody knows is no error for that.
+        if found.diagnosis.id != own::ENTRA_OTHER {
+            return found;
+        }
+    }
     if page::is_page(text) {
         let read = explain_plain(&page::reduce(text));
         // A page that came where an answer was due tells by being one; a page that somebody copied from the browser doesn't.
@@ -47,6 +54,16 @@ pub fn explain(text: &str) -> Explanation {
         }
     }
     explain_plain(text)
+}
+
+/// A number of Microsoft's as people type it into a search: without its letters, or with some of them.
+fn typed_code(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start();
+    let letters = text[..text.len() - digits.len()].trim_end().to_ascii_uppercase();
+    let is_number = (5..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_theirs = letters.is_empty() || (letters.len() <= 8 && letters.starts_with("AAD"));
+    (is_number && is_theirs).then(|| format!("AADSTS{digits}:"))
 }
 
 fn explain_plain(text: &str) -> Explanation {
@@ -229,6 +246,16 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_known_however_it_is_typed() {
+        for text in ["7000222", " 7000222 ", "AADST7000222", "aadsts 7000222", "AADSTS7000222"] {
+            assert_eq!(explain(text).diagnosis.id, "entra-7000222-secret-expired", "{text}");
+        }
+        for text in ["12345", "1234567890", "call 7000222", "42"] {
+            assert!(!explain(text).is_known(), "{text}");
+        }
+    }
 
     #[test]
     fn long_texts_are_read_in_parts_from_the_end() {

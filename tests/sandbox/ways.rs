@@ -109,3 +109,37 @@ async fn what_goes_wrong_is_told_with_the_way_out() {
     assert_eq!(overview.text(".todo h3").matches("Client secret has expired").count(), 1);
     assert!(overview.text(".todo h3").contains(&verdict), "{verdict}");
 }
+
+#[tokio::test]
+async fn a_rule_that_was_lifted_is_asked_about_again_without_a_new_sign_in() {
+    let console = Console::start().await;
+    let token = console.make(TemplateKind::Microsoft, Way::Code, false).await;
+    console
+        .sign_in_as(Way::Code, &token, House::Microsoft, MICROSOFT_APP.0, SUPPORT)
+        .await;
+    let ports = console.play.sandbox.ports(House::Microsoft);
+    console
+        .apply(&format!(
+            "[[mailbox]]\nname = \"support\"\naddress = \"{SUPPORT}\"\n\
+             [mailbox.incoming]\nprotocol = \"imap\"\nhost = \"{HOST}\"\nport = {}\nsecurity = \"tls\"\ntoken = \"{token}\"\n",
+            ports.imaps
+        ))
+        .await;
+    let mut admin = console.t.admin();
+    console.play.sandbox.faults().set(&[Fault::PolicyBlocks]);
+    console.t.clock.advance(2 * 3600);
+    let path = "/mailboxes/support/test/incoming";
+    for _ in 0..2 {
+        let page = admin.submit(path, &[("defaults", "1")]).await;
+        assert!(page.has("#verdict.bad"), "{}", page.words());
+    }
+    console.play.sandbox.faults().set(&[]);
+    let page = admin.submit(path, &[("defaults", "1")]).await;
+    assert!(!page.has("#verdict.bad"), "{}", page.words());
+    // An ended sign-in stays ended: only a person mends that.
+    console.play.sandbox.faults().set(&[Fault::RefreshRevoked]);
+    console.t.clock.advance(2 * 3600);
+    assert!(admin.submit(path, &[("defaults", "1")]).await.has("#verdict.bad"));
+    console.play.sandbox.faults().set(&[]);
+    assert!(admin.submit(path, &[("defaults", "1")]).await.has("#verdict.bad"));
+}

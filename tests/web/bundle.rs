@@ -33,7 +33,11 @@ async fn a_bundle_says_what_a_helper_asks_for() {
     let page = viewer.get(&run).await;
     let panels = page.text("#run-main > section > header h2, #run-main > section .verdict h2");
     assert!(panels.ends_with("Steps\nSupport bundle"), "last of all: {panels}");
-    assert_eq!(page.attribute("#bundle a", "href"), Some(format!("{run}/bundle")));
+    assert!(page.has("#bundle button[value=preview]"), "{}", page.text("#bundle"));
+    for (names, address) in [("", format!("{run}/bundle")), ("hidden", format!("{run}/bundle?names=hidden"))] {
+        let page = viewer.post(format!("{run}/bundle"), &[("act", "preview"), ("names", names)]).await;
+        assert_eq!(page.location(), Some(address), "the tick goes along");
+    }
     let page = viewer.get(format!("{run}/bundle")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.words());
     let file = viewer.post(format!("{run}/bundle"), &[("act", "download")]).await;

@@ -2,11 +2,12 @@
 //! nothing to lose here, and all the rest of the protocol stays: one asks at a time, and the answer is durable before anyone has it.
 
 use super::AccessError;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::first::blank;
 use crate::actions::place;
 use crate::app::App;
-use crate::diagnosis::own;
+use crate::diagnosis::family::Family;
+use crate::diagnosis::{self, own};
 use crate::model::provider::Provider;
 use crate::model::scopes;
 use crate::model::token::{Grant, GrantState, GrantType, Token};
@@ -44,9 +45,16 @@ pub(super) async fn grant_of(app: &App, token: &Token) -> Result<Grant, AccessEr
     app.store.grant(&token.id).await?.ok_or_else(missing)
 }
 
-/// Lets a token that nobody signs in for be tried once more, though the provider has refused it: a person asks for it.
+/// Lets a token be tried once more, though the provider has refused it: a person asks for it. One that somebody signed in for only where
+/// an admin may have mended it meanwhile, and the sign-in is still here; an ended sign-in stays ended.
 pub(super) async fn once_more(app: &App, token: &Token, mut grant: Grant) -> StoreResult<Grant> {
-    if token.grant.needs_person() || grant.state == GrantState::Active {
+    let refused = grant.state != GrantState::Active;
+    let may = if token.grant.needs_person() {
+        grant.state == GrantState::Revoked && grant.rt_current.is_some() && is_an_admins_affair(&grant)
+    } else {
+        refused
+    };
+    if !may {
         return Ok(grant);
     }
     (grant.state, grant.retry_at) = (GrantState::Failing, None);
@@ -55,6 +63,13 @@ pub(super) async fn once_more(app: &App, token: &Token, mut grant: Grant) -> Sto
     tx.update_grant(&grant, generation, grant.attempt_id.as_deref()).await?;
     tx.commit().await?;
     Ok(grant)
+}
+
+/// Whether the last refusal was for a rule or a consent of the organisation, or for an account that was turned off there: nobody has to sign
+/// in anew once that is mended.
+fn is_an_admins_affair(grant: &Grant) -> bool {
+    let found = failure::stored(grant).and_then(|found| diagnosis::entry(&found.id));
+    found.is_some_and(|entry| matches!(entry.family, Family::Policy | Family::Consent | Family::Disabled))
 }
 
 /// What the token is got with, opened; none if somebody has to sign in for it.

@@ -143,6 +143,17 @@ pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError
     flight::renew(app, token, Wanted::Newer(grant.generation)).await
 }
 
+/// Lets the next request ask the provider again, where it refused for something an admin may have mended meanwhile. Only for people who
+/// press a button: what runs by itself stops at a refusal (F11).
+pub async fn once_more(app: &App, token: &Token) -> crate::store::StoreResult<()> {
+    if let Some(grant) = app.store.grant(&token.id).await?
+        && token.grant.needs_person()
+    {
+        anew::once_more(app, token, grant).await?;
+    }
+    Ok(())
+}
+
 /// What came of *Renew now*.
 #[derive(Debug)]
 pub enum Pressed {

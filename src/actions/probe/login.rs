@@ -2,7 +2,7 @@
 
 use super::run::Findings;
 use super::{Order, ProbeError, target};
-use crate::actions::access_token::{How, access_token, access_token_for, not_granted, side_scopes};
+use crate::actions::access_token::{How, access_token, access_token_for, not_granted, once_more, side_scopes};
 use crate::actions::judgement;
 use crate::actions::mailboxes::password_place;
 use crate::app::App;
@@ -126,6 +126,8 @@ pub(super) async fn token(
         .as_ref()
         .map(|provider| side_scopes(&token, provider, direction, side.server.protocol()))
         .unwrap_or_default();
+    // Every run is somebody's, who may have had something mended before it.
+    once_more(app, &token).await.map_err(unavailable)?;
     let access = match &provider {
         Some(provider) => access_token_for(app, &token, provider, &needed).await,
         None => access_token(app, &token, None).await,

@@ -13,7 +13,7 @@ use crate::model::UserId;
 use crate::model::audit::Actor;
 use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
-use crate::model::report::{Diagnosis, Direction, Outcome};
+use crate::model::report::{Diagnosis, Direction, Outcome, Stage};
 use crate::model::template::TemplateKind;
 use crate::model::token::{GrantType, Prompt, Token};
 use crate::model::walkthrough::{Check, Step};
@@ -287,6 +287,13 @@ async fn mail(app: &App, actor: &Actor, request: &Request<'_>, mailbox: &Mailbox
         };
         if let Some(diagnosis) = &ended.report.diagnosis {
             let what = if direction == Direction::Incoming { "Reading" } else { "Sending" };
+            // Without an access token nobody got as far as the mailbox: that is another step's affair.
+            if wanted == Check::MailOn && ended.report.failed_step().is_some_and(|step| step.step == Stage::Token) {
+                return Ok(Finding::Untold(format!(
+                    "{what} can't be tried before the token works: {}",
+                    diagnosis.title
+                )));
+            }
             return Ok(Finding::Wrong(Some(diagnosis.clone()), format!("{what}: {}", diagnosis.title)));
         }
         said.push(if direction == Direction::Incoming { "read" } else { "sent from" });

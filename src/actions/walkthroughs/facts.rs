@@ -304,6 +304,9 @@ impl<'a> Facts<'a> {
         if !self.walk.mailbox_uses_token() {
             return not("The mailbox doesn't use the token yet");
         }
+        if self.walk.grant.is_none() && self.walk.token.as_ref().is_some_and(|token| token.grant.needs_person()) {
+            return not("Nobody has signed in yet");
+        }
         let sides = [
             (mailbox.incoming.is_some(), &mailbox.incoming_state, "Reading"),
             (both && mailbox.outgoing.is_some(), &mailbox.outgoing_state, "Sending"),
