@@ -15,7 +15,7 @@ export const actions = (page) =>
     const found = [];
     for (const it of document.querySelectorAll('a[href], button, summary, select, textarea, input:not([type=hidden])')) {
       // Copying and showing what one types is script's own; what is to be copied can be selected in one click.
-      if (!it.checkVisibility() || it.matches('[data-copy], [data-show]')) continue;
+      if (!it.checkVisibility() || it.matches('[data-copy], [data-copy-form], [data-show]')) continue;
       // What happened meanwhile is listed newest first: links there come and go.
       if (it.localName !== 'button' && it.closest('.feed')) continue;
       const words = (it.textContent || it.getAttribute('aria-label') || '').replaceAll(/\s+/g, ' ').trim();
