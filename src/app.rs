@@ -11,6 +11,7 @@ use crate::oauth::{Http, Limits};
 use crate::random::{Random, hex};
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
+use crate::worker::Workers;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,8 @@ pub struct App {
     pub probes: Desk,
     /// Renewals under way in this process.
     pub flights: Flights,
+    /// Work that goes on by itself, and the instances beside this one.
+    pub workers: Workers,
     /// How much of what strangers do is written to the audit log.
     pub strangers: Arc<Sparing>,
     /// Set when the process is asked to stop.
@@ -70,6 +73,7 @@ impl App {
             http,
             probes: Desk::default(),
             flights: Flights::default(),
+            workers: Workers::default(),
             strangers: Arc::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -4,7 +4,7 @@
 //! This page is the map of the code; it stays true. Imports point downwards:
 //!
 //! ```text
-//! cli → web → actions, app → probe, diagnosis, oauth, mail, vault, auth, store → model → secret, clock, random
+//! cli → {web, worker} → actions, app → probe, diagnosis, oauth, mail, vault, auth, store → model → secret, clock, random
 //! ```
 //!
 //! A page that only reads may ask [`store`] directly; whatever changes something is an action. [`diagnosis`] knows the errors of
@@ -39,7 +39,9 @@
 //!   [`web::pages`]; templates are in `templates/`, one folder a section, components shared.
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or
 //!   [`mail`], so that the two sides can't share a mistake.
-//! - [`cli`]: the command tree; [`cli::serve`] runs the console.
+//! - [`worker`]: what goes on by itself: each worker is a `tick` and a loop around it. Which instances serve one database, and which of
+//!   them does what only one should do, is known by [`worker::instances`].
+//! - [`cli`]: the command tree; [`cli::serve`] runs the console and the workers.
 //!
 //! # How a test run flows
 //!
@@ -84,3 +86,4 @@ pub mod store;
 pub mod telemetry;
 pub mod vault;
 pub mod web;
+pub mod worker;

@@ -18,6 +18,7 @@ pub use run::may_arrive;
 pub use settings::{Settings, settings_of, stored_settings};
 pub use target::expected;
 
+use crate::actions::settings as chosen;
 use crate::app::App;
 use crate::auth::throttle;
 use crate::diagnosis::own;
@@ -25,6 +26,7 @@ use crate::model::RunId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Security, Side};
 use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
+use crate::model::settings::PARALLEL;
 use crate::probe::{Plan, planned};
 use crate::random::Random;
 use crate::store::StoreError;
@@ -36,10 +38,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How many saved mailboxes of one provider are tested at once, unless the setting says otherwise?
-const PARALLEL: usize = 8;
-/// The setting that says otherwise.
-pub const PARALLEL_SETTING: &str = "checks.parallel_per_provider";
 /// How many unsaved settings are tested at once?
 const DRAFTS_AT_ONCE: usize = 4;
 
@@ -335,9 +333,8 @@ async fn lane(app: &App, side: &Side) -> Result<LaneKey, StoreError> {
 }
 
 async fn parallel(app: &App) -> Result<usize, StoreError> {
-    let stored = app.store.setting(PARALLEL_SETTING).await?;
-    let number = stored.and_then(|text| text.parse().ok()).unwrap_or(PARALLEL);
-    Ok(number.clamp(1, 1000))
+    let number = chosen::number(app, &PARALLEL).await?;
+    Ok(usize::try_from(number).unwrap_or(1))
 }
 
 /// Whether a run ended as it should.

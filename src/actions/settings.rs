@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::config::check_base_url;
 use crate::model::audit::{Actor, AuditEntry};
+use crate::model::settings::Number;
 use crate::store::StoreResult;
 use url::Url;
 
@@ -53,4 +54,9 @@ pub async fn set_base_url(app: &App, actor: &Actor, text: &str) -> StoreResult<R
     tx.audit(now, actor, entry).await?;
     tx.commit().await?;
     Ok(Ok(url))
+}
+
+/// What counts for a setting that is a number: as it was chosen, else its default.
+pub async fn number(app: &App, setting: &Number) -> StoreResult<i64> {
+    Ok(setting.of(app.store.setting(setting.key).await?.as_deref()))
 }

@@ -4,12 +4,12 @@
 use super::answer::{Answer, Failure, Outcome};
 use super::stop::StopSignals;
 use crate::actions::authorize::device;
-use crate::actions::providers::credential;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
 use crate::telemetry::NOTICE;
 use crate::web::server::{Limits, serve};
 use crate::web::{WebState, router};
+use crate::worker;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,8 +20,6 @@ use tokio::net::TcpListener;
 const STOP: Duration = Duration::from_secs(30);
 /// How long does the start wait for renewals that were interrupted?
 const SETTLE: Duration = Duration::from_secs(3);
-/// How often are ended sessions, old forms and counted tries swept away?
-const SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(app: &App) -> Outcome {
@@ -47,7 +45,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
         ..Limits::default()
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
-    let sweeping = tokio::spawn(sweep(app.clone()));
+    worker::start(app);
     app.tasks.spawn(device::watch(app.clone()));
     stop.received().await;
     tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");
@@ -60,7 +58,9 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     if finished.await.is_err() {
         tracing::warn!("Some work did not finish within {} seconds", STOP.as_secs());
     }
-    sweeping.abort();
+    if let Err(error) = worker::instances::leave(app).await {
+        tracing::warn!(%error, "The other instances will take 20 seconds to notice that this one stopped: {error}");
+    }
     app.store.close().await;
     tracing::info!(target: NOTICE, "Stopped");
     Ok(Answer::Yes)
@@ -127,21 +127,4 @@ async fn announce(app: &App, web: &WebState) -> Result<(), Failure> {
         tracing::info!(target: NOTICE, "Mailgrant is ready at {address}");
     }
     Ok(())
-}
-
-async fn sweep(app: App) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = app.store.clean_sessions(app.clock.now()).await {
-            tracing::warn!(error = %error, "Old sessions could not be swept away: {error}");
-        }
-        if let Err(error) = access_token::forget_previous(&app).await {
-            tracing::warn!(error = %error, "Replaced refresh tokens could not be swept away: {error}");
-        }
-        if let Err(error) = credential::forget_outdated(&app).await {
-            tracing::warn!(error = %error, "Credentials that were kept for a while could not be swept away: {error}");
-        }
-    }
 }

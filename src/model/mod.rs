@@ -15,6 +15,7 @@ pub mod provider;
 pub mod report;
 pub mod retirements;
 pub mod scopes;
+pub mod settings;
 pub mod template;
 pub mod token;
 pub mod user;

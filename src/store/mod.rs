@@ -10,6 +10,7 @@ mod devices;
 pub mod former;
 pub mod grants;
 pub mod imports;
+pub mod instances;
 mod mailbox_list;
 mod mailbox_row;
 pub mod mailboxes;

@@ -4,11 +4,12 @@ use crate::report::Table;
 use crate::{seed, slow_imap};
 use anyhow::{Result, ensure};
 use mailgrant::actions::mailboxes::{self, MailboxInput, SideInput, check_mailbox};
-use mailgrant::actions::probe::{Options, Order, PARALLEL_SETTING, run_to_end};
+use mailgrant::actions::probe::{Options, Order, run_to_end};
 use mailgrant::app::App;
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::Mailbox;
 use mailgrant::model::report::{Direction, Outcome};
+use mailgrant::model::settings::PARALLEL;
 use mailgrant::secret::Password;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub async fn measure(data: &Path, table: &mut Table) -> Result<()> {
     let port = slow_imap::start(THINKS).await?;
     let app = seed::open(data).await?;
     let mut tx = app.store.begin().await?;
-    tx.put_setting(PARALLEL_SETTING, &TESTS.to_string()).await?;
+    tx.put_setting(PARALLEL.key, &TESTS.to_string()).await?;
     tx.commit().await?;
     let mut boxes = Vec::new();
     for number in 0..TESTS {

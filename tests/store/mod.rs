@@ -6,6 +6,7 @@ mod consent;
 mod credentials;
 mod former;
 mod imports;
+mod instances;
 mod mailboxes;
 mod open;
 mod people;

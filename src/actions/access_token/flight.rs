@@ -42,7 +42,7 @@ struct Inner {
 
 impl Flights {
     /// This process in leases; named when it claims for the first time.
-    pub(super) fn owner(&self, app: &App) -> &Owner {
+    pub fn owner(&self, app: &App) -> &Owner {
         self.0.owner.get_or_init(|| Owner::new(&lease::directory(app), &*app.random))
     }
 

@@ -7,6 +7,7 @@ use mailgrant::actions::probe::{self, Options, Order, ProbeError};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::SideState;
 use mailgrant::model::report::Direction;
+use mailgrant::model::settings::PARALLEL;
 use mailgrant::model::{RunId, UserId};
 use mailgrant::store::reports::{Run, RunFilter};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use std::time::Duration;
 async fn only_so_many_run_at_once_for_one_server_and_the_setting_counts() {
     let house = House::new().await;
     let mut tx = house.app.store.begin().await.unwrap();
-    tx.put_setting(probe::PARALLEL_SETTING, "2").await.unwrap();
+    tx.put_setting(PARALLEL.key, "2").await.unwrap();
     tx.commit().await.unwrap();
     let server = silent("* OK ready").await;
     let mut runs = Vec::new();

@@ -1,0 +1,99 @@
+//! Which processes serve this database, and which of them does what only one should do.
+
+use super::{Columns, Store, StoreError, StoreResult};
+use crate::clock::Timestamp;
+use sqlx::any::AnyRow;
+
+/// A process that serves this database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its name in claims ([`crate::actions::access_token::lease::Owner`]).
+    pub id: String,
+    /// The name of its machine.
+    pub host: String,
+    /// The version of Mailgrant it runs.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it last said that it lives, by its own clock.
+    pub seen_at: Timestamp,
+    /// Counts how often it said so.
+    pub beat: i64,
+}
+
+impl Store {
+    /// Says that an instance lives; it is added where it isn't known, at first or because somebody took it for dead.
+    pub async fn beat(&self, instance: &Instance) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO instances (id, host, version, started_at, seen_at, beat) VALUES ($1, $2, $3, $4, $5, 1)
+             ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, beat = instances.beat + 1",
+        )
+        .bind(&instance.id)
+        .bind(&instance.host)
+        .bind(&instance.version)
+        .bind(instance.started_at.0)
+        .bind(instance.seen_at.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::from_write)?;
+        tx.commit().await
+    }
+
+    /// All instances, the oldest first.
+    pub async fn instances(&self) -> StoreResult<Vec<Instance>> {
+        let rows = sqlx::query("SELECT id, host, version, started_at, seen_at, beat FROM instances ORDER BY started_at, id")
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(instance).collect()
+    }
+
+    /// Takes an instance away that has not said that it lives since it was read; what it had claimed is free from then on. Says whether
+    /// it was there.
+    pub async fn remove_instance(&self, id: &str, beat: i64) -> StoreResult<bool> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query("DELETE FROM instances WHERE id = $1 AND beat = $2")
+            .bind(id)
+            .bind(beat)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::from_write)?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Takes a duty for this instance, which must be among those that live: `true` if it has it now, or had it before.
+    pub async fn take_duty(&self, name: &str, owner: &str) -> StoreResult<bool> {
+        let holder: Option<String> =
+            sqlx::query_scalar("SELECT d.owner FROM duties d JOIN instances i ON i.id = d.owner WHERE d.name = $1")
+                .bind(name)
+                .fetch_optional(self.pool())
+                .await?;
+        if let Some(holder) = holder {
+            return Ok(holder == owner);
+        }
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "INSERT INTO duties (name, owner) SELECT $1, id FROM instances WHERE id = $2
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner WHERE duties.owner NOT IN (SELECT id FROM instances)",
+        )
+        .bind(name)
+        .bind(owner)
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::from_write)?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+fn instance(row: &AnyRow) -> StoreResult<Instance> {
+    Ok(Instance {
+        id: row.text("id")?,
+        host: row.text("host")?,
+        version: row.text("version")?,
+        started_at: row.time("started_at")?,
+        seen_at: row.time("seen_at")?,
+        beat: row.int("beat")?,
+    })
+}

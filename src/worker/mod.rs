@@ -1,0 +1,100 @@
+//! Work that nobody presses a button for. A worker is a `tick`, one pass that says what went wrong, and a loop around it; tests call the
+//! tick.
+//!
+//! Several processes may serve one PostgreSQL database. [`instances`] knows which of them live; what is divided among them is claimed
+//! piece by piece in the name of an instance, and what one does for all is a duty ([`has_duty`]). Claims of a process that died are free
+//! within half a minute.
+
+pub mod cleanup;
+pub mod instances;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::store::StoreResult;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How the last pass of a worker went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What went wrong, in words for the log and the health page.
+    pub problem: Option<String>,
+}
+
+/// What this process knows of its workers and of the instances beside it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Workers(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    passes: Mutex<BTreeMap<&'static str, Pass>>,
+    seen: instances::Seen,
+}
+
+impl Workers {
+    /// The last pass of every worker of this process, by name.
+    pub fn passes(&self) -> BTreeMap<&'static str, Pass> {
+        self.lock().clone()
+    }
+
+    fn note(&self, worker: &'static str, pass: Pass) {
+        self.lock().insert(worker, pass);
+    }
+
+    fn seen(&self) -> &instances::Seen {
+        &self.0.seen
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Pass>> {
+        self.0.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts every worker; they end when the program stops.
+pub fn start(app: &App) {
+    start_one(app, "instances", instances::EVERY, |app| async move { instances::tick(&app).await });
+    start_one(app, "cleanup", cleanup::EVERY, |app| async move { cleanup::tick(&app).await });
+}
+
+/// A loop around a tick: the first pass at once, the next ones after `pause`. A pass that fails or panics is told in the log and on the
+/// health page, and the next one comes all the same.
+fn start_one<F, W, E>(app: &App, name: &'static str, pause: Duration, tick: F)
+where
+    F: Fn(App) -> W + Send + 'static,
+    W: Future<Output = Result<(), E>> + Send + 'static,
+    E: Display + Send + 'static,
+{
+    let app = app.clone();
+    let tasks = app.tasks.clone();
+    tasks.clone().spawn(async move {
+        while !app.stopping.is_cancelled() {
+            let began = tokio::time::Instant::now();
+            // A task of its own, so that a panic ends this pass only.
+            let problem = match tasks.spawn(tick(app.clone())).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("something that must not happen did".to_owned()),
+            };
+            if let Some(problem) = &problem {
+                tracing::warn!(worker = name, "The worker {name} could not do its work: {problem}");
+            }
+            let (ended_at, took) = (app.clock.now(), began.elapsed());
+            app.workers.note(name, Pass { ended_at, took, problem });
+            tokio::select! {
+                () = app.stopping.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    });
+}
+
+/// Whether this instance does what one does for all, under this name. It keeps a duty as long as it lives.
+pub async fn has_duty(app: &App, name: &str) -> StoreResult<bool> {
+    app.store.take_duty(name, app.flights.owner(app).as_str()).await
+}
