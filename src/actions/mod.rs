@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod ahead;
 pub mod authorize;
 pub mod bundle;
+pub mod checks;
 pub mod config;
 pub mod consent;
 pub mod demo;

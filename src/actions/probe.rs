@@ -3,6 +3,7 @@
 //! A run goes on by itself once it was started; pages watch it through the [`Desk`]. It is stored when it starts and when it ends,
 //! with the settings it used, and the mailbox's state follows from how it ended.
 
+mod check;
 mod desk;
 mod login;
 mod order;
@@ -10,7 +11,9 @@ mod proof;
 mod run;
 mod settings;
 mod target;
+mod work;
 
+pub use check::{CheckPlace, Checked, check, free_place};
 pub use desk::{Desk, Live, Progress};
 pub use order::{Options, Order, ProbeError};
 pub use proof::{ProofError, prove, ways};
@@ -21,12 +24,13 @@ pub use target::expected;
 use crate::actions::settings as chosen;
 use crate::app::App;
 use crate::auth::throttle;
+use crate::clock::Timestamp;
 use crate::diagnosis::own;
 use crate::model::RunId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Security, Side};
 use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
-use crate::model::settings::PARALLEL;
+use crate::model::settings::{CHECK_TIMEOUT, PARALLEL};
 use crate::probe::{Plan, planned};
 use crate::random::Random;
 use crate::store::StoreError;
@@ -35,6 +39,7 @@ use crate::vault::{Place, sha256};
 use desk::LaneKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -140,45 +145,10 @@ async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Liv
     let settings = settings_of(app, &order.mailbox, order.direction).await?;
     let turn = app.probes.queue(lane, limit).ok_or(ProbeError::QueueFull)?;
 
-    let oauth = matches!(side.auth, Auth::OAuth2 { .. });
-    let protocol = side.server.protocol();
-    let security = match side.server.endpoint() {
-        Some(endpoint) => endpoint.security,
-        None => target::graph_base(app, side)
-            .await?
-            .map_or(Security::Tls, |(_, _, base)| base.endpoint.security),
-    };
-    let planned = planned(Plan {
-        direction: order.direction,
-        protocol,
-        security,
-        oauth,
-        arrived: arrival.is_some(),
-        login_only: order.options.login_only,
-    });
+    let planned = stages_of(app, &order, side, arrival.is_some()).await?;
     let now = app.clock.now();
-    let protocol = protocol.as_str();
-    let report = Report::start(order.mailbox.name.clone(), order.direction, protocol, now);
-    let row = Run {
-        id: id.clone(),
-        mailbox_id: (!order.draft).then(|| order.mailbox.id.clone()),
-        mailbox_name: order.mailbox.name.to_string(),
-        address: order.mailbox.address.clone(),
-        direction: order.direction,
-        protocol: protocol.to_owned(),
-        draft: order.draft,
-        started_by: actor.name.clone(),
-        user_id: order.user.clone(),
-        started_at: now,
-        finished_at: None,
-        outcome: "running".to_owned(),
-        failed_step: None,
-        diagnosis_id: None,
-        fingerprint: sha256(&settings.to_json()),
-        settings: settings.to_json(),
-        report: serde_json::to_string(&report).unwrap_or_default(),
-        newest: None,
-    };
+    let report = Report::start(order.mailbox.name.clone(), order.direction, side.server.protocol().as_str(), now);
+    let row = new_row(&order, id.clone(), actor, &settings, &report, now);
     insert(app, actor, &order, &row).await?;
 
     let (progress, watcher) = watch::channel(Progress {
@@ -196,23 +166,70 @@ async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Liv
         cancel: cancel.clone(),
     };
     app.probes.register(id.clone(), live.clone());
-    let job = run::Job {
+    let work = work::Work {
         app: app.clone(),
         order,
-        row,
         planned,
         arrival,
+        limit: time_limit(app).await?,
+    };
+    let job = run::Job {
+        work,
+        row,
         progress,
         cancel,
     };
     app.tasks.spawn(async move {
-        let _listed = Listed(job.app.probes.clone(), job.row.id.clone());
+        let _listed = Listed(job.work.app.probes.clone(), job.row.id.clone());
         let result = job.run(turn).await;
         // Who hears of the end may start the next.
         drop(claim);
         ended.send_replace(Some(Arc::new(result)));
     });
     Ok((id, live))
+}
+
+/// The stages that an order comes to.
+async fn stages_of(app: &App, order: &Order, side: &Side, arrived: bool) -> Result<Vec<Stage>, StoreError> {
+    let security = match side.server.endpoint() {
+        Some(endpoint) => endpoint.security,
+        None => target::graph_base(app, side)
+            .await?
+            .map_or(Security::Tls, |(_, _, base)| base.endpoint.security),
+    };
+    Ok(planned(Plan {
+        direction: order.direction,
+        protocol: side.server.protocol(),
+        security,
+        oauth: matches!(side.auth, Auth::OAuth2 { .. }),
+        arrived,
+        login_only: order.options.login_only,
+        short: order.options.short,
+    }))
+}
+
+/// A run as it starts.
+fn new_row(order: &Order, id: RunId, actor: &Actor, settings: &Settings, report: &Report, now: Timestamp) -> Run {
+    Run {
+        id,
+        mailbox_id: (!order.draft).then(|| order.mailbox.id.clone()),
+        mailbox_name: order.mailbox.name.to_string(),
+        address: order.mailbox.address.clone(),
+        direction: order.direction,
+        protocol: report.protocol.clone(),
+        draft: order.draft,
+        started_by: actor.name.clone(),
+        user_id: order.user.clone(),
+        started_at: now,
+        finished_at: None,
+        outcome: "running".to_owned(),
+        failed_step: None,
+        diagnosis_id: None,
+        fingerprint: sha256(&settings.to_json()),
+        settings: settings.to_json(),
+        report: serde_json::to_string(report).unwrap_or_default(),
+        newest: None,
+    }
 }
 
 /// A run in the list of those that go on, for as long as this lives.
@@ -330,6 +347,12 @@ async fn lane(app: &App, side: &Side) -> Result<LaneKey, StoreError> {
         _ => None,
     };
     Ok(LaneKey::Saved(key.unwrap_or_else(|| side.server.host().to_owned())))
+}
+
+/// How long a conversation may take.
+async fn time_limit(app: &App) -> Result<Duration, StoreError> {
+    let seconds = chosen::number(app, &CHECK_TIMEOUT).await?;
+    Ok(Duration::from_secs(seconds.unsigned_abs()))
 }
 
 async fn parallel(app: &App) -> Result<usize, StoreError> {

@@ -45,7 +45,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
         ..Limits::default()
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
-    worker::start(app);
+    worker::start(app).await;
     app.tasks.spawn(device::watch(app.clone()));
     stop.received().await;
     tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");

@@ -122,10 +122,10 @@ pub async fn graph(connector: &Connector, target: &GraphTarget, reading: &GraphR
     })
 }
 
-/// Asks whether the inbox opens, and reads nothing in it.
-pub async fn graph_opens(connector: &Connector, target: &GraphTarget, steps: &mut Steps) -> Result<(), Stopped> {
+/// Asks whether a folder opens, and reads nothing in it.
+pub async fn graph_opens(connector: &Connector, target: &GraphTarget, folder: &str, steps: &mut Steps) -> Result<(), Stopped> {
     let mut graph = connect(connector, target, Direction::Incoming, steps).await?;
-    steps.run(Stage::Inbox, inbox(&mut graph, "inbox")).await?;
+    steps.run(Stage::Inbox, inbox(&mut graph, folder)).await?;
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub struct Plan {
     pub arrived: bool,
     /// Whether it stops after the sign-in.
     pub login_only: bool,
+    /// Whether it looks only whether the mailbox opens.
+    pub short: bool,
 }
 
 /// The stages of a test, in the order they are run.
@@ -56,6 +58,7 @@ pub fn planned(plan: Plan) -> Vec<Stage> {
         stages.push(Stage::Tls);
     }
     match (plan.protocol, plan.direction) {
+        (Protocol::Graph, Direction::Incoming) if plan.short => stages.push(Stage::Inbox),
         (Protocol::Graph, Direction::Incoming) => stages.extend([Stage::Inbox, Stage::Newest, Stage::Junk]),
         (Protocol::Graph, Direction::Outgoing) => {
             if !plan.login_only {
@@ -78,6 +81,8 @@ pub fn planned(plan: Plan) -> Vec<Stage> {
         }
     }
     match plan.protocol {
+        Protocol::Imap if plan.short => stages.push(Stage::Select),
+        Protocol::Pop3 if plan.short => {}
         Protocol::Imap => stages.extend([Stage::Select, Stage::Unread, Stage::Newest, Stage::Junk]),
         Protocol::Pop3 => stages.extend([Stage::Unread, Stage::Newest]),
         Protocol::Smtp if !plan.login_only => {
@@ -122,6 +127,7 @@ mod tests {
                 oauth: true,
                 arrived: false,
                 login_only: false,
+                short: false,
             };
             change(&mut plan);
             planned(plan).iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ")

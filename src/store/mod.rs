@@ -5,6 +5,7 @@ pub mod attention;
 pub mod audit;
 pub mod authorizations;
 mod changes;
+pub mod checks;
 pub mod consents;
 mod devices;
 pub mod former;

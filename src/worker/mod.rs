@@ -7,6 +7,7 @@
 
 pub mod cleanup;
 pub mod instances;
+pub mod monitor;
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -35,6 +36,7 @@ pub struct Workers(Arc<Inner>);
 struct Inner {
     passes: Mutex<BTreeMap<&'static str, Pass>>,
     seen: instances::Seen,
+    checks: monitor::Checks,
 }
 
 impl Workers {
@@ -51,14 +53,23 @@ impl Workers {
         &self.0.seen
     }
 
+    fn checks(&self) -> &monitor::Checks {
+        &self.0.checks
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Pass>> {
         self.0.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Starts every worker; they end when the program stops.
-pub fn start(app: &App) {
+pub async fn start(app: &App) {
+    // Before anything is claimed in its name.
+    if let Err(error) = instances::tick(app).await {
+        tracing::warn!(%error, "This instance can't be entered in the list yet: {error}");
+    }
     start_one(app, "instances", instances::EVERY, |app| async move { instances::tick(&app).await });
+    start_one(app, "checks", monitor::EVERY, |app| async move { monitor::tick(&app).await });
     start_one(app, "cleanup", cleanup::EVERY, |app| async move { cleanup::tick(&app).await });
 }
 

@@ -168,6 +168,7 @@ fn plan(direction: Direction, protocol: Protocol, security: Security) -> Plan {
         oauth: false,
         arrived: false,
         login_only: false,
+        short: false,
     }
 }
 

@@ -158,6 +158,17 @@ impl Desk {
         Some(Turn::Later(receiver))
     }
 
+    /// Takes a place in a lane only where one is free and nobody waits for it: for what can come later.
+    pub(super) fn free_place(&self, key: LaneKey, limit: usize) -> Option<Permit> {
+        let mut state = self.state();
+        let lane = state.lanes.entry(key.clone()).or_default();
+        if lane.running < limit {
+            lane.running += 1;
+            return Some(Permit(Some((self.clone(), key))));
+        }
+        None
+    }
+
     /// Gives a place on to who waits longest, or back.
     fn release(&self, key: &LaneKey) {
         let mut guard = self.state();

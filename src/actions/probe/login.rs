@@ -1,6 +1,6 @@
 //! What a side signs in with, and where that may be sent.
 
-use super::run::Findings;
+use super::work::Findings;
 use super::{Order, ProbeError, target};
 use crate::actions::access_token::{How, access_token, access_token_for, not_granted, once_more, side_scopes};
 use crate::actions::judgement;

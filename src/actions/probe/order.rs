@@ -27,6 +27,8 @@ pub struct Options {
     pub subject: Option<String>,
     /// Stop after the sign-in.
     pub login_only: bool,
+    /// Look only whether the folder opens, and for the outgoing side whether the sign-in is taken: what a check on schedule does.
+    pub short: bool,
 }
 
 impl Default for Options {
@@ -41,6 +43,19 @@ impl Default for Options {
             wait: Some(Duration::from_secs(120)),
             subject: None,
             login_only: false,
+            short: false,
+        }
+    }
+}
+
+impl Options {
+    /// Those of a check on schedule: nothing is read, and nothing sent.
+    pub fn check() -> Self {
+        Self {
+            login_only: true,
+            short: true,
+            wait: None,
+            ..Self::default()
         }
     }
 }

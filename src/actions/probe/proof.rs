@@ -1,7 +1,7 @@
 //! Proof of least privilege: an app-only token is sent to open a mailbox that it must not open, the same way as it opens its own. It
 //! passes only if it is refused. A token that opens nothing at all proves nothing, so one of its own mailboxes must open beside it.
 
-use super::run::Findings;
+use super::work::Findings;
 use super::{login, target};
 use crate::app::App;
 use crate::mail::Login;
@@ -165,7 +165,7 @@ async fn stages(app: &App, mailbox: &Mailbox, side: &Side, steps: &mut Steps) ->
         Server::Imap(endpoint) => imap_opens(connector, &target::imap(mailbox, endpoint, login, &options), steps).await,
         Server::Pop3(endpoint) => pop3_opens(connector, &target::pop3(endpoint, login, &options), steps).await,
         Server::Graph => match target::graph(app, mailbox, side, login).await {
-            Ok(target) => graph_opens(connector, &target, steps).await,
+            Ok(target) => graph_opens(connector, &target, "inbox", steps).await,
             Err(failure) => steps.run(Stage::Claims, async { Err::<Done<()>, Failure>(failure) }).await,
         },
         Server::Smtp(_) => Err(Stopped),

@@ -1,0 +1,127 @@
+//! What comes of checks on schedule: the mailbox's state, the counts of the history, and a run where there is something to read.
+
+use crate::actions::probe::Checked;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::model::ProviderId;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::mailbox::{Auth, Mailbox, SideState};
+use crate::model::report::{Direction, Outcome};
+use crate::store::checks::CountKind;
+use crate::store::{StoreResult, Tx};
+
+/// For how long does a run that says the same stand for the checks after it, in seconds?
+const RUN_STANDS: i64 = 6 * 3600;
+/// How soon is a mailbox looked at again that changed while it was being checked, in seconds?
+const AGAIN: i64 = 30;
+
+/// A check of a mailbox that ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The mailbox as it was read.
+    pub mailbox: Mailbox,
+    /// The provider of its token, or none.
+    pub provider: Option<ProviderId>,
+    /// In whose name it was claimed.
+    pub owner: String,
+    /// When the next one is due.
+    pub next: Timestamp,
+    /// What was found at each side that was looked at.
+    pub sides: Vec<Checked>,
+}
+
+/// Writes down how checks ended, in one transaction.
+///
+/// A check that passes as the one before did leaves no run and no audit entry, only a count: there are tens of thousands a day. A change
+/// leaves both; what goes on failing the same way leaves a run every six hours.
+pub async fn record(app: &App, all: &[Ended]) -> StoreResult<()> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    for ended in all {
+        record_one(&mut tx, ended, now).await?;
+    }
+    tx.commit().await
+}
+
+async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<()> {
+    let mailbox = &ended.mailbox;
+    let stored = tx.mailbox_by_id(&mailbox.id).await?;
+    // Whoever changed it, or turned it off, wants to know of the new settings and not of these.
+    let current = stored
+        .as_ref()
+        .filter(|stored| stored.changed_at == mailbox.changed_at && stored.enabled);
+    let Some(current) = current else {
+        tx.finish_check(&mailbox.id, &ended.owner, now.plus(AGAIN), None).await?;
+        return Ok(());
+    };
+    let failed = (!ended.sides.is_empty()).then(|| ended.sides.iter().any(|side| !side.passed));
+    if !tx.finish_check(&mailbox.id, &ended.owner, ended.next, failed).await? {
+        return Ok(());
+    }
+    for side in &ended.sides {
+        let before = match side.direction {
+            Direction::Incoming => &current.incoming_state,
+            Direction::Outgoing => &current.outgoing_state,
+        };
+        let mut state = side.state.clone();
+        if says_the_same(before, &state, now) {
+            state.run.clone_from(&before.run);
+        } else {
+            tx.insert_run(&side.run).await?;
+            tx.prune_runs(Some(&mailbox.id), now).await?;
+        }
+        if before.outcome.is_some() && before.outcome != state.outcome {
+            let (detail, outcome) = match (side.passed, &state.problem) {
+                (true, _) => (format!("{}: works again", side.direction), "ok"),
+                (false, problem) => (format!("{}: {}", side.direction, problem.as_deref().unwrap_or("fails")), "failed"),
+            };
+            let entry = AuditEntry {
+                action: "mailbox.check",
+                target: format!("mailbox:{}", mailbox.name),
+                detail,
+                outcome,
+            };
+            tx.audit(now, &Actor::console(), entry).await?;
+        }
+        tx.record_side(&mailbox.id, mailbox.changed_at, side.direction, state, now).await?;
+    }
+    if let Some(failed) = failed {
+        tx.count_check(CountKind::MailboxDay, mailbox.id.as_str(), now, !failed).await?;
+        let provider = ended.provider.as_ref().map_or("", ProviderId::as_str);
+        tx.count_check(CountKind::ProviderHour, provider, now, !failed).await?;
+    }
+    Ok(())
+}
+
+/// Whether the result before this one tells all that this one does.
+fn says_the_same(before: &SideState, state: &SideState, now: Timestamp) -> bool {
+    let as_before = before.run.is_some() && before.outcome == state.outcome && before.problem == state.problem;
+    let stands = match state.outcome {
+        Some(Outcome::Failed) => before
+            .run
+            .as_ref()
+            .and_then(|run| made_at(run.as_str()))
+            .is_some_and(|at| now.since(at) < RUN_STANDS),
+        _ => true,
+    };
+    as_before && stands
+}
+
+/// The moment in an id ([`App::new_id`]).
+fn made_at(id: &str) -> Option<Timestamp> {
+    i64::from_str_radix(id.get(..12)?, 16).ok().map(Timestamp)
+}
+
+/// The token whose provider a mailbox is counted with.
+pub fn token_of(mailbox: &Mailbox) -> Option<&crate::model::TokenId> {
+    [&mailbox.incoming, &mailbox.outgoing]
+        .into_iter()
+        .flatten()
+        .find_map(|side| match &side.auth {
+            Auth::OAuth2 { token_id, .. } => Some(token_id),
+            _ => None,
+        })
+}

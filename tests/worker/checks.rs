@@ -1,0 +1,310 @@
+//! Checks on schedule: every mailbox in its turn, once, whatever the others do; and what is written down of them.
+
+use crate::probe::imap_server::{Imapd, PASSWORD};
+use crate::probe::server::{Peer, Server};
+use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::records;
+use mailgrant::actions::mailboxes::{self, MailboxInput, check_mailbox};
+use mailgrant::app::App;
+use mailgrant::clock::{Clock, MockClock, Timestamp};
+use mailgrant::model::audit::Actor;
+use mailgrant::model::mailbox::{Mailbox, MailboxState};
+use mailgrant::random::SystemRandom;
+use mailgrant::store::checks::CountKind;
+use mailgrant::store::reports::RunFilter;
+use mailgrant::worker::{instances, monitor};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const INTERVAL: i64 = 15 * 60;
+
+/// A console with a clock that is moved by hand.
+struct House {
+    app: App,
+    clock: MockClock,
+    _dir: Arc<TempDir>,
+}
+
+impl House {
+    async fn new() -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let clock = MockClock::at(NOW);
+        let app = open(dir.path(), None, &clock).await;
+        instances::tick(&app).await.unwrap();
+        Self { app, clock, _dir: dir }
+    }
+
+    async fn mailbox(&self, name: &str, server: &Server, password: &str) -> Mailbox {
+        add(&self.app, name, ("127.0.0.1", server), password).await
+    }
+
+    async fn stored(&self, mailbox: &Mailbox) -> Mailbox {
+        self.app.store.mailbox(&mailbox.name).await.unwrap().unwrap()
+    }
+
+    /// Lets time pass and everything be checked that is due then.
+    async fn after(&self, seconds: i64) {
+        self.clock.advance(seconds);
+        pass(&self.app).await;
+    }
+
+    async fn runs(&self, mailbox: &Mailbox) -> usize {
+        let filter = RunFilter {
+            mailbox: Some(mailbox.id.clone()),
+            limit: 100,
+            ..RunFilter::default()
+        };
+        self.app.store.runs(&filter).await.unwrap().len()
+    }
+}
+
+async fn open(dir: &Path, url: Option<&str>, clock: &MockClock) -> App {
+    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
+    settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
+    let config = config(&dir.join("data"), &settings);
+    App::open(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.unwrap()
+}
+
+async fn add(app: &App, name: &str, (host, server): (&str, &Server), password: &str) -> Mailbox {
+    let mut input = MailboxInput {
+        enabled: true,
+        ..records::mailbox(name, Some(server.port), None, password)
+    };
+    if let Some(incoming) = &mut input.incoming {
+        incoming.host = host.into();
+    }
+    let edit = check_mailbox(&input, &app.gate).unwrap();
+    mailboxes::create(app, &Actor::console(), edit).await.unwrap()
+}
+
+/// Passes of the worker until nothing goes on any more.
+async fn pass(app: &App) {
+    for _ in 0..2000 {
+        monitor::tick(app).await.unwrap();
+        if monitor::busy(app) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("checks never end");
+}
+
+/// A server that greets and then says nothing more.
+async fn silent() -> Server {
+    Server::start(None, |mut peer: Peer| async move {
+        peer.say("* OK ready").await?;
+        peer.wait().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_mailbox_is_checked_once_an_interval_and_a_change_leaves_a_run_and_an_entry() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", &server, PASSWORD).await;
+    house.after(0).await;
+    house.after(INTERVAL / 2 - 1).await;
+    assert_eq!(server.connections(), 0, "people test a new mailbox themselves first");
+    house.after(INTERVAL).await;
+    assert_eq!(
+        (server.connections(), house.stored(&mailbox).await.state),
+        (1, MailboxState::Working)
+    );
+    house.after(INTERVAL - 1).await;
+    assert_eq!(server.connections(), 1, "not before its time");
+    for round in 2..=4 {
+        house.after(INTERVAL).await;
+        assert_eq!(server.connections(), round, "once an interval");
+    }
+    assert_eq!(house.runs(&mailbox).await, 1, "what goes on as before leaves no run");
+    let read_only = server
+        .heard()
+        .iter()
+        .all(|line| !line.to_uppercase().contains(" SELECT ") && !line.to_uppercase().contains("FETCH"));
+    assert!(read_only, "{:?}", server.heard());
+
+    // The password is sealed for another place than this one: it can't be used there.
+    let mut tx = house.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET incoming_port = $1")
+        .bind(i64::from(server.port) + 1)
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for round in 1..=3 {
+        house.after(INTERVAL).await;
+        let stored = house.stored(&mailbox).await;
+        assert_eq!(
+            (stored.state, house.app.store.failed_checks(&mailbox.id).await.unwrap()),
+            (MailboxState::Failing, round)
+        );
+        assert!(stored.incoming_state.problem.is_some() && stored.failing_since.is_some());
+    }
+    assert_eq!(house.runs(&mailbox).await, 2, "one for the change, none for more of the same");
+    house.after(7 * 3600).await;
+    assert_eq!(house.runs(&mailbox).await, 3, "and one again after some hours");
+
+    let mut tx = house.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET incoming_port = $1")
+        .bind(i64::from(server.port))
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    house.after(INTERVAL).await;
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working);
+    assert_eq!(house.app.store.failed_checks(&mailbox.id).await.unwrap(), 0);
+    let told: Vec<_> = house.app.store.audit_rows(50).await.unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .filter(|row| row.action == "mailbox.check")
+        .map(|row| row.outcome.as_str())
+        .collect();
+    assert_eq!(told, ["ok", "failed"], "one entry a change, the newest first");
+    let days = house
+        .app
+        .store
+        .check_counts(CountKind::MailboxDay, mailbox.id.as_str(), Timestamp(0))
+        .await
+        .unwrap();
+    let sums = days.iter().fold((0, 0), |(p, f), day| (p + day.passed, f + day.failed));
+    assert_eq!(sums, (5, 4));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_delays_no_mailbox_of_another() {
+    let house = House::new().await;
+    let (hangs, works) = (silent().await, Imapd::default().start(None).await);
+    for number in 0..30 {
+        house.mailbox(&format!("a{number}"), &hangs, PASSWORD).await;
+    }
+    let mut good = Vec::new();
+    for number in 0..5 {
+        // Servers on this machine have one name: what a provider would be.
+        let mailbox = add(&house.app, &format!("b{number}"), ("localhost", &works), PASSWORD).await;
+        good.push(mailbox);
+    }
+    monitor::tick(&house.app).await.unwrap();
+    house.clock.advance(2 * INTERVAL);
+    let began = std::time::Instant::now();
+    loop {
+        monitor::tick(&house.app).await.unwrap();
+        let mut working = 0;
+        for mailbox in &good {
+            working += usize::from(house.stored(mailbox).await.state == MailboxState::Working);
+        }
+        if working == good.len() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{working} of 5");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(hangs.open(), 8, "as many as one server may have at once");
+    house.app.stopping.cancel();
+}
+
+#[tokio::test]
+async fn what_was_changed_while_it_was_checked_is_not_judged_by_the_old_settings() {
+    let house = House::new().await;
+    let server = silent().await;
+    let mailbox = house.mailbox("support", &server, PASSWORD).await;
+    let mut tx = house.app.store.begin().await.unwrap();
+    tx.put_setting("checks.timeout_seconds", "3").await.unwrap();
+    tx.commit().await.unwrap();
+    monitor::tick(&house.app).await.unwrap();
+    house.clock.advance(2 * INTERVAL);
+    monitor::tick(&house.app).await.unwrap();
+    assert_eq!(monitor::busy(&house.app), 1);
+    let mut tx = house.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET changed_at = changed_at + 1")
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    pass(&house.app).await;
+    let stored = house.stored(&mailbox).await;
+    assert_eq!((stored.state, stored.incoming_state.outcome), (MailboxState::NotTested, None));
+    assert_eq!(
+        house.app.store.next_check().await.unwrap(),
+        Some(house.clock.now().plus(30)),
+        "soon again"
+    );
+}
+
+#[tokio::test]
+async fn a_result_that_is_two_intervals_old_says_nothing() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", &server, PASSWORD).await;
+    house.after(0).await;
+    house.after(2 * INTERVAL).await;
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working);
+    // The worker stands still: somebody else holds the mailbox.
+    let mut tx = house.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET next_check_at = next_check_at + 1000000")
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    house.after(2 * INTERVAL).await;
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working, "not older than that");
+    house.after(1).await;
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::NotTested);
+}
+
+/// Two consoles share a database: each mailbox is checked once, by one of them; and what one had claimed when it died, the other does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_consoles_divide_the_checks_and_take_over_from_the_dead() {
+    let mut urls = vec![None];
+    match new_postgres().await {
+        Some(url) => urls.push(Some(url)),
+        None => eprintln!("PostgreSQL not tried: start with tests/run"),
+    }
+    for url in urls {
+        let (first_dir, second_dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let clock = MockClock::at(NOW);
+        let first = open(first_dir.path(), url.as_deref(), &clock).await;
+        let second = match &url {
+            // On PostgreSQL they have a machine each; the key is the same.
+            Some(url) => {
+                std::fs::create_dir(second_dir.path().join("data")).unwrap();
+                let (from, to) = (first_dir.path().join("data/master.key"), second_dir.path().join("data/master.key"));
+                std::fs::copy(from, to).unwrap();
+                let _ = std::fs::set_permissions(second_dir.path().join("data"), std::os::unix::fs::PermissionsExt::from_mode(0o700));
+                open(second_dir.path(), Some(url), &clock).await
+            }
+            None => open(first_dir.path(), None, &clock).await,
+        };
+        for app in [&first, &second] {
+            instances::tick(app).await.unwrap();
+        }
+        let server = Imapd::default().start(None).await;
+        for number in 0..40 {
+            add(&first, &format!("m{number}"), ("127.0.0.1", &server), PASSWORD).await;
+        }
+        monitor::tick(&first).await.unwrap();
+        clock.advance(2 * INTERVAL);
+        tokio::join!(pass(&first), pass(&second));
+        assert_eq!(server.connections(), 40, "each once");
+
+        // The first takes some, and dies.
+        clock.advance(INTERVAL);
+        let due = first.store.due_checks(clock.now(), 8).await.unwrap();
+        assert_eq!(due.len(), 8);
+        let owner = first.flights.owner(&first).as_str().to_owned();
+        let mut tx = first.store.begin().await.unwrap();
+        for one in &due {
+            assert!(tx.claim_check(&one.id, &owner).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        pass(&second).await;
+        let taken = server.connections() - 40;
+        assert!(taken <= 32, "what another has is left alone: {taken}");
+        instances::leave(&first).await.unwrap();
+        pass(&second).await;
+        assert_eq!(server.connections(), 80);
+    }
+}
