@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::mail::Connector;
+use crate::metrics::Counters;
 use crate::oauth::{Http, Limits};
 use crate::random::{Random, hex};
 use crate::store::{Store, StoreError};
@@ -41,6 +42,8 @@ pub struct App {
     pub flights: Flights,
     /// Work that goes on by itself, and the instances beside this one.
     pub workers: Workers,
+    /// What is counted for those who watch from outside.
+    pub counters: Arc<Counters>,
     /// How much of what strangers do is written to the audit log.
     pub strangers: Arc<Sparing>,
     /// Set when the process is asked to stop.
@@ -74,6 +77,7 @@ impl App {
             probes: Desk::default(),
             flights: Flights::default(),
             workers: Workers::default(),
+            counters: Arc::default(),
             strangers: Arc::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

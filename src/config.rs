@@ -54,6 +54,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Plain http on a public address is accepted.
     pub insecure_http: bool,
+    /// An address of its own for `/metrics`; none: there is none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Callers that may read `/metrics` at the console's own address.
+    pub metrics_networks: Vec<IpNet>,
     /// Log format.
     pub log_format: LogFormat,
     /// This is `mailgrant demo`: nothing outside this machine is contacted, and every page says so. Not a setting.
@@ -111,6 +115,8 @@ struct File {
     trusted_proxies: Option<Vec<String>>,
     insecure_http: Option<bool>,
     log_format: Option<String>,
+    metrics_listen: Option<String>,
+    metrics_networks: Option<Vec<String>>,
 }
 
 /// Keys of the settings file, for suggestions.
@@ -127,6 +133,8 @@ const KEYS: &[&str] = &[
     "trusted_proxies",
     "insecure_http",
     "log_format",
+    "metrics_listen",
+    "metrics_networks",
 ];
 
 impl Config {
@@ -165,12 +173,7 @@ impl Config {
             .or_else(|| env("LISTEN"))
             .or(file.listen)
             .unwrap_or_else(|| "127.0.0.1:8080".into());
-        let listen: SocketAddr = listen.replace("localhost", "127.0.0.1").parse().map_err(|_| {
-            ConfigError::new(
-                format!("listen address \"{listen}\" is not ADDRESS:PORT"),
-                "write it like 127.0.0.1:8080 or [::]:8080",
-            )
-        })?;
+        let listen = address(&listen, "listen address")?;
         let insecure_http = flags.insecure_http
             || flag(env("INSECURE_HTTP"), "MAILGRANT_INSECURE_HTTP")?
                 .or(file.insecure_http)
@@ -200,16 +203,11 @@ impl Config {
             None => file.allow_ports.unwrap_or_default(),
         };
         let trusted_proxies = env("TRUSTED_PROXIES").map(list).or(file.trusted_proxies).unwrap_or_default();
-        let trusted_proxies = trusted_proxies
-            .iter()
-            .map(|text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)))
-            .collect::<Result<_, _>>();
-        let trusted_proxies = trusted_proxies.map_err(|_| {
-            ConfigError::new(
-                "trusted_proxies holds something that is no network",
-                "write networks like 10.0.0.0/8",
-            )
-        })?;
+        let trusted_proxies = networks(&trusted_proxies, "trusted_proxies")?;
+        let metrics_networks = env("METRICS_NETWORKS").map(list).or(file.metrics_networks).unwrap_or_default();
+        let metrics_networks = networks(&metrics_networks, "metrics_networks")?;
+        let metrics_listen = env("METRICS_LISTEN").or(file.metrics_listen);
+        let metrics_listen = metrics_listen.map(|text| address(&text, "metrics_listen")).transpose()?;
         let log_format = match env("LOG_FORMAT").or(file.log_format).as_deref() {
             None | Some("text") => LogFormat::Text,
             Some("json") => LogFormat::Json,
@@ -226,6 +224,8 @@ impl Config {
             allow_networks,
             allow_ports,
             trusted_proxies,
+            metrics_listen,
+            metrics_networks,
             insecure_http,
             log_format,
             demo: false,
@@ -263,6 +263,28 @@ fn each<T: FromStr>(items: &[String], key: &str, known: &str) -> Result<Vec<T>, 
                 .map_err(|_| ConfigError::new(format!("{key} has \"{item}\", which can't be used"), format!("use {known}")))
         })
         .collect()
+}
+
+fn networks(items: &[String], key: &str) -> Result<Vec<IpNet>, ConfigError> {
+    items
+        .iter()
+        .map(|text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)))
+        .collect::<Result<_, _>>()
+        .map_err(|_| {
+            ConfigError::new(
+                format!("{key} holds something that is no network"),
+                "write networks like 10.0.0.0/8",
+            )
+        })
+}
+
+fn address(text: &str, key: &str) -> Result<SocketAddr, ConfigError> {
+    text.replace("localhost", "127.0.0.1").parse().map_err(|_| {
+        ConfigError::new(
+            format!("{key} \"{text}\" is not ADDRESS:PORT"),
+            "write it like 127.0.0.1:8080 or [::]:8080",
+        )
+    })
 }
 
 fn default_base_url(listen: SocketAddr) -> String {

@@ -76,6 +76,7 @@ pub mod diagnosis;
 pub mod gate;
 pub mod mail;
 mod mask;
+pub mod metrics;
 pub mod model;
 pub mod oauth;
 pub mod probe;

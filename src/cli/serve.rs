@@ -7,6 +7,7 @@ use crate::actions::authorize::device;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
 use crate::telemetry::NOTICE;
+use crate::web::pages::metrics;
 use crate::web::server::{Limits, serve};
 use crate::web::{WebState, router};
 use crate::worker;
@@ -15,6 +16,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// How long may a stop take?
 const STOP: Duration = Duration::from_secs(30);
@@ -45,6 +47,7 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
         ..Limits::default()
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
+    let measured = serve_metrics(app).await?;
     worker::start(app).await;
     app.tasks.spawn(device::watch(app.clone()));
     stop.received().await;
@@ -53,6 +56,9 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     app.tasks.close();
     let finished = tokio::time::timeout(STOP, async {
         let _ = serving.await;
+        if let Some(measured) = measured {
+            let _ = measured.await;
+        }
         app.tasks.wait().await;
     });
     if finished.await.is_err() {
@@ -64,6 +70,18 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     app.store.close().await;
     tracing::info!(target: NOTICE, "Stopped");
     Ok(Answer::Yes)
+}
+
+/// `/metrics` at an address of its own, where the settings name one.
+async fn serve_metrics(app: &App) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(listen) = app.config.metrics_listen else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::no(format!("can't listen on {listen} for metrics: {error}")).help("choose another address with MAILGRANT_METRICS_LISTEN")
+    })?;
+    let router = metrics::alone(app.clone());
+    Ok(Some(tokio::spawn(serve(listener, router, Limits::default(), app.stopping.clone()))))
 }
 
 /// Renewals whose answer is not known come first (a provider that rotates forgives only for a short while); one that hangs does not

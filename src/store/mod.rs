@@ -15,6 +15,7 @@ pub mod instances;
 mod mailbox_list;
 mod mailbox_row;
 pub mod mailboxes;
+pub mod measures;
 pub mod open;
 pub mod overview;
 pub mod own_grants;

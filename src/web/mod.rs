@@ -154,6 +154,7 @@ pub fn all() -> Routes {
     use pages as p;
     Routes::new()
         .merge(p::health::routes())
+        .merge(p::metrics::routes())
         .merge(p::setup::routes())
         .merge(p::login::routes())
         .merge(p::me::routes())

@@ -171,10 +171,17 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
         Some(token) => app.store.token_by_id(token).await?.map(|token| token.provider_id),
         None => None,
     };
+    let began = tokio::time::Instant::now();
     let mut sides = Vec::new();
     for direction in [Direction::Incoming, Direction::Outgoing] {
         sides.extend(probe::check(app, &mailbox, direction).await?);
     }
+    let result = match sides.iter().map(|side| side.passed).reduce(|one, other| one && other) {
+        Some(true) => "passed",
+        Some(false) => "failed",
+        None => "skipped",
+    };
+    app.counters.checked(result, began.elapsed());
     app.workers.checks().add(Ended {
         mailbox,
         provider,

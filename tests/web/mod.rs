@@ -14,6 +14,7 @@ mod explain;
 mod links;
 mod mailboxes;
 mod me;
+mod metrics;
 mod microsoft;
 mod overview;
 mod provider_cards;

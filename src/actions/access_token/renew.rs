@@ -89,7 +89,9 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         }
         grant.attempt_id = Some(attempt);
         grant.attempt_started = Some(now);
-        let new = match call(app, token, &provider, &grant, &prepared, &wanted).await {
+        let called = call(app, token, &provider, &grant, &prepared, &wanted).await;
+        app.counters.renewed(provider.name.as_str(), result_word(&called));
+        let new = match called {
             Ok(new) => new,
             // What is refused for another resource says nothing about the sign-in: its own renewal will tell.
             Err(failure) if wanted.resource().is_some() => return Err(failure::failed_other(app, token, &grant, failure).await),
@@ -112,6 +114,18 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
             // Somebody signed in, logged out or was quicker: the row says what there is now.
             Written::Superseded => {}
         }
+    }
+}
+
+/// How a call is counted ([`crate::metrics::Counters::renewed`]).
+fn result_word(called: &Result<Grant, Failure>) -> &'static str {
+    match called {
+        Ok(_) => "ok",
+        Err(failure) => match failure.class {
+            Class::Transient => "transient",
+            Class::UserMustAct => "needs_sign_in",
+            Class::AppBroken => "app",
+        },
     }
 }
 

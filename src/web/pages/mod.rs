@@ -13,6 +13,7 @@ pub mod links;
 pub mod login;
 pub mod mailboxes;
 pub mod me;
+pub mod metrics;
 pub mod overview;
 pub mod providers;
 pub mod radar;
