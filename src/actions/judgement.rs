@@ -117,6 +117,23 @@ pub fn clock_ahead(app: &App, provider: &Provider) -> Option<i64> {
     app.http.clock_ahead(address.host_str()?, app.clock.now())
 }
 
+/// How many redirect addresses are named where no provider is meant?
+const MOST_REDIRECTS: usize = 20;
+
+/// What is known around a failure that is about no record in particular: this console, and where providers send people back to.
+pub async fn scene_of_console(app: &App) -> StoreResult<Scene> {
+    let mut redirects = Vec::new();
+    for provider in app.store.providers().await?.into_iter().take(MOST_REDIRECTS) {
+        let address = settings::url(app, &format!("/oauth/callback/{}", provider.name)).await?;
+        redirects.push((provider.name.to_string(), address));
+    }
+    Ok(Scene {
+        redirects,
+        console: settings::url(app, "/").await?,
+        ..Scene::default()
+    })
+}
+
 /// What is known around a provider, for the ways out of a failure.
 pub async fn scene_of_provider(app: &App, provider: &Provider) -> StoreResult<Scene> {
     let token_url = provider.endpoints().token_url.unwrap_or_default();

@@ -1,12 +1,40 @@
 //! `mailgrant diagnose`: a server's error text in, a diagnosis out. It needs no console and no data directory.
 
 use super::answer::{Answer, Failure, Outcome, one_line, print, print_json, say};
+use crate::diagnosis::ways::{Scene, told_to_programs, who};
 use crate::diagnosis::{Explanation, LONGEST, explain};
-use crate::model::report::FixWhere;
 use std::io::{IsTerminal, Read};
 
-/// Reads standard input to its end and says what it means; the answer is no where nobody knows.
-pub fn run(json: bool) -> Outcome {
+/// Longest code on the command line, in characters. Whole replies may hold secrets, and others see what a command is started with.
+const LONGEST_CODE: usize = 64;
+
+/// Says what a code means, or else what comes on standard input; the answer is no where nobody knows.
+pub fn run(code: &[String], json: bool) -> Outcome {
+    let text = if code.is_empty() { read()? } else { typed(&code.join(" "))? };
+    let mut found = explain(&text);
+    if json {
+        if found.is_known() {
+            found.diagnosis.ways = told_to_programs(&found.diagnosis, &Scene::default());
+        }
+        print_json(&found)?;
+    } else {
+        show(&found)?;
+    }
+    Ok(if found.is_known() { Answer::Yes } else { Answer::No })
+}
+
+/// A code from the command line, if it is one.
+fn typed(code: &str) -> Result<String, Failure> {
+    let is_code = |c: char| c.is_ascii_alphanumeric() || " .:_-[]#=".contains(c);
+    if code.trim().is_empty() || code.chars().count() > LONGEST_CODE || !code.chars().all(is_code) {
+        return Err(Failure::wrong("only a code can stand here, such as AADSTS50011 or \"535 5.7.139\"")
+            .help("give a whole text on standard input: mailgrant diagnose < error.txt"));
+    }
+    Ok(code.to_owned())
+}
+
+/// Standard input to its end.
+fn read() -> Result<String, Failure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         say("Paste the error text, then press Enter and Ctrl-D.");
@@ -18,13 +46,7 @@ pub fn run(json: bool) -> Outcome {
         .take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::wrong(format!("can't read standard input: {error}")))?;
-    let found = explain(&text(bytes)?);
-    if json {
-        print_json(&found)?;
-    } else {
-        show(&found)?;
-    }
-    Ok(if found.is_known() { Answer::Yes } else { Answer::No })
+    text(bytes)
 }
 
 /// What came as text, or why it can't be one.
@@ -50,7 +72,8 @@ fn text(bytes: Vec<u8>) -> Result<String, Failure> {
         );
     }
     if text.trim().is_empty() {
-        return Err(Failure::wrong("nothing came on standard input").help("for example: mailgrant diagnose < error.txt"));
+        return Err(Failure::wrong("nothing came on standard input")
+            .help("for example: mailgrant diagnose < error.txt, or mailgrant diagnose AADSTS50011"));
     }
     Ok(text)
 }
@@ -95,15 +118,4 @@ fn show(found: &Explanation) -> Result<(), Failure> {
         print(format!("Source: {}", diagnosis.url))?;
     }
     Ok(())
-}
-
-/// Who can fix it, for people.
-const fn who(place: FixWhere) -> &'static str {
-    match place {
-        FixWhere::Portal => "Entra or Google admin",
-        FixWhere::Exchange => "Exchange admin",
-        FixWhere::Console => "you",
-        FixWhere::Network => "whoever runs the network",
-        FixWhere::User => "the mailbox's user",
-    }
 }

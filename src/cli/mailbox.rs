@@ -1,8 +1,10 @@
 //! `mailgrant mailbox list|test`.
 
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table};
+use crate::actions::judgement::scene_of_mailbox;
 use crate::actions::probe::{Ended, Options, Order, ProbeError, passed, run_to_end, side};
 use crate::app::App;
+use crate::diagnosis::ways::told_to_programs;
 use crate::model::Name;
 use crate::model::audit::Actor;
 use crate::model::mailbox::{Auth, Mailbox, Side, check_address};
@@ -193,7 +195,13 @@ async fn test(app: &App, name: &str, direction: Option<Direction>, to: Option<St
         if !json {
             tell(&ended)?;
         }
-        reports.push(ended.whole_report());
+        let mut report = ended.whole_report();
+        if let Some(diagnosis) = &mut report.diagnosis {
+            let mut scene = scene_of_mailbox(app, &mailbox, direction).await?;
+            scene.step = ended.report.failed_step().map(|step| step.step);
+            diagnosis.ways = told_to_programs(diagnosis, &scene);
+        }
+        reports.push(report);
     }
     if json {
         match (direction, reports.as_slice()) {

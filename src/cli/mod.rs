@@ -54,8 +54,10 @@ enum Command {
     /// Mailboxes, and tests of them
     #[command(subcommand)]
     Mailbox(mailbox::Command),
-    /// Explain a server's error text, read from standard input
+    /// Explain a server's error text, read from standard input, or a code
     Diagnose {
+        /// A code such as AADSTS50011; without one, standard input is read
+        code: Vec<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -95,9 +97,9 @@ async fn run(cli: Cli) -> Outcome {
     if matches!(cli.command, Command::Demo) {
         return demo::run(&cli.flags).await;
     }
-    if let Command::Diagnose { json } = cli.command {
+    if let Command::Diagnose { code, json } = cli.command {
         // It needs neither settings nor a console.
-        return diagnose::run(json);
+        return diagnose::run(&code, json);
     }
     let mut config = settings(&cli.flags)?;
     // How long the database took is a matter for whoever runs the console, not for whoever types a command.

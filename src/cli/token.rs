@@ -5,9 +5,11 @@ mod device;
 use super::answer::{Answer, Failure, Outcome, print, print_json, print_table, say};
 use super::stop::StopSignals;
 use crate::actions::access_token::{self, Handed, Pressed, access_token, refresh_now};
+use crate::actions::judgement::scene_of_token;
 use crate::actions::tokens::{self, Told, log_out};
 use crate::actions::{authorize, links, settings};
 use crate::app::App;
+use crate::diagnosis::ways::told_to_programs;
 use crate::model::Name;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::provider::Provider;
@@ -178,7 +180,11 @@ async fn show(app: &App, name: &str, json: bool) -> Outcome {
     let token = find(app, name).await?;
     let grant = app.store.grant(&token.id).await?;
     let authorizing = app.store.authorizing_tokens(app.clock.now()).await?.contains(&token.id);
-    let shown = shown(token, grant.as_ref(), authorizing, app);
+    let mut shown = shown(token.clone(), grant.as_ref(), authorizing, app);
+    if let Some(problem) = &mut shown.last_error {
+        let provider = provider_of(app, &token).await?;
+        problem.ways = told_to_programs(problem, &scene_of_token(app, &token, &provider).await?);
+    }
     if json {
         print_json(&shown)?;
         return Ok(Answer::Yes);

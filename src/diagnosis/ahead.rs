@@ -157,25 +157,11 @@ mod tests {
     use super::*;
     use crate::diagnosis::case::{Aim, Held, Provider};
     use crate::model::provider::{ClientAuth, Cloud};
-    use crate::model::report::Direction;
     use crate::model::template::{TemplateKind, ZOHO_DATA_CENTRES, mail_servers};
     use crate::model::token::GrantType;
 
     fn side(protocol: Protocol, host: &str, port: u16, security: Security) -> Aim {
-        Aim {
-            protocol,
-            direction: if protocol == Protocol::Smtp {
-                Direction::Outgoing
-            } else {
-                Direction::Incoming
-            },
-            host: host.to_owned(),
-            port,
-            security,
-            password: false,
-            address: "hr@contoso.test".to_owned(),
-            user_name: "hr@contoso.test".to_owned(),
-        }
+        Aim::sample(protocol, host, port, security, "hr@contoso.test")
     }
 
     fn held() -> Held {

@@ -51,6 +51,27 @@ pub struct Aim {
     pub user_name: String,
 }
 
+#[cfg(test)]
+impl Aim {
+    /// A side of a mailbox of this address, for tests: what sends is SMTP.
+    pub fn sample(protocol: Protocol, host: &str, port: u16, security: Security, address: &str) -> Self {
+        Self {
+            protocol,
+            direction: if protocol == Protocol::Smtp {
+                Direction::Outgoing
+            } else {
+                Direction::Incoming
+            },
+            host: host.to_owned(),
+            port,
+            security,
+            password: false,
+            address: address.to_owned(),
+            user_name: address.to_owned(),
+        }
+    }
+}
+
 /// What is known of the access token.
 #[derive(Debug, Clone, Default)]
 pub struct Held {

@@ -26,6 +26,9 @@ pub struct Entry {
     /// Texts and codes that stand for it; none for findings that are known by their id alone.
     #[serde(rename = "match")]
     pub matches: Vec<String>,
+    /// Pieces of its text as people cut them off. They count where no whole text stands for one cause alone.
+    #[serde(default)]
+    pub cut: Vec<String>,
     /// What a server really says; empty where there is no text to recognise.
     pub example: String,
     /// The verdict in a few words.
@@ -55,6 +58,7 @@ impl Entry {
             url: self.url.clone(),
             grounds: None,
             said: String::new(),
+            ways: Vec::new(),
         }
     }
 }
@@ -63,6 +67,7 @@ impl Entry {
 struct Catalogue {
     entries: Vec<Entry>,
     needles: Vec<Vec<Needle>>,
+    cut: Vec<Vec<Needle>>,
     by_id: HashMap<String, usize>,
 }
 
@@ -71,12 +76,18 @@ fn catalogue() -> &'static Catalogue {
     static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
         let entries: Vec<Entry> = serde_json::from_str(FILE).unwrap_or_default();
-        let needles = entries
-            .iter()
-            .map(|entry| entry.matches.iter().map(|text| Needle::new(text)).collect())
-            .collect();
+        let prepared = |texts: fn(&Entry) -> &Vec<String>| {
+            let all = entries.iter().map(texts);
+            all.map(|texts| texts.iter().map(|text| Needle::new(text)).collect()).collect()
+        };
+        let (needles, cut) = (prepared(|entry| &entry.matches), prepared(|entry| &entry.cut));
         let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.id.clone(), at)).collect();
-        Catalogue { entries, needles, by_id }
+        Catalogue {
+            entries,
+            needles,
+            cut,
+            by_id,
+        }
     })
 }
 
@@ -97,18 +108,34 @@ pub fn recognise(signals: &Signals) -> Option<&'static Entry> {
 }
 
 /// Every entry that something in the text stands for, special ones before general ones.
+///
+/// Where no whole text stands for one cause alone, pieces of such texts are looked for too: those that do go first, the others last.
 pub fn recognise_all(signals: &Signals) -> impl Iterator<Item = &'static Entry> {
     let catalogue = catalogue();
-    let known = catalogue.entries.iter().zip(&catalogue.needles);
-    known.filter_map(|(entry, needles)| needles.iter().any(|needle| signals.has(needle)).then_some(entry))
+    let found = |needles: &'static [Vec<Needle>]| {
+        let known = catalogue.entries.iter().zip(needles);
+        known.filter_map(|(entry, needles)| needles.iter().any(|needle| signals.has(needle)).then_some(entry))
+    };
+    let whole: Vec<_> = found(&catalogue.needles).collect();
+    let decided = whole.iter().any(|entry| !entry.general);
+    let pieces = found(&catalogue.cut).filter(|entry| !decided && !whole.iter().any(|whole| whole.id == entry.id));
+    let (general, special): (Vec<_>, Vec<_>) = pieces.partition(|entry| entry.general);
+    special.into_iter().chain(whole).chain(general)
 }
 
-/// The texts and codes of an entry that the text holds.
+/// The texts and codes of an entry that the text holds, whole ones first.
 pub fn hits(entry: &'static Entry, signals: &Signals) -> impl Iterator<Item = &'static String> {
     let catalogue = catalogue();
-    let needles = catalogue.by_id.get(&entry.id).and_then(|at| catalogue.needles.get(*at));
-    let pairs = entry.matches.iter().zip(needles.into_iter().flatten());
-    pairs.filter(|(_, needle)| signals.has(needle)).map(|(text, _)| text)
+    let at = catalogue.by_id.get(&entry.id);
+    let needles = |all: &'static [Vec<Needle>]| at.and_then(|at| all.get(*at)).into_iter().flatten();
+    let whole = entry.matches.iter().zip(needles(&catalogue.needles));
+    let pieces = entry.cut.iter().zip(needles(&catalogue.cut));
+    whole.chain(pieces).filter(|(_, needle)| signals.has(needle)).map(|(text, _)| text)
+}
+
+/// Whether a text of the entry is there in whole, and not only a piece of it.
+pub fn is_whole(entry: &'static Entry, signals: &Signals) -> bool {
+    hits(entry, signals).next().is_some_and(|text| entry.matches.contains(text))
 }
 
 #[cfg(test)]

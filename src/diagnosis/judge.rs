@@ -120,13 +120,24 @@ fn by_text(seen: &Seen<'_>) -> Finding {
             None => Finding::guess(own::UNKNOWN).because("nothing in the reply is known here"),
         };
     };
+    // What a provider, the operating system or the encryption names by a number or a type is no guess.
+    let named = ["entra", "network", "tls"].contains(&hit.source.as_str());
+    let clock_is_right = hit.id == "tls-cert-expired" && seen.ruled_out.contains(&Family::Clock);
     let (confidence, why) = match (noticed, hit.general) {
         (true, false) => (Confidence::Certain, "the console noticed it by itself"),
         (true, true) => (
             Confidence::Likely,
             "the console noticed it by itself, and it can have several reasons",
         ),
+        (false, false) if !catalogue::is_whole(hit, &seen.signals) => {
+            (Confidence::Likely, "the reply holds a piece of a text that is known")
+        }
         (false, false) => (Confidence::Certain, "the reply holds a code or a text that stands for this alone"),
+        (false, true) if clock_is_right => (Confidence::Certain, "the reply says so, and this server's clock is right"),
+        (false, true) if named => (
+            Confidence::Likely,
+            "the reply names it by a code that stands for this, and there can be several reasons behind it",
+        ),
         (false, true) => (
             Confidence::Guess,
             "the reply is one that is given for several reasons, and nothing else decides between them",

@@ -67,26 +67,13 @@ mod tests {
     use crate::diagnosis::case::Aim;
     use crate::diagnosis::{Evidence, judge};
     use crate::model::mailbox::{Protocol, Security};
-    use crate::model::report::{Direction, Stage};
+    use crate::model::report::Stage;
 
     fn compared(text: &str, protocol: Protocol, host: &str) -> Option<(String, String)> {
         let diagnosis = judge(&Case {
             evidence: Evidence::text(text),
             step: Some(Stage::Auth),
-            side: Some(Aim {
-                protocol,
-                direction: if protocol == Protocol::Smtp {
-                    Direction::Outgoing
-                } else {
-                    Direction::Incoming
-                },
-                host: host.to_owned(),
-                port: 587,
-                security: Security::Tls,
-                password: false,
-                address: "a@b.test".to_owned(),
-                user_name: "a@b.test".to_owned(),
-            }),
+            side: Some(Aim::sample(protocol, host, 587, Security::Tls, "a@b.test")),
             ..Case::default()
         });
         let found = diagnosis

@@ -71,6 +71,7 @@ fn unknown() -> Diagnosis {
         url: String::new(),
         grounds: None,
         said: String::new(),
+        ways: Vec::new(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! What a web page says: the text people read, and the fields it would send on. Scripts hold every error there could be, so nothing of
 //! them counts but the number with which Entra's own page names the one it shows.
 
+use super::signal::tag_end;
+
 /// How much around one of Entra's numbers in a script is kept, in bytes?
 const AROUND: usize = 400;
 
@@ -52,8 +54,7 @@ fn strip_pages(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let is_tag = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
-        match rest.find('>').filter(|_| is_tag) {
+        match tag_end(rest) {
             Some(end) => {
                 let name: String = rest[1..end]
                     .chars()

@@ -7,6 +7,7 @@ mod forms;
 mod replies;
 
 use forms::collapse;
+pub(super) use forms::tag_end;
 
 /// How much of a text do we look at, in bytes? Real errors come within the first few kilobytes.
 pub const MOST: usize = 64 * 1024;

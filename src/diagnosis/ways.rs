@@ -10,12 +10,14 @@ pub mod scene;
 
 pub use act::{Act, Lead};
 pub use commands::{Line, Shell};
+pub use request::{LinkFor, with_link};
 pub use scene::Scene;
 
 use super::catalogue::entry;
 use super::family::Family;
-use crate::model::report::{Diagnosis, FixWhere};
+use crate::model::report::{Diagnosis, FixHere, FixWhere, WayOut};
 use crate::model::token::GrantType;
+use commands::{places, where_to_find};
 use scene::Only;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -43,6 +45,14 @@ pub struct Way {
     /// Where it is typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Shell>,
+}
+
+impl Way {
+    /// The act that makes the one-time link which belongs into the request; none where there is none for it.
+    pub fn linking(&self) -> Option<Act> {
+        let mut acts = self.acts.iter().copied();
+        acts.find(|act| act.makes_link()).filter(|_| !self.request.is_empty())
+    }
 }
 
 /// Who can do it, as `ux.md` 6.6 calls them.
@@ -79,6 +89,12 @@ pub struct Plan {
     /// Circumstances that must hold, as far as they are known.
     #[serde(default)]
     pub only: Vec<Only>,
+    /// A kind of cause it is against: where that is ruled out, it isn't offered.
+    #[serde(default)]
+    pub against: Option<Family>,
+    /// How whoever has no account here is asked for it, where title and text are for somebody who has.
+    #[serde(default)]
+    pub ask: String,
 }
 
 /// Ways that several causes share.
@@ -103,45 +119,89 @@ pub fn groups() -> &'static [Group] {
 
 /// The ways out of what a diagnosis names, most likely first.
 pub fn ways(diagnosis: &Diagnosis, scene: &Scene) -> Vec<Way> {
+    let scene = &scene.told_by(&diagnosis.id);
     let group = groups().iter().find(|group| group.ids.contains(&diagnosis.id));
-    let fits = |plan: &&Plan| plan.only.iter().all(|only| scene.holds(*only) != Some(false));
+    let ruled_out = |family: Family| {
+        let grounds = diagnosis.grounds.as_deref();
+        grounds.is_some_and(|grounds| grounds.ruled_out.iter().any(|out| Some(out.as_str()) == family.ruled_out()))
+    };
+    let fits = |plan: &&Plan| {
+        let holds = plan.only.iter().all(|only| scene.holds(*only) != Some(false));
+        holds && !plan.against.is_some_and(ruled_out)
+    };
+    let mut ways: Vec<Way> = group
+        .iter()
+        .flat_map(|group| &group.ways)
+        .filter(fits)
+        .map(|plan| of_plan(plan, diagnosis, scene))
+        .collect();
+    if ways.is_empty() {
+        ways = of_remedy(diagnosis, scene);
+        for way in &mut ways {
+            way.request = asked(diagnosis, way, "", scene);
+        }
+    }
+    ways
+}
+
+/// The same for programs.
+pub fn told_to_programs(diagnosis: &Diagnosis, scene: &Scene) -> Vec<WayOut> {
+    let ways = ways(diagnosis, scene).into_iter();
+    ways.map(|way| WayOut {
+        who: way.who,
+        // A form that is sent has its button on the page of what it is about.
+        fix: way.acts.iter().find_map(|act| act.lead(scene)).map(|lead| FixHere {
+            path: match lead.fields {
+                Some(_) => lead.href.rsplit_once('/').map_or(String::new(), |(page, _)| page.to_owned()),
+                None => lead.href,
+            },
+            words: lead.words,
+        }),
+        title: way.title,
+        text: way.text,
+        command: way.command,
+    })
+    .collect()
+}
+
+/// A way with its places filled.
+fn of_plan(plan: &Plan, diagnosis: &Diagnosis, scene: &Scene) -> Way {
     let trustee = match scene.grant {
         Some(GrantType::ClientCredentials) => "<enterprise object id>",
         _ => "<account>",
     };
-    let planned: Vec<Way> = group
-        .iter()
-        .flat_map(|group| &group.ways)
-        .filter(fits)
-        .map(|plan| {
-            let lines = plan.commands.iter().map(|line| line.with(|place| scene.value(place)));
-            Way {
-                title: told(&plan.title, scene),
-                who: plan.who,
-                text: told(&plan.text, scene),
-                acts: plan.acts.iter().copied().filter(|act| act.lead(scene).is_some()).collect(),
-                values: plan
-                    .values
-                    .iter()
-                    .map(|(label, place)| (label.clone(), scene.value(place)))
-                    .filter(|(_, value)| !value.is_empty())
-                    .collect(),
-                request: String::new(),
-                command: lines.collect::<Vec<_>>().join("\n").replace("<trustee>", trustee),
-                shell: plan.commands.first().map(|line| line.shell()),
-            }
-        })
-        .collect();
-    let mut ways = if planned.is_empty() { of_remedy(diagnosis, scene) } else { planned };
+    let lines = plan.commands.iter().map(|line| line.with(|place| scene.value(place)));
+    let command = lines.collect::<Vec<_>>().join("\n").replace("<trustee>", trustee);
+    let mut text = told(&plan.text, scene);
+    // A placeholder that nobody explains is one that somebody types in.
+    for place in places(&command) {
+        if let Some(at) = where_to_find(place).filter(|_| !text.contains(&format!("<{place}>: "))) {
+            text.push_str(&format!("{}<{place}>: {at}.", if text.is_empty() { "" } else { " " }));
+        }
+    }
+    let mut way = Way {
+        title: told(&plan.title, scene),
+        who: plan.who,
+        text,
+        acts: plan.acts.iter().copied().filter(|act| act.lead(scene).is_some()).collect(),
+        values: plan.values.iter().flat_map(|(label, place)| scene.labelled(label, place)).collect(),
+        request: String::new(),
+        command,
+        shell: plan.commands.first().map(|line| line.shell()),
+    };
+    way.request = asked(diagnosis, &way, &told(&plan.ask, scene), scene);
+    way
+}
+
+/// The mail that asks for a way; empty where nobody else is asked.
+fn asked(diagnosis: &Diagnosis, way: &Way, ask: &str, scene: &Scene) -> String {
     // Nobody is asked to wait.
     let passes = entry(&diagnosis.id)
         .is_some_and(|entry| entry.family == Family::Outage || entry.family == Family::Limit && entry.fix_where == FixWhere::Network);
-    for way in &mut ways {
-        if way.who != FixWhere::Console && !passes {
-            way.request = request::request(diagnosis, way, scene);
-        }
+    if way.who == FixWhere::Console || passes {
+        return String::new();
     }
-    ways
+    request::request(diagnosis, way, ask, scene)
 }
 
 /// A text with its places filled.

@@ -168,6 +168,33 @@ pub struct Diagnosis {
     /// What a provider said, secrets removed and cut to a length; empty where the steps of a report have the conversation.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub said: String,
+    /// The ways out of it, most likely first, in what is printed for programs; never stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<WayOut>,
+}
+
+/// A way out of a failure, as programs are told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayOut {
+    /// Who can, in the words of `fix_where`.
+    pub who: FixWhere,
+    /// What to do, in a few words; may be empty where the text says it all.
+    pub title: String,
+    /// A line or two about it; may be empty.
+    pub text: String,
+    /// A finished command; empty where none is needed. What isn't known stands in angle brackets, and the text says where to find it.
+    pub command: String,
+    /// Where this console does it; none: not here.
+    pub fix: Option<FixHere>,
+}
+
+/// What a console does about a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixHere {
+    /// Words of the button.
+    pub words: String,
+    /// Its page, or the page's part, below the console's public address.
+    pub path: String,
 }
 
 words!(

@@ -86,6 +86,12 @@ impl Change {
         days.into_iter().find(|(_, days)| *days > 0)
     }
 
+    /// Where it stands among others: the nearest day to come first, then what has happened already, the newest first.
+    pub fn order(&self, now: Timestamp) -> (bool, i64) {
+        let passed = self.dates.iter().map(|day| -day.on.days_from(now)).min().unwrap_or_default();
+        self.next(now).map_or((true, passed), |(_, days)| (false, days))
+    }
+
     /// Whether one of its days has come.
     pub fn has_begun(&self, now: Timestamp) -> bool {
         self.dates.iter().any(|day| day.on.days_from(now) <= 0)

@@ -26,6 +26,9 @@ pub struct Step {
     pub brief: String,
     /// What to do, in order, in the provider's own words for things.
     pub how: Vec<String>,
+    /// The same for whoever is sent the step and has no account here; none: as it is.
+    #[serde(default)]
+    pub asked: Vec<String>,
     /// Values to copy.
     #[serde(default)]
     pub values: Vec<Value>,
@@ -224,6 +227,26 @@ pub struct StepRow {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn nobody_without_an_account_is_asked_to_enter_something_here() {
+        let steps: Vec<&Step> = templates()
+            .iter()
+            .flat_map(Template::steps)
+            .filter(|step| step.send == Send::Mail)
+            .collect();
+        assert!(steps.iter().any(|step| step.id == "register"));
+        for step in steps {
+            let words = if step.asked.is_empty() { &step.how } else { &step.asked };
+            for text in words {
+                assert!(!text.contains("Enter both here"), "{}: {text}", step.id);
+            }
+            let told = words.join(" ");
+            if step.id.starts_with("register") && step.brief.contains("two ids") {
+                assert!(told.contains("role ") && told.contains("Send both back"), "{}: {told}", step.id);
+            }
+        }
+    }
 
     #[test]
     fn the_files_can_be_read_and_fit_together() {

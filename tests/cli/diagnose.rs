@@ -180,3 +180,50 @@ fn what_is_no_text_is_refused_and_nothing_of_it_is_shown() {
     command.stdout(writer);
     finish(command, Some("invalid_grant")).ok();
 }
+
+#[test]
+fn a_code_may_stand_on_the_command_line_and_a_text_may_not() {
+    let machine = Machine::new();
+    for (code, id) in [
+        (&["AADSTS50011"][..], "entra-50011-redirect-mismatch"),
+        (&["7000222"], "entra-7000222-secret-expired"),
+        (&["535", "5.7.139"], "smtp-exchange-refused-7139"),
+    ] {
+        let ran = machine.run_with(&[&["diagnose", "--json"], code].concat(), "").ok();
+        assert_eq!(ran.json()["id"], id);
+    }
+    let ran = machine.run_with(
+        &[
+            "diagnose",
+            "canary: a whole text, with whatever stands in it, is nothing for a command line",
+        ],
+        "",
+    );
+    assert_eq!(ran.status, 2, "{ran:?}");
+    assert!(
+        ran.err.contains("help: give a whole text on standard input") && !ran.err.contains("canary"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn the_ways_stand_beside_the_diagnosis_and_change_nothing_of_it() {
+    let found = diagnose("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.")
+        .ok()
+        .json();
+    for known in ["id", "title", "meaning", "remedy", "fix_where", "retryable", "url"] {
+        assert!(!found[known].is_null(), "{known}: {found}");
+    }
+    let first = &found["ways"][0];
+    assert_eq!(first["who"], "exchange");
+    assert!(
+        first["command"]
+            .as_str()
+            .unwrap()
+            .starts_with("Set-CASMailbox -Identity <mailbox> "),
+        "{first}"
+    );
+    assert!(first["text"].as_str().unwrap().contains("<mailbox>: "), "{first}");
+    assert!(first["fix"].is_null() && first["title"].is_string());
+    assert!(Machine::new().run_with(&["diagnose", "--json"], "Good morning.").json()["ways"].is_null());
+}

@@ -11,6 +11,7 @@ mod sandbox;
 mod score;
 mod set_up;
 mod set_ups;
+mod shortened;
 mod wording;
 
 use score::Score;
@@ -22,6 +23,8 @@ fn causes_are_named_from_texts_and_circumstances() {
     wording::add_to(&mut score);
     score.part("as other programs print it");
     elsewhere::add_to(&mut score);
+    score.part("cut off");
+    shortened::add_to(&mut score);
     score.part("circumstances");
     circumstances::add_to(&mut score);
     circumstances_network::add_to(&mut score);

@@ -23,7 +23,7 @@ pub enum Told {
     /// There was nothing stored to take back, or it can't be opened any more.
     Nothing,
     /// The call failed; here the token is gone all the same.
-    Failed(Diagnosis, String),
+    Failed(Box<Diagnosis>, String),
 }
 
 /// *Log out and remove*, done.
@@ -121,7 +121,7 @@ async fn tell(app: &App, provider: &Provider, grant: &Grant) -> Told {
     match revoke::revoke(&app.http, &client, refresh.as_ref(), access.as_ref()).await {
         Ok(Revocation::Revoked) => Told::Revoked,
         Ok(Revocation::NotOffered) => Told::NotOffered,
-        Err(error) => Told::Failed(diagnosis_of(app, provider, &error), error.evidence()),
+        Err(error) => Told::Failed(Box::new(diagnosis_of(app, provider, &error)), error.evidence()),
     }
 }
 

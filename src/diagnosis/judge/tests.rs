@@ -7,7 +7,6 @@ use crate::diagnosis::Evidence;
 use crate::diagnosis::case::{Aim, Held, Provider};
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::provider::{ClientAuth, Cloud, ConsentScreen};
-use crate::model::report::Direction;
 use crate::model::template::TemplateKind;
 use crate::model::token::GrantType;
 
@@ -22,20 +21,7 @@ fn aim(protocol: Protocol) -> Aim {
         Protocol::Smtp => ("smtp.office365.com", 587, Security::Starttls),
         Protocol::Graph => ("", 443, Security::Tls),
     };
-    Aim {
-        protocol,
-        direction: if protocol == Protocol::Smtp {
-            Direction::Outgoing
-        } else {
-            Direction::Incoming
-        },
-        host: host.to_owned(),
-        port,
-        security,
-        password: false,
-        address: MAILBOX.to_owned(),
-        user_name: MAILBOX.to_owned(),
-    }
+    Aim::sample(protocol, host, port, security, MAILBOX)
 }
 
 /// A token of the mailbox's own, for the right service and with the right permission.

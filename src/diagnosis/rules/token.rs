@@ -23,6 +23,12 @@ fn is_app(held: &Held) -> bool {
     held.grant == Some(GrantType::ClientCredentials)
 }
 
+/// Whether the account that signed in is the mailbox's own.
+fn is_own(side: &Aim, held: &Held) -> bool {
+    let account = held.account.as_ref();
+    account.is_some_and(|account| account.eq_ignore_ascii_case(&side.address))
+}
+
 fn is_microsoft(seen: &Seen<'_>) -> bool {
     seen.case
         .provider
@@ -246,17 +252,14 @@ pub(super) fn app_kept_out(seen: &Seen<'_>) -> Option<Finding> {
 /// A protocol that is turned off, where everything about the token fits.
 pub(super) fn turned_off(seen: &Seen<'_>) -> Option<Finding> {
     let (side, held) = refused(seen)?;
-    let own_mailbox = held
-        .account
-        .as_ref()
-        .is_some_and(|account| account.eq_ignore_ascii_case(&side.address));
     let texts = [
         "imap-exchange-authenticate-failed",
         "imap-exchange-login-failed",
         "pop-exchange-auth-failure",
         "smtp-exchange-auth-unsuccessful",
+        "smtp-exchange-refused-7139",
     ];
-    if is_app(held) || !own_mailbox || !is_microsoft(seen) || !seen.is_any(&texts) {
+    if is_app(held) || !is_own(side, held) || !is_microsoft(seen) || !seen.is_any(&texts) {
         return None;
     }
     let id = match side.protocol {
@@ -272,11 +275,7 @@ pub(super) fn turned_off(seen: &Seen<'_>) -> Option<Finding> {
 /// A mailbox that isn't there, where everything about the token fits.
 pub(super) fn no_mailbox(seen: &Seen<'_>) -> Option<Finding> {
     let (side, held) = refused(seen)?;
-    let own_mailbox = held
-        .account
-        .as_ref()
-        .is_some_and(|account| account.eq_ignore_ascii_case(&side.address));
-    (own_mailbox && seen.is_any(&["imap-exchange-authenticated-not-connected"])).then(|| {
+    (is_own(side, held) && seen.is_any(&["imap-exchange-authenticated-not-connected"])).then(|| {
         Finding::likely(own::NO_LICENCE)
             .compare(("Mailbox asked for", &side.address), ("Token belongs to", &side.address))
             .because("the account is the mailbox's own, so the mailbox behind it can't be opened")

@@ -154,6 +154,14 @@ fn url_decode(text: &str) -> String {
     text
 }
 
+/// Where the tag ends that a text begins with; none where its `<` begins none.
+pub(in crate::diagnosis) fn tag_end(text: &str) -> Option<usize> {
+    let is_tag = text
+        .get(1..)?
+        .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
+    text.find('>').filter(|_| is_tag)
+}
+
 /// Marks of text within a line; any other tag ends the line.
 const INLINE: [&str; 11] = ["a", "b", "i", "u", "em", "strong", "span", "font", "code", "wbr", "tt"];
 
@@ -164,8 +172,7 @@ fn without_tags(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let is_tag = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
-        let Some(end) = rest.find('>').filter(|_| is_tag) else {
+        let Some(end) = tag_end(rest) else {
             out.push('<');
             rest = &rest[1..];
             continue;

@@ -106,7 +106,7 @@ pub struct Lead {
     /// Words of the button.
     pub words: String,
     /// The fields that are sent there; none: a link.
-    pub fields: Option<Vec<(&'static str, &'static str)>>,
+    pub fields: Option<Vec<(&'static str, String)>>,
     /// What it takes.
     pub permission: Permission,
 }
@@ -123,7 +123,7 @@ impl Lead {
 
     fn send(href: String, words: impl Into<String>, permission: Permission, fields: &[(&'static str, &'static str)]) -> Self {
         Self {
-            fields: Some(fields.to_vec()),
+            fields: Some(fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()),
             ..Self::go(href, words, permission)
         }
     }
@@ -137,6 +137,35 @@ impl Act {
         self.of_provider(scene)
             .or_else(|| self.of_token(scene))
             .or_else(|| self.of_mailbox(scene))
+    }
+
+    /// Whether it makes a one-time link, or leads to where one is made.
+    pub const fn makes_link(self) -> bool {
+        matches!(self, Self::SendConsentLink | Self::AskForSecret | Self::SendSignInLink)
+    }
+
+    /// The form that makes the one-time link of a request, and puts it in; none where the act makes none.
+    pub fn maker(self, scene: &Scene, request: &str) -> Option<Lead> {
+        let provider = || Some(format!("/providers/{}", scene.provider.as_ref()?));
+        let (href, permission) = match self {
+            Self::SendConsentLink if scene.template == Some(TemplateKind::Microsoft) => {
+                (format!("{}/consent/links", provider()?), Permission::TokenAuthorize)
+            }
+            // What proves itself with nothing has nothing to be brought.
+            Self::AskForSecret if scene.client_auth != Some(ClientAuth::None) => {
+                (format!("{}/request", provider()?), Permission::SecretSet)
+            }
+            Self::SendSignInLink => (format!("/tokens/{}/links", scene.token.as_ref()?), Permission::TokenAuthorize),
+            _ => return None,
+        };
+        let mut lead = Lead::send(href, "Make a link and put it in the request", permission, &[]);
+        if let Some(fields) = &mut lead.fields {
+            fields.push(("request", request.to_owned()));
+            if self == Self::SendSignInLink {
+                fields.push(("prompt", "select_account".to_owned()));
+            }
+        }
+        Some(lead)
     }
 
     fn of_provider(self, scene: &Scene) -> Option<Lead> {

@@ -33,12 +33,14 @@ words!(
         ShowPop = "show_pop",
         /// Exchange: what an access policy says.
         TestPolicy = "test_policy",
-        /// Exchange: which access policies there are.
+        /// Exchange: which access policies there are for the app.
         ShowPolicies = "show_policies",
         /// Exchange: lets a mailbox into the group of a policy.
         JoinGroup = "join_group",
         /// Exchange: what roles say.
         TestAuthorization = "test_authorization",
+        /// Exchange: which mailboxes a role's scope holds.
+        ShowScope = "show_scope",
         /// Exchange: where a mailbox is.
         ShowRecipient = "show_recipient",
         /// Exchange: shows the mark of a mailbox.
@@ -84,9 +86,13 @@ impl Line {
             Self::PopOn => "Set-CASMailbox -Identity <mailbox> -PopEnabled $true",
             Self::ShowPop => "Get-CASMailbox -Identity <mailbox> | Format-List PopEnabled",
             Self::TestPolicy => "Test-ApplicationAccessPolicy -Identity <mailbox> -AppId <client id>",
-            Self::ShowPolicies => "Get-ApplicationAccessPolicy | Format-List AppId, AccessRight, ScopeName, ScopeIdentity",
+            Self::ShowPolicies => {
+                "Get-ApplicationAccessPolicy | Where-Object AppId -eq <client id> | Format-List AccessRight, ScopeName, ScopeIdentity"
+            }
             Self::JoinGroup => "Add-DistributionGroupMember -Identity <group of the policy> -Member <mailbox>",
-            Self::TestAuthorization => "Test-ServicePrincipalAuthorization -Identity <app name> -Resource <mailbox> | Format-Table",
+            // By its id: the name in Exchange is whatever somebody gave it there.
+            Self::TestAuthorization => "Test-ServicePrincipalAuthorization -Identity <client id> -Resource <mailbox> | Format-Table",
+            Self::ShowScope => "Get-ManagementScope -Identity <scope of the role> | Format-List RecipientFilter",
             Self::ShowRecipient => "Get-Recipient -Identity <mailbox> | Format-List RecipientType, RecipientTypeDetails",
             Self::ShowMark => "Get-Mailbox <mailbox> | Format-Table Name, CustomAttribute1",
             Self::Mark => "Set-Mailbox -Identity <mailbox> -CustomAttribute1 <mark>",
@@ -174,6 +180,43 @@ pub fn quoted(text: &str) -> String {
     format!("'{doubled}'")
 }
 
+/// The places that are left in a text, each once.
+pub fn places(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices('<') {
+        let rest = &text[at + 1..];
+        let place = rest.find('>').and_then(|end| rest.get(..end)).filter(|place| is_place(place));
+        found.extend(place.filter(|place| !found.contains(place)));
+    }
+    found
+}
+
+fn is_place(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || " '".contains(c))
+}
+
+/// Where whoever types a command finds what stands in place of a placeholder.
+pub fn where_to_find(place: &str) -> Option<&'static str> {
+    Some(match place {
+        "mailbox" => "the address of the mailbox",
+        "account" => "the account that signs in",
+        "from address" => "the address that mail is sent as",
+        "client id" => "Entra admin center > App registrations > the app > Overview, Application (client) ID",
+        "enterprise object id" => {
+            "Entra admin center > Enterprise apps > the app > Overview, Object ID; not the one of the app registration"
+        }
+        "app name" => "any name you will know the app by",
+        "group of the policy" => "the ScopeName that the command before it shows",
+        "scope of the role" => "what the command before it calls AllowedResourceScope",
+        "mark" => "the value that the filter compares CustomAttribute1 with",
+        "scope name" => "any name you will know the scope by",
+        "host" => "the server's name",
+        "port" => "its port",
+        "protocol" => "imap, pop3 or smtp",
+        _ => return None,
+    })
+}
+
 /// Fills the places of a text; one without a value stays as it is. What is filled in is not looked at again.
 pub fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(template.len());
@@ -181,10 +224,7 @@ pub fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
     while let Some(at) = rest.find('<') {
         let (before, place) = rest.split_at(at);
         out.push_str(before);
-        let end = place
-            .find('>')
-            .filter(|end| place[1..*end].chars().all(|c| c.is_ascii_lowercase() || " '".contains(c)));
-        let Some(end) = end.filter(|end| *end > 1) else {
+        let Some(end) = place.find('>').filter(|end| is_place(&place[1..*end])) else {
             out.push('<');
             rest = &place[1..];
             continue;

@@ -55,6 +55,8 @@ pub struct Scene {
     pub app_name: String,
     /// Where the provider sends people back to.
     pub redirect: String,
+    /// The same for every provider there is, with its handle, where none is meant.
+    pub redirects: Vec<(String, String)>,
     /// Where it sends admins back to after consent.
     pub consent_redirect: String,
     /// Thumbprints of the certificate in use: SHA-1, SHA-256.
@@ -107,6 +109,8 @@ impl Scene {
             "redirect address" => words(&self.redirect),
             "consent return address" => words(&self.consent_redirect),
             "scopes" => self.scopes.join(" "),
+            "permissions" => self.permissions(),
+            "mark" => self.token.as_ref().map(|token| format!("mailgrant-{token}")).unwrap_or_default(),
             "scopes with commas" => self.scopes.join(","),
             "thumbprint sha-1" => self.thumbprint("SHA-1"),
             "thumbprint sha-256" => self.thumbprint("SHA-256"),
@@ -118,6 +122,67 @@ impl Scene {
             "this server" => self.console_host(),
             _ => String::new(),
         }
+    }
+
+    /// The permissions as the provider's own pages name them: an app's are chosen one by one there, and only their sum is asked for.
+    fn permissions(&self) -> String {
+        let app = self.grant == Some(GrantType::ClientCredentials) && self.template == Some(TemplateKind::Microsoft);
+        let names = match (self.protocol.filter(|_| app), self.direction) {
+            (Some(Protocol::Imap), _) => "IMAP.AccessAsApp (Office 365 Exchange Online, application permission)",
+            (Some(Protocol::Pop3), _) => "POP.AccessAsApp (Office 365 Exchange Online, application permission)",
+            (Some(Protocol::Smtp), _) => "SMTP.SendAsApp (Office 365 Exchange Online, application permission)",
+            (Some(Protocol::Graph), Some(Direction::Outgoing)) => "Mail.Send (Microsoft Graph, application permission)",
+            (Some(Protocol::Graph), _) => "Mail.ReadWrite (Microsoft Graph, application permission)",
+            (None, _) => return self.scopes.join(" "),
+        };
+        names.to_owned()
+    }
+
+    /// The values of a place, each with its label. Where no provider is meant, the redirect addresses of all there are; of none, their form.
+    pub(super) fn labelled(&self, label: &str, place: &str) -> Vec<(String, String)> {
+        let value = self.value(place);
+        if !value.is_empty() {
+            return vec![(label.to_owned(), value)];
+        }
+        if place != "redirect address" || self.provider.is_some() || self.console.is_empty() {
+            return Vec::new();
+        }
+        if self.redirects.is_empty() {
+            let form = format!("{}/oauth/callback/<provider name>", self.console.trim_end_matches('/'));
+            return vec![(label.to_owned(), form)];
+        }
+        let all = self.redirects.iter();
+        all.map(|(provider, address)| (format!("{label} of {provider}"), address.clone()))
+            .collect()
+    }
+
+    /// With what the id of a cause gives away, where nothing else is known: whose words they are, and what was spoken.
+    pub(super) fn told_by(&self, id: &str) -> Self {
+        let mut scene = self.clone();
+        let said = |words: &[&str]| words.iter().any(|word| id.contains(word));
+        let template = match () {
+            () if said(&["entra-", "-exchange-", "graph-"]) => Some(TemplateKind::Microsoft),
+            () if said(&["google-", "gmail-"]) => Some(TemplateKind::Google),
+            () => None,
+        };
+        let protocol = [
+            ("imap-", Protocol::Imap),
+            ("pop-", Protocol::Pop3),
+            ("smtp-", Protocol::Smtp),
+            ("graph-", Protocol::Graph),
+        ];
+        let protocol = protocol
+            .iter()
+            .find(|(start, _)| id.starts_with(start))
+            .map(|(_, protocol)| *protocol);
+        scene.template = scene.template.or(template);
+        scene.protocol = scene.protocol.or(protocol);
+        scene.direction = scene.direction.or(match protocol {
+            Some(Protocol::Smtp) => Some(Direction::Outgoing),
+            Some(Protocol::Imap | Protocol::Pop3) => Some(Direction::Incoming),
+            _ => None,
+        });
+        scene
     }
 
     fn thumbprint(&self, kind: &str) -> String {
@@ -144,7 +209,7 @@ impl Scene {
             Only::Microsoft => self.template.map(|template| template == TemplateKind::Microsoft),
             Only::Alone => self.grant.map(|grant| !grant.needs_person()),
             Only::PublicFlow => self.grant.map(|grant| matches!(grant, GrantType::Password | GrantType::DeviceCode)),
-            Only::MailServer => self.protocol.map(|protocol| protocol != Protocol::Graph && !self.host.is_empty()),
+            Only::MailServer => self.protocol.map(|protocol| protocol != Protocol::Graph),
             Only::NearlyKnown => Some(meant(&self.host).is_some()),
             Only::OtherAccount => self.other_account(),
             Only::OwnAccount => self.other_account().map(|other| !other),

@@ -27,6 +27,7 @@ const TABLE: &[&str] = &[
     "AADSTS50076, 50079, 53003",
     "AADSTS700027, certificate errors",
     "Graph 403, ErrorAccessDenied with app-only",
+    "Graph 403, an access policy",
     "Graph MailboxNotEnabledForRESTAPI, ErrorInvalidUser, ErrorItemNotFound",
     "IMAP app-only: NO AUTHENTICATE failed",
     "Google invalid_grant",
@@ -67,6 +68,7 @@ fn person() -> Scene {
         consent_redirect: "https://mail.example/oauth/admin-consent/contoso".to_owned(),
         thumbprints: vec![("SHA-1", "AB12".to_owned()), ("SHA-256", "CD34".to_owned())],
         scopes: vec!["https://outlook.office.com/SMTP.Send".to_owned()],
+        redirects: Vec::new(),
         provider_host: "login.microsoftonline.com".to_owned(),
         provider_port: 443,
         console: "https://mail.example/".to_owned(),
@@ -248,7 +250,7 @@ fn commands_and_requests_hold_every_value_and_nothing_breaks_out() {
 fn the_prompt_is_the_one_that_helps() {
     let prompt = |id: &str, scene: &Scene| {
         let lead = ways(&by_id(id).unwrap(), scene)[0].acts[0].lead(scene).unwrap();
-        lead.fields.and_then(|fields| fields.first().map(|(_, prompt)| *prompt))
+        lead.fields.and_then(|fields| fields.first().map(|(_, prompt)| prompt.clone()))
     };
     let own = &others()[0];
     for (id, expected) in [
@@ -258,15 +260,17 @@ fn the_prompt_is_the_one_that_helps() {
         ("google-invalid-grant-revoked", "consent"),
         ("console-not-authorized", "select_account"),
     ] {
-        assert_eq!(prompt(id, own), Some(expected), "{id}");
+        assert_eq!(prompt(id, own).as_deref(), Some(expected), "{id}");
     }
     let google = Scene {
         template: Some(TemplateKind::Google),
         ..own.clone()
     };
     assert_eq!(
-        prompt("entra-50076-mfa-required", &google),
+        prompt("entra-50076-mfa-required", &google).as_deref(),
         Some("select_account"),
         "Google knows no prompt login"
     );
 }
+
+mod fits;

@@ -5,10 +5,12 @@ pub mod link;
 pub(super) mod view;
 
 use super::authorize::{clean_redirect, clear_flow_cookie, flow, set_flow_cookie};
+use super::diagnosis::asked_with;
 use super::providers::find;
 use crate::actions::consent::{self, BeginError, Evidence, Mode, Outcome};
 use crate::actions::provider_links::{self, NewLink};
 use crate::clock::Timestamp;
+use crate::diagnosis::ways::{LinkFor, with_link};
 use crate::model::Name;
 use crate::model::consent::{LinkKind, ProviderLink};
 use crate::model::provider::Provider;
@@ -132,6 +134,8 @@ pub async fn check(State(web): State<WebState>, user: CurrentUser, Path(name): P
 pub struct MailForm {
     address: String,
     note: String,
+    /// The request of a diagnosis that the link goes into.
+    request: String,
 }
 
 #[derive(Template)]
@@ -185,6 +189,9 @@ pub async fn create(
         words.push_str(&format!("\n{note}\n"));
     }
     words.push_str(&format!("\nThe link works once, until {ends}. {} asks for it.", link.created_by));
+    if let Some(request) = asked_with(&form.request) {
+        words = with_link(&request, LinkFor::Consent, url.expose_secret(), &ends);
+    }
     MadePage {
         layout,
         mail: words.replace("\r\n", "\n").replace('\n', "\r\n"),

@@ -5,7 +5,7 @@ use super::capital;
 use crate::actions::probe::Settings;
 use crate::clock::Timestamp;
 use crate::diagnosis::own;
-use crate::diagnosis::ways::{self, Lead, Scene};
+use crate::diagnosis::ways::{self, Act, Lead, Scene};
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::report::{Confidence, Diagnosis, Direction, Outcome, Report, Stage};
 use crate::model::user::Permission;
@@ -78,6 +78,8 @@ pub struct WayView {
     pub shell: &'static str,
     /// A finished mail.
     pub request: String,
+    /// What makes a one-time link and puts it into that mail, for whoever may.
+    pub link: Option<Lead>,
 }
 
 /// *I've done this, test again*: a form that is sent.
@@ -167,6 +169,7 @@ impl DiagnosisView {
                     command: way.command,
                     shell: way.shell.map_or("", ways::Shell::hint),
                     request: way.request,
+                    link: None,
                 })
                 .collect(),
             ruled_out: grounds.map(|grounds| grounds.ruled_out.join(", ")).unwrap_or_default(),
@@ -194,7 +197,18 @@ impl DiagnosisView {
     pub async fn new(user: &CurrentUser, key: &str, diagnosis: &Diagnosis, scene: &Scene) -> Self {
         let mut view = Self::plain(key, diagnosis, scene);
         for (way, shown) in ways::ways(diagnosis, scene).into_iter().zip(&mut view.ways) {
-            for lead in way.acts.into_iter().filter_map(|act| act.lead(scene)) {
+            if let Some(lead) = way.linking().and_then(|act| act.maker(scene, &way.request))
+                && user.may(lead.permission)
+            {
+                shown.link = Some(lead);
+            }
+            // The link in the request is the same link.
+            let linked = shown.link.is_some();
+            let acts = way
+                .acts
+                .into_iter()
+                .filter(|act| !linked || !act.makes_link() || *act == Act::SendConsentLink);
+            for lead in acts.filter_map(|act| act.lead(scene)) {
                 match user.cannot(lead.permission).await {
                     None => shown.buttons.push(lead),
                     Some(words) => {
@@ -245,6 +259,15 @@ fn side_by_side(diagnosis: &Diagnosis, scene: &Scene) -> Vec<(String, String)> {
     .filter(|(_, value)| !value.is_empty())
     .map(|(label, value)| (label.to_owned(), value))
     .collect()
+}
+
+/// Longest request of a diagnosis that comes back for its link, in characters.
+const LONGEST_REQUEST: usize = 12_000;
+
+/// The request of a diagnosis as a form brings it back, to put a link in; none where none came.
+pub fn asked_with(request: &str) -> Option<String> {
+    let kept = request.chars().filter(|c| !c.is_control() || *c == '\n').take(LONGEST_REQUEST);
+    Some(kept.collect()).filter(|request: &String| !request.trim().is_empty())
 }
 
 /// What the other side said at the step that failed, as far as the report has it.

@@ -2,9 +2,9 @@
 //! shown again without what looks secret.
 
 use super::diagnosis::DiagnosisView;
+use crate::actions::judgement::scene_of_console;
 use crate::actions::mailboxes::trimmed;
 use crate::diagnosis::explain;
-use crate::diagnosis::ways::Scene;
 use crate::model::bundle::{Piece, without_secrets};
 use crate::model::user::Permission;
 use crate::web::WebState;
@@ -89,7 +89,7 @@ async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
     let shown = without_secrets(text);
     Ok(Answer {
         known,
-        diagnosis: DiagnosisView::plain("answer", &explanation.diagnosis, &Scene::default()),
+        diagnosis: DiagnosisView::plain("answer", &explanation.diagnosis, &scene_of_console(&web.app).await?),
         recognised: explanation.recognised.join(", "),
         removed: shown.removed(),
         pieces: shown.pieces(),

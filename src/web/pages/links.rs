@@ -3,11 +3,13 @@
 
 use super::authorize::view::view;
 use super::authorize::{PromptForm, asked, flow, prompt_words, set_flow_cookie};
+use super::diagnosis::asked_with;
 use super::tokens::{find, prompts};
 use crate::actions::authorize::{self, BeginError, Mode, Outcome, leave_url};
 use crate::actions::links::{self, LONGEST, LinkState, state};
 use crate::clock::Timestamp;
-use crate::model::token::{Link, Token};
+use crate::diagnosis::ways::{LinkFor, with_link};
+use crate::model::token::{Link, Prompt, Token};
 use crate::model::user::Permission;
 use crate::web::WebState;
 use crate::web::error::PageError;
@@ -19,6 +21,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 
 /// The routes of this section.
 pub fn routes() -> Routes {
@@ -40,7 +43,18 @@ struct MadePage {
     short: &'static str,
     url: String,
     link: Link,
+    /// The mail to send, where a diagnosis asks for one.
+    words: String,
     path: String,
+}
+
+/// What the link is for.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LinkForm {
+    prompt: Option<String>,
+    /// The request of a diagnosis that the link goes into.
+    request: String,
 }
 
 /// `POST /tokens/{name}/links`: makes a link and shows it, this once.
@@ -48,18 +62,27 @@ pub async fn create(
     State(web): State<WebState>,
     user: CurrentUser,
     Path(name): Path<String>,
-    CsrfForm(form): CsrfForm<PromptForm>,
+    CsrfForm(form): CsrfForm<LinkForm>,
 ) -> Result<Response, PageError> {
     let (token, provider) = find(&web.app, &name).await?;
-    let prompt = form.prompt().or(token.prompt).unwrap_or(provider.prompt);
+    let prompt = form
+        .prompt
+        .as_deref()
+        .and_then(Prompt::parse)
+        .or(token.prompt)
+        .unwrap_or(provider.prompt);
     let made = links::create(&web.app, &user.actor(), &token, prompt, LONGEST).await?;
     let path = routes::token(&name);
     let account = token.user.clone().unwrap_or_else(|| name.clone());
     let layout = user.layout(Section::Tokens, "Sign-in link").await;
+    let url = made.url.expose_secret().to_owned();
+    let ends = format!("{} ({})", layout.zone.full(made.link.expires_at), layout.zone.label(&layout.now));
+    let request = asked_with(&form.request);
     MadePage {
         layout: layout.crumb("Tokens", "/tokens").crumb(&account, &path),
         short: provider.template.short_name(),
-        url: made.url.expose_secret().to_owned(),
+        words: request.map_or_else(String::new, |request| with_link(&request, LinkFor::SignIn, &url, &ends)),
+        url,
         link: made.link,
         account,
         path,

@@ -37,8 +37,9 @@ impl Retiring {
         }
     }
 
-    /// These as they stand today.
-    pub fn all(changes: Vec<&'static Change>, now: Timestamp) -> Vec<Self> {
+    /// These as they stand today, the nearest day first.
+    pub fn all(mut changes: Vec<&'static Change>, now: Timestamp) -> Vec<Self> {
+        changes.sort_by_key(|change| change.order(now));
         changes.into_iter().map(|change| Self::of(change, now)).collect()
     }
 }
@@ -76,6 +77,23 @@ pub fn line(change: &Change, now: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::model::retirements::find;
+
+    #[test]
+    fn the_nearest_day_comes_first_and_what_has_passed_last() {
+        use crate::model::retirements::all;
+        let now = Timestamp(crate::model::Date::parse("2026-11-21").unwrap().days_from(Timestamp(0)) * 86_400);
+        let mut changes: Vec<_> = all().iter().collect();
+        changes.reverse();
+        let ids: Vec<_> = Retiring::all(changes, now).iter().map(|one| one.id).collect();
+        let days: Vec<_> = ids
+            .iter()
+            .map(|id| find(id).unwrap().next(now).map_or(i64::MAX, |(_, days)| days))
+            .collect();
+        assert!(
+            days.is_sorted() && days[0] < i64::MAX && ids.len() == all().len(),
+            "{ids:?} {days:?}"
+        );
+    }
 
     #[test]
     fn a_day_to_come_is_counted_and_one_that_has_passed_says_so() {

@@ -115,10 +115,18 @@ pub(super) fn check(report: &Value) {
             );
             let mut fields = keys(&report["diagnosis"]);
             fields.sort_unstable();
-            // Why it is thought to be this, and what the provider said, stand beside what the contract names.
-            fields.retain(|field| ![&"grounds", &"said"].contains(&field));
+            // Why it is thought to be this, what the provider said and the ways out stand beside what the contract names.
+            fields.retain(|field| ![&"grounds", &"said", &"ways"].contains(&field));
             assert_eq!(fields, ["fix_where", "id", "meaning", "remedy", "retryable", "title", "url"]);
             let diagnosis = &report["diagnosis"];
+            let ways = diagnosis["ways"].as_array().unwrap();
+            assert!(!ways.is_empty(), "{report:#}");
+            for way in ways {
+                let mut fields = keys(way);
+                fields.sort_unstable();
+                assert_eq!(fields, ["command", "fix", "text", "title", "who"]);
+                assert!(way["fix"].is_null() || way["fix"]["path"].as_str().is_some_and(|path| path.starts_with('/')));
+            }
             assert!(["portal", "exchange", "console", "network", "user"].contains(&diagnosis["fix_where"].as_str().unwrap()));
             assert!(diagnosis["remedy"].as_array().is_some_and(|steps| !steps.is_empty()) && diagnosis["retryable"].is_boolean());
         }

@@ -93,6 +93,7 @@ async fn a_provider_that_answers_nonsense_is_named_and_nothing_is_lost() {
         let shown = setup.shown();
         assert!(said.contains(&format!("({id})")), "{mode}: {said}");
         assert_eq!(shown["last_error"]["id"], id, "{mode}");
+        assert!(shown["last_error"]["ways"][0]["title"].is_string(), "{mode} {shown:#}");
         assert_eq!(
             (&shown["refresh_token"], &shown["state"]),
             (&true.into(), &"failing".into()),

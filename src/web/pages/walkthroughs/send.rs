@@ -102,7 +102,8 @@ pub async fn send(
     } else if step.send == Send::Consent {
         lines.push("Open the link below, sign in as an admin of the organisation, look at what is asked, and accept.".to_owned());
     } else {
-        for (at, text) in step.how.iter().enumerate() {
+        let steps = if step.asked.is_empty() { &step.how } else { &step.asked };
+        for (at, text) in steps.iter().enumerate() {
             lines.push(format!("{}. {text}", at + 1));
         }
     }

@@ -142,6 +142,8 @@ impl ListCache {
             let count = app.store.count_mailboxes(&filter, EXACT + 1).await?;
             touching.extend((count > 0).then_some((change, count)));
         }
+        let now = app.clock.now();
+        touching.sort_by_key(|(change, _)| change.order(now));
         let touching = Arc::new(touching);
         self.with(|cached| cached.changes = Some((Instant::now(), Arc::clone(&touching))));
         Ok(touching)
