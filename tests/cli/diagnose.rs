@@ -173,7 +173,9 @@ fn what_is_no_text_is_refused_and_nothing_of_it_is_shown() {
         piped(b"Fehler: Verbindung abgelehnt f\xfcr M\xfcller: 535 5.7.3 Authentication unsuccessful").status,
         0
     );
-    machine.run_with(&["diagnose", "AADSTS50011"], "").refused(2);
+    machine
+        .run_with(&["diagnose", "AADSTS50011: a whole text, with \"marks\""], "")
+        .refused(2);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = machine.command(&["diagnose"]);
