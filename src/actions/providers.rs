@@ -25,7 +25,7 @@ use crate::model::token::{Grant, GrantState, TokenEvent, TokenEventKind};
 use crate::model::{Date, ProviderId};
 use crate::oauth::{Discovery, discovery};
 use crate::secret::ClientSecret;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, StoreResult, Tx};
 
 /// What saving a provider changed.
 #[derive(Debug, Clone)]
@@ -149,6 +149,26 @@ pub async fn update(app: &App, actor: &Actor, current: &Provider, edit: Provider
     }
     tx.commit().await?;
     Ok(saved)
+}
+
+/// The provider takes the app again: its problem is over, what failed because of it is tried again at once, and tests that failed for
+/// want of its tokens say nothing any more.
+pub(in crate::actions) async fn recovered(app: &App, tx: &mut Tx, provider: &Provider) -> StoreResult<()> {
+    let now = app.clock.now();
+    if !tx.set_provider_problem(&provider.id, None, now).await? {
+        return Ok(());
+    }
+    tx.retry_grants_of(&provider.id).await?;
+    if let Some(over) = provider.problem_found() {
+        tx.forget_failures_of_provider(&provider.id, &over.id).await?;
+    }
+    let entry = AuditEntry {
+        action: "provider.recovered",
+        target: format!("provider:{}", provider.name),
+        detail: String::new(),
+        outcome: "ok",
+    };
+    tx.audit(now, &Actor::console(), entry).await
 }
 
 /// Writes what differs between two states of a provider, with everything that follows from it: the audit entry, a line in the history

@@ -1,6 +1,7 @@
 //! A provider: one app registration at an authorization server.
 
 use super::credential::Credentials;
+use super::report::Diagnosis;
 use super::template::{self, TemplateKind};
 use super::token::{GrantType, Prompt};
 use super::{Date, Name, ProviderId, Sealed, words};
@@ -181,6 +182,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Why the provider refuses the app itself, where it does.
+    pub fn problem_found(&self) -> Option<Diagnosis> {
+        serde_json::from_str(self.problem.as_deref()?).ok()
+    }
+
     /// The addresses in use: the overrides, and the template's for the rest.
     pub fn endpoints(&self) -> Endpoints {
         self.overrides.or(template::endpoints(

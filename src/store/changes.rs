@@ -39,7 +39,7 @@ pub(super) use touched;
 impl Store {
     /// Which dated changes touch a mailbox, in the order of the list.
     pub async fn changes_of(&self, id: &MailboxId) -> StoreResult<Vec<&'static retirements::Change>> {
-        let sql = concat!("SELECT COUNT(*) FROM mailboxes m WHERE m.id = $15 AND ", filtered!());
+        let sql = concat!("SELECT COUNT(*) FROM mailboxes m WHERE m.id = $16 AND ", filtered!());
         let mut touching = Vec::new();
         for change in retirements::all() {
             let filter = MailboxFilter {

@@ -65,6 +65,8 @@ pub struct MailboxFilter {
     pub imported: String,
     /// Only those touched by this dated change (its id, see [`crate::model::retirements`]).
     pub change: String,
+    /// Only those that fail with this problem (its title), in either direction.
+    pub problem: String,
 }
 
 /// A place in a list: the sort key of a row. Goes into addresses as text.
@@ -142,7 +144,7 @@ impl MailboxRow {
     }
 }
 
-/// The filter, as a condition on parameters $1 to $14. Every part is off when its parameter is empty.
+/// The filter, as a condition on parameters $1 to $15. Every part is off when its parameter is empty.
 macro_rules! filtered {
     () => {
         concat!(
@@ -159,13 +161,13 @@ macro_rules! filtered {
             touched!("incoming"),
             " OR ",
             touched!("outgoing"),
-            ")"
+            ") AND ($15 = '' OR (m.state IN (0, 1) AND (m.incoming_problem = $15 OR m.outgoing_problem = $15)))"
         )
     };
 }
 pub(super) use filtered;
 
-/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $15 and $16 are the number and the address of the key, $17 its id, $18 the limit.
+/// One page in one order; every column is copied twice on its way, so there is none that no page shows. $16 and $17 are the number and the address of the key, $18 its id, $19 the limit.
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
@@ -180,24 +182,24 @@ macro_rules! page {
             filtered!(),
             " ORDER BY ",
             $order,
-            " LIMIT $18"
+            " LIMIT $19"
         )
     };
 }
 
 fn page_sql(sort: MailboxSort, descending: bool) -> &'static str {
     match (sort, descending) {
-        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($15, $16, $17)", "m.state, m.address, m.id"),
+        (MailboxSort::State, false) => page!("(m.state, m.address, m.id) > ($16, $17, $18)", "m.state, m.address, m.id"),
         (MailboxSort::State, true) => page!(
-            "(m.state, m.address, m.id) < ($15, $16, $17)",
+            "(m.state, m.address, m.id) < ($16, $17, $18)",
             "m.state DESC, m.address DESC, m.id DESC"
         ),
-        (MailboxSort::Address, false) => page!("$15 = $15 AND (m.address, m.id) > ($16, $17)", "m.address, m.id"),
-        (MailboxSort::Address, true) => page!("$15 = $15 AND (m.address, m.id) < ($16, $17)", "m.address DESC, m.id DESC"),
-        (MailboxSort::Checked, false) => page!("$16 = $16 AND (m.checked_at, m.id) > ($15, $17)", "m.checked_at, m.id"),
-        (MailboxSort::Checked, true) => page!("$16 = $16 AND (m.checked_at, m.id) < ($15, $17)", "m.checked_at DESC, m.id DESC"),
-        (MailboxSort::Added, false) => page!("$16 = $16 AND (m.created_at, m.id) > ($15, $17)", "m.created_at, m.id"),
-        (MailboxSort::Added, true) => page!("$16 = $16 AND (m.created_at, m.id) < ($15, $17)", "m.created_at DESC, m.id DESC"),
+        (MailboxSort::Address, false) => page!("$16 = $16 AND (m.address, m.id) > ($17, $18)", "m.address, m.id"),
+        (MailboxSort::Address, true) => page!("$16 = $16 AND (m.address, m.id) < ($17, $18)", "m.address DESC, m.id DESC"),
+        (MailboxSort::Checked, false) => page!("$17 = $17 AND (m.checked_at, m.id) > ($16, $18)", "m.checked_at, m.id"),
+        (MailboxSort::Checked, true) => page!("$17 = $17 AND (m.checked_at, m.id) < ($16, $18)", "m.checked_at DESC, m.id DESC"),
+        (MailboxSort::Added, false) => page!("$17 = $17 AND (m.created_at, m.id) > ($16, $18)", "m.created_at, m.id"),
+        (MailboxSort::Added, true) => page!("$17 = $17 AND (m.created_at, m.id) < ($16, $18)", "m.created_at DESC, m.id DESC"),
     }
 }
 
@@ -253,7 +255,7 @@ impl Store {
         let sql = concat!(
             "SELECT COUNT(*) FROM (SELECT 1 FROM mailboxes m WHERE ",
             filtered!(),
-            " LIMIT $15) AS capped"
+            " LIMIT $16) AS capped"
         );
         let count = bind_filter(sqlx::query(sql), filter).bind(most).fetch_one(self.pool()).await?;
         Ok(count.try_get(0)?)
@@ -266,21 +268,6 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| Ok((MailboxState::from_rank(row.int("state")?), row.int("n")?)))
-            .collect()
-    }
-
-    /// Causes of failures, by the title of their diagnosis: (title, mailboxes, since, one of their names), most mailboxes first.
-    pub async fn mailbox_problems(&self, limit: i64) -> StoreResult<Vec<(String, i64, Option<Timestamp>, String)>> {
-        let rows = sqlx::query(
-            "SELECT COALESCE(incoming_problem, outgoing_problem) AS problem, COUNT(*) AS n, MIN(failing_since) AS since, MIN(name) AS name
-             FROM mailboxes WHERE state IN (0, 1) AND COALESCE(incoming_problem, outgoing_problem) IS NOT NULL
-             GROUP BY COALESCE(incoming_problem, outgoing_problem) ORDER BY COUNT(*) DESC, COALESCE(incoming_problem, outgoing_problem) LIMIT $1",
-        )
-        .bind(limit)
-        .fetch_all(self.pool())
-        .await?;
-        rows.iter()
-            .map(|row| Ok((row.text("problem")?, row.int("n")?, row.maybe_time("since")?, row.text("name")?)))
             .collect()
     }
 
@@ -310,7 +297,7 @@ pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Qu
         .bind(filter.auth.as_str())
         .bind(filter.enabled.map_or(-1, i64::from))
         .bind(filter.imported.as_str());
-    bind_change(query, &filter.change)
+    bind_change(query, &filter.change).bind(filter.problem.as_str())
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {

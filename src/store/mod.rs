@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod audit;
 pub mod authorizations;
+pub mod causes;
 mod changes;
 pub mod checks;
 pub mod consents;

@@ -13,6 +13,7 @@ mod graph;
 mod healthy;
 mod mail;
 pub mod matrix;
+mod overview;
 mod sign_in;
 mod switching;
 mod walkthroughs;

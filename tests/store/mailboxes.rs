@@ -3,6 +3,7 @@ use mailgrant::clock::Timestamp;
 use mailgrant::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Pause, Protocol, Security, Server, Side, SideState};
 use mailgrant::model::report::{Direction, Outcome};
 use mailgrant::model::{MailboxId, Name, RunId, Sealed};
+use mailgrant::store::causes::MailboxProblem;
 use mailgrant::store::mailboxes::{MailboxFilter, MailboxSort, Page};
 use mailgrant::store::{Store, StoreError};
 
@@ -264,7 +265,13 @@ async fn a_result_counts_only_for_the_settings_it_was_made_with() {
         );
         assert_eq!(
             store.mailbox_problems(5).await.unwrap(),
-            [("Broken".to_owned(), 1, Some(NOW.plus(5)), "m1".to_owned())]
+            [MailboxProblem {
+                title: "Broken".to_owned(),
+                mailboxes: 1,
+                since: Some(NOW.plus(5)),
+                run: Some(RunId("r2".into())),
+                name: "m1".to_owned(),
+            }]
         );
     }
 }

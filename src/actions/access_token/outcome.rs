@@ -3,9 +3,9 @@
 
 use super::failure::{Failure, minutes, stored};
 use crate::actions::judgement::of_provider;
-use crate::actions::{place, tokens};
+use crate::actions::{place, providers, tokens};
 use crate::app::App;
-use crate::model::audit::{Actor, AuditEntry};
+use crate::model::audit::Actor;
 use crate::model::provider::Provider;
 use crate::model::scopes::Resource;
 use crate::model::token::{Grant, GrantState, Identity, OtherToken, Token, TokenEventKind};
@@ -164,6 +164,7 @@ pub(super) enum Written {
 pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> {
     let (token, new, now) = (&renewal.token, &renewal.grant, app.clock.now());
     let mut tx = app.store.begin().await?;
+    let wrong = tx.grant(&token.id).await?.as_ref().and_then(stored);
     if !tx.update_grant(new, renewal.was, None).await? {
         let gone = tx.grant(&token.id).await?.is_none();
         drop(tx);
@@ -193,6 +194,9 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
         .await?;
         tx.prune_token_events(&token.id, TokenEventKind::Renewed, RENEWALS_KEPT).await?;
         audit(&mut tx, app, token, format!("generation {}", new.generation), "ok").await?;
+        if let Some(over) = wrong {
+            tx.forget_failures_of_token(&token.id, &over.id).await?;
+        }
     } else if let Some(found) = stored(new) {
         let (kind, outcome) = match new.state {
             GrantState::Revoked => (TokenEventKind::Revoked, "refused"),
@@ -202,17 +206,7 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
         audit(&mut tx, app, token, format!("{}: {}", found.id, found.title), outcome).await?;
     }
     let provider = &renewal.provider;
-    if tx.set_provider_problem(&provider.id, None, now).await? {
-        // The app works again: nobody has to wait for the end of a pause.
-        tx.retry_grants_of(&provider.id).await?;
-        let entry = AuditEntry {
-            action: "provider.recovered",
-            target: format!("provider:{}", provider.name),
-            detail: String::new(),
-            outcome: "ok",
-        };
-        tx.audit(now, &Actor::console(), entry).await?;
-    }
+    providers::recovered(app, &mut tx, provider).await?;
     tx.commit().await?;
     Ok(Written::Stored)
 }

@@ -6,7 +6,7 @@ use crate::actions::access_token::{NewGrant, store_first_grant};
 use crate::actions::judgement::of_provider;
 use crate::actions::providers::credential;
 use crate::actions::tokens::{audit, event};
-use crate::actions::{ActionError, place, probe};
+use crate::actions::{ActionError, place, probe, providers};
 use crate::app::App;
 use crate::diagnosis::{Evidence as Clue, diagnose, own};
 use crate::model::audit::Actor;
@@ -232,7 +232,7 @@ impl Flow {
                 by: &self.attempt.started_by,
             };
             store_first_grant(&self.app, &mut tx, &self.token, &self.provider, new).await?;
-            tx.set_provider_problem(&self.provider.id, None, self.app.clock.now()).await?;
+            providers::recovered(&self.app, &mut tx, &self.provider).await?;
             tx.reset_mailboxes_of_token(&self.token.id, self.app.clock.now()).await?;
         }
         self.write(&mut tx, &outcome).await?;

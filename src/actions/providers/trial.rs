@@ -147,6 +147,9 @@ pub async fn check(app: &App, actor: &Actor, provider: &Provider) -> Result<Chec
     let mut tx = app.store.begin().await?;
     let text = serde_json::to_string(&check).unwrap_or_default();
     tx.put_setting(&setting(&provider.id), &text).await?;
+    if !check.failed() && check.steps.iter().any(is_told) {
+        super::recovered(app, &mut tx, provider).await?;
+    }
     let entry = AuditEntry {
         action: "provider.check",
         target: format!("provider:{}", provider.name),

@@ -46,6 +46,7 @@ use key::KeyFacts;
 use limit::Limit;
 use serde::Deserialize;
 use trial::Check;
+pub(super) use view::is_about_proof;
 use view::{Standing, standing};
 
 /// How many tokens a provider's page lists.

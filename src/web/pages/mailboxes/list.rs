@@ -281,6 +281,7 @@ fn good_news(filter: &MailboxFilter) -> &'static str {
         ..filter.clone()
     } == MailboxFilter::default();
     match filter.state.map(MailboxState::from_rank) {
+        _ if !filter.problem.is_empty() => "No mailbox fails with that any more",
         Some(MailboxState::Failing) if alone => "No mailbox is failing",
         Some(MailboxState::Partly) if alone => "No mailbox works only partly",
         Some(MailboxState::NotTested) if alone => "Every mailbox was tested since its last change",

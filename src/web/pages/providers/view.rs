@@ -37,14 +37,12 @@ impl Standing {
 /// The verdict on a provider: its problem, its secret's end, then its last check.
 /// `proved`: somebody signed in, or a token was renewed, with the settings as they are now.
 pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool, now: Timestamp) -> Standing {
-    if let Some(problem) = &provider.problem {
-        let diagnosis: Option<Diagnosis> = serde_json::from_str(problem).ok();
-        let (title, text, secret) = match diagnosis {
-            Some(found) => (
-                found.title,
-                found.meaning,
-                ["secret", "certificate", "700027"].iter().any(|word| found.id.contains(word)),
-            ),
+    if provider.problem.is_some() {
+        let (title, text, secret) = match provider.problem_found() {
+            Some(found) => {
+                let secret = is_about_proof(&found);
+                (found.title, found.meaning, secret)
+            }
             None => ("The provider refuses this app".to_owned(), String::new(), false),
         };
         let standing = Standing::new("bad", title, format!("{text} All tokens of this provider wait until it is mended."));
@@ -101,6 +99,11 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool,
             },
         ),
     }
+}
+
+/// Whether a refusal is about what the app proves itself with.
+pub(in crate::web::pages) fn is_about_proof(found: &Diagnosis) -> bool {
+    ["secret", "certificate", "700027"].iter().any(|word| found.id.contains(word))
 }
 
 /// The mark of a step.

@@ -24,6 +24,7 @@ pub struct ListQuery {
     on: String,
     imported: String,
     change: String,
+    problem: String,
     pub(super) sort: String,
     pub(super) dir: String,
     pub(super) size: String,
@@ -58,6 +59,30 @@ impl ListQuery {
         }
     }
 
+    /// The list of what fails with a problem, by its title.
+    pub fn problem(title: &str) -> Self {
+        Self {
+            problem: title.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The list of what hangs on a provider, by its name.
+    pub fn provider(name: &str) -> Self {
+        Self {
+            provider: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The list of what hangs on a token, by its name.
+    pub fn token(name: &str) -> Self {
+        Self {
+            token: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The filter: the fields, and words like `state:failing tag:"a b"` in the search.
     pub fn filter(&self) -> MailboxFilter {
         let mut filter = MailboxFilter {
@@ -70,6 +95,7 @@ impl ListQuery {
             enabled: on_off(&self.on),
             imported: self.imported.trim().to_owned(),
             change: self.change.trim().to_owned(),
+            problem: self.problem.trim().to_owned(),
         };
         let mut words = Vec::new();
         for word in search_words(&self.q) {
@@ -83,6 +109,7 @@ impl ListQuery {
                 Some(("auth", auth)) => filter.auth = auth.to_owned(),
                 Some(("imported", id)) => filter.imported = id.to_owned(),
                 Some(("change", id)) => filter.change = id.to_owned(),
+                Some(("problem", title)) => filter.problem = title.to_owned(),
                 Some(("on", value)) if on_off(value).is_some() => filter.enabled = on_off(value),
                 _ => words.push(word),
             }
@@ -129,6 +156,7 @@ impl ListQuery {
             ("on", &self.on),
             ("imported", &self.imported),
             ("change", &self.change),
+            ("problem", &self.problem),
             ("sort", &self.sort),
             ("dir", &self.dir),
             ("size", &self.size),
@@ -210,6 +238,7 @@ pub(super) fn filter_words(filter: &MailboxFilter, imported: &str) -> String {
         ("turned ", on),
         ("imported: ", imported),
         ("touched by: ", change),
+        ("problem: ", &filter.problem),
     ];
     let words: Vec<String> = parts
         .iter()
@@ -239,6 +268,7 @@ pub fn search_text(filter: &MailboxFilter) -> String {
         ("on", on),
         ("imported", &filter.imported),
         ("change", &filter.change),
+        ("problem", &filter.problem),
     ];
     let mut words: Vec<String> = parts
         .iter()
@@ -300,7 +330,7 @@ mod tests {
         for text in [
             "",
             "hr@ 100%",
-            "state:failing tag:helpdesk provider:\"Contoso Oy\" auth:oauth2 on:off imported:00ff token:t change:ews hr@",
+            "state:failing tag:helpdesk provider:\"Contoso Oy\" auth:oauth2 on:off imported:00ff token:t change:ews problem:\"Client secret has expired\" hr@",
             "state:odd",
         ] {
             let filter = ListQuery::search(text).filter();
