@@ -61,23 +61,22 @@ impl Store {
 
     /// When somebody last signed in through this provider; the app itself doesn't count.
     pub async fn last_sign_in(&self, provider: &ProviderId) -> StoreResult<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar(
-            "SELECT MAX(g.authorized_at) FROM grants g JOIN tokens t ON t.id = g.token_id
-             WHERE t.provider_id = $1 AND t.grant_type IN ('authorization_code', 'device_code')",
-        )
-        .bind(provider.as_str())
-        .fetch_one(self.pool())
-        .await?;
-        Ok(at.map(Timestamp))
+        self.last_authorized(provider, "device_code").await
     }
 
     /// When a browser last came back from a sign-in at this provider.
     pub async fn last_return(&self, provider: &ProviderId) -> StoreResult<Option<Timestamp>> {
+        self.last_authorized(provider, "").await
+    }
+
+    /// When somebody last signed in in a browser, or in this way too.
+    async fn last_authorized(&self, provider: &ProviderId, or: &str) -> StoreResult<Option<Timestamp>> {
         let at: Option<i64> = sqlx::query_scalar(
             "SELECT MAX(g.authorized_at) FROM grants g JOIN tokens t ON t.id = g.token_id
-             WHERE t.provider_id = $1 AND t.grant_type = 'authorization_code'",
+             WHERE t.provider_id = $1 AND t.grant_type IN ('authorization_code', $2)",
         )
         .bind(provider.as_str())
+        .bind(or)
         .fetch_one(self.pool())
         .await?;
         Ok(at.map(Timestamp))

@@ -120,3 +120,51 @@ async fn a_cause_of_several_mailboxes_leads_to_its_newest_test_and_to_exactly_th
     let nobody = admin.get("/mailboxes?problem=Something+else").await;
     assert!(nobody.words().contains("No mailbox fails with that any more"), "{}", nobody.words());
 }
+
+#[tokio::test]
+async fn the_pages_of_an_app_whose_own_token_holds_what_it_needs_dont_contradict_it() {
+    let console = Console::start().await;
+    let token = console.make(TemplateKind::Microsoft, Way::AppBySecret, false).await;
+    let mut admin = console.t.admin();
+    let consent = "#consent";
+    let before = admin.get(format!("/providers/{token}")).await;
+    assert!(
+        before.text(consent).contains("Nobody has consented yet"),
+        "{}",
+        before.text(consent)
+    );
+    admin.submit(format!("/tokens/{token}/get"), &[]).await;
+    let page = admin.get(format!("/providers/{token}")).await;
+    let said = page.text(consent);
+    assert!(said.contains("Granted") && !said.contains("Nobody has consented"), "{said}");
+    let page = admin.get(format!("/providers/{token}/consent")).await;
+    assert!(
+        page.words().contains("The app's own token holds IMAP.AccessAsApp"),
+        "{}",
+        page.words()
+    );
+}
+
+#[tokio::test]
+async fn an_expired_secret_is_told_once_and_no_sign_in_is_asked_for() {
+    let (console, token) = three_mailboxes().await;
+    let mut admin = console.t.admin();
+    test_all(&mut admin).await;
+    let works = admin.get(format!("/tokens/{token}")).await;
+    assert!(works.text("[aria-labelledby=can] tbody").contains("Opens it"), "{}", works.words());
+    console.play.sandbox.faults().set(&[Fault::SecretExpired]);
+    later(&console, &mut admin).await;
+    admin.submit("/mailboxes/one/test/incoming", &[("defaults", "1")]).await;
+    for path in [format!("/providers/{token}"), format!("/tokens/{token}")] {
+        let page = admin.get(&path).await;
+        let told = page.text("h1, h2, h3").matches("secret has expired").count();
+        assert_eq!((told, page.has("[aria-label=State]")), (1, false), "{path}: {}", page.words());
+    }
+    let page = admin.get(format!("/tokens/{token}")).await;
+    assert!(
+        !page.has("form.ask") && page.text("#diagnosis").contains("No new sign-in is needed"),
+        "{}",
+        page.words()
+    );
+    assert!(page.has("#diagnosis footer a[href^='/providers/']"));
+}

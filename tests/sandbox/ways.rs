@@ -104,7 +104,7 @@ async fn what_goes_wrong_is_told_with_the_way_out() {
         );
         assert!(page.text(".diagnosis .talk").contains("AADSTS7000222"), "{path}: the reply in full");
     }
-    let verdict = admin.get(format!("/tokens/{token}")).await.text("section[aria-label=State] h2");
+    let verdict = admin.get(format!("/tokens/{token}")).await.text("#diagnosis h2");
     let overview = admin.get("/").await;
     assert_eq!(overview.text(".todo h3").matches("Client secret has expired").count(), 1);
     assert!(overview.text(".todo h3").contains(&verdict), "{verdict}");

@@ -6,6 +6,7 @@ pub mod command;
 pub mod databases;
 pub mod logs;
 pub mod matrix;
+pub mod page;
 pub mod provider;
 pub mod records;
 pub mod rig;

@@ -205,9 +205,12 @@ async fn changed_permissions_say_whom_they_ask_again_and_whom_not() {
     // Before saving.
     for path in ["/providers/contoso/edit", "/providers/contoso"] {
         let words = admin.get(path).await.words();
-        assert!(words.contains("Changed, these need a consent again: support"), "{path}: {words}");
         assert!(
-            words.contains("These need none, because nobody signs in for them: the-app"),
+            words.contains("If they are to ask for more, these need a consent again: support"),
+            "{path}: {words}"
+        );
+        assert!(
+            words.contains("These need no consent again, because nobody signs in for them: the-app"),
             "{path}: {words}"
         );
     }

@@ -11,6 +11,14 @@ async fn an_empty_console_says_where_to_begin() {
     let page = t.admin().get("/").await;
     assert_eq!(page.text("h1"), "Let's connect the first mailbox");
     assert_eq!(page.text(".choices b").lines().count(), 4);
+    for n in 1..=4 {
+        let choice = page.attribute(&format!(".choices li:nth-child({n}) a"), "href").unwrap();
+        let begun = t.admin().get(&choice).await;
+        assert!(
+            choice.starts_with("/walkthroughs/new?") && begun.has("form[action='/walkthroughs/new']"),
+            "{choice}"
+        );
+    }
     let page = t.viewer().get("/").await;
     assert!(!page.has(".choices"));
     assert!(page.words().contains("Only people who may change mailboxes can do that"));
@@ -126,4 +134,55 @@ async fn secrets_near_their_end_and_tokens_nobody_signed_in_for_are_listed() {
         "{}",
         page.text(".feed")
     );
+}
+
+#[tokio::test]
+async fn a_setup_that_nobody_finished_is_there_to_go_on_with() {
+    let t = TestApp::start().await;
+    let mut admin = t.admin();
+    let form = admin.get("/walkthroughs/new?template=microsoft-user").await;
+    let over = [("address", "support@contoso.test"), ("account", "support@contoso.test")];
+    let page = super::providers::send(&mut admin, &form, "/walkthroughs/new", &over).await;
+    let path = page.location().unwrap();
+    let page = t.viewer().get("/").await;
+    let setup = page.text("[aria-labelledby=setups] li");
+    assert!(
+        setup.contains("Microsoft 365, user sign-in, support@contoso.test")
+            && setup.contains("0 of 9 steps done")
+            && setup.contains("Next: "),
+        "{setup}"
+    );
+    assert_eq!(page.attribute("[aria-labelledby=setups] a", "href"), Some(path));
+}
+
+#[tokio::test]
+async fn the_same_over_and_over_is_one_change_with_its_number() {
+    let t = TestApp::start().await;
+    let mailbox = t.add_mailbox("hr", Some(1143), None).await;
+    let mut admin = t.admin();
+    for _ in 0..3 {
+        admin.submit(format!("/mailboxes/{}/pause", mailbox.name), &[("reason", "")]).await;
+        admin.submit(format!("/mailboxes/{}/turn-on", mailbox.name), &[]).await;
+    }
+    let page = admin.get("/").await;
+    let feed = page.text("[aria-labelledby=recent] li");
+    let paused: Vec<&str> = feed.lines().filter(|line| line.contains("paused")).collect();
+    assert!(paused.len() == 1 && paused[0].contains("hr 3 times"), "{feed}");
+}
+
+#[tokio::test]
+async fn more_causes_than_fit_are_one_press_away() {
+    let t = TestApp::start().await;
+    for n in 0..9 {
+        let mailbox = t.add_mailbox(&format!("m{n}"), Some(1143), None).await;
+        t.note(&mailbox, Outcome::Failed, Some(&format!("Cause {n}"))).await;
+    }
+    let mut viewer = t.viewer();
+    let page = viewer.get("/").await;
+    assert_eq!(
+        (page.text(".todo h3").lines().count(), page.text(".todo + footer").as_str()),
+        (7, "2 more")
+    );
+    let more = page.attribute(".todo + footer a", "href").unwrap();
+    assert_eq!(viewer.get(more).await.text(".todo h3").lines().count(), 9);
 }

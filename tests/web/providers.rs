@@ -193,7 +193,8 @@ async fn a_check_names_a_refused_secret() {
         "{}",
         page.words()
     );
-    assert_eq!(page.text("[aria-label=State] h2"), "The last check found a problem");
+    assert!(page.has("#failed .fixes"), "{}", page.words());
+    assert!(!page.has("[aria-label=State]"), "one cause is told in one place");
     assert!(!page.body.contains("canary"));
 }
 

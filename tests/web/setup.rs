@@ -52,7 +52,7 @@ async fn from_the_code_to_the_first_provider() {
     // The browser came by another name: from here on everything leads to the chosen one.
     assert_eq!(
         page.attribute(".choice", "href").unwrap(),
-        "http://localhost:8080/providers/new?template=microsoft"
+        "http://localhost:8080/walkthroughs/new?template=microsoft-certificate"
     );
     assert_eq!(t.web.url("/oauth/callback/x"), "http://localhost:8080/oauth/callback/x");
     let user = t.app.store.user_by_email("maija@contoso.test").await.unwrap().unwrap();

@@ -38,6 +38,7 @@ use crate::model::scopes::{self, Resource};
 use crate::model::token::{Grant, GrantState, Token};
 use crate::oauth::Class;
 use crate::secret::AccessToken;
+use crate::store::StoreResult;
 use error::last_error;
 use std::time::Duration;
 use wanted::{BETWEEN_RENEWALS, Wanted, lives, long_enough, other};
@@ -145,7 +146,7 @@ pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError
 
 /// Lets the next request ask the provider again, where it refused for something an admin may have mended meanwhile. Only for people who
 /// press a button: what runs by itself stops at a refusal (F11).
-pub async fn once_more(app: &App, token: &Token) -> crate::store::StoreResult<()> {
+pub async fn once_more(app: &App, token: &Token) -> StoreResult<()> {
     if let Some(grant) = app.store.grant(&token.id).await?
         && token.grant.needs_person()
     {

@@ -14,15 +14,13 @@ pub mod secret;
 mod view;
 
 use super::consent::view::{self as consents, ConsentCard};
+use crate::actions::ActionError;
 use crate::actions::providers::{self, Warning, trial};
 use crate::actions::tokens::again::{Asked, asked};
-use crate::actions::{ActionError, judgement};
 use crate::app::App;
-use crate::diagnosis::ways::Scene;
 use crate::model::Name;
 use crate::model::credential::{Fallback, StoredCertificate};
 use crate::model::provider::{ClientAuth, Provider};
-use crate::model::report::{Diagnosis, Stage};
 use crate::model::retirements;
 use crate::model::template::TemplateKind;
 use crate::model::token::{GrantType, TokenState};
@@ -35,8 +33,9 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
-use crate::web::pages::diagnosis::{Again, DiagnosisView};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::pages::radar::Retiring;
+use crate::web::pages::tokens::in_a_row;
 use crate::web::routes::{self, Access, Routes};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -47,7 +46,7 @@ use limit::Limit;
 use serde::Deserialize;
 use trial::Check;
 pub(super) use view::is_about_proof;
-use view::{Standing, standing};
+use view::{Standing, diagnoses, standing};
 
 /// How many tokens a provider's page lists.
 const TOKENS_SHOWN: i64 = 50;
@@ -127,6 +126,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
 struct ShowPage {
     layout: Layout,
     standing: Standing,
+    /// Whether the diagnoses say all that this would.
+    is_told: bool,
     /// What the provider refused last, and what the last check found.
     diagnoses: Vec<DiagnosisView>,
     warnings: Vec<Warning>,
@@ -165,33 +166,6 @@ struct ShowPage {
     provider: Provider,
 }
 
-/// Why the provider refuses the app, and what the last check found; one cause once.
-async fn diagnoses(user: &CurrentUser, app: &App, provider: &Provider, check: Option<&Check>) -> Result<Vec<DiagnosisView>, PageError> {
-    let problem: Option<Diagnosis> = provider.problem.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let current = check.filter(|check| check.version == provider.version);
-    let failed = current.into_iter().flat_map(|check| &check.steps).find_map(|step| {
-        let found = step.diagnosis.clone()?;
-        Some((found, step.said.clone()))
-    });
-    let failed = failed.filter(|(found, _)| problem.as_ref().is_none_or(|problem| problem.id != found.id));
-    let told = [("problem", problem.map(|found| (found, String::new()))), ("failed", failed)];
-    let mut views = Vec::new();
-    for (key, found) in told {
-        if let Some((found, said)) = found {
-            let scene = Scene {
-                step: Some(Stage::Token),
-                said,
-                ..judgement::scene_of_provider(app, provider).await?
-            };
-            let mut view = DiagnosisView::new(user, key, &found, &scene).await;
-            view.since = provider.problem_since.filter(|_| key == "problem");
-            let again = Again::provider(provider.name.as_str());
-            views.push(view.again(user, Permission::ProviderEdit, again));
-        }
-    }
-    Ok(views)
-}
-
 /// `GET /providers/{name}`.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
     let provider = find(&web.app, &name).await?;
@@ -207,14 +181,20 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
     let check = trial::last(&web.app, &provider.id).await?;
     let card = Card::of(&provider);
+    let standing = standing(&provider, check.as_ref(), proved, now);
+    let diagnoses = diagnoses(&user, &web.app, &provider, check.as_ref()).await?;
+    let mut warnings = providers::lint(&web.app, &provider).await?;
+    // The verdict or the diagnosis says that already.
+    warnings.retain(|warning| !(standing.replace && ["client_secret_expires", "certificate"].contains(&warning.field)));
     let layout = user
         .layout(Section::Providers, provider.name.as_str())
         .await
         .crumb("Providers", "/providers");
     ShowPage {
-        standing: standing(&provider, check.as_ref(), proved, now),
-        diagnoses: diagnoses(&user, &web.app, &provider, check.as_ref()).await?,
-        warnings: providers::lint(&web.app, &provider).await?,
+        is_told: standing.kind == "bad" && !diagnoses.is_empty() && diagnoses.iter().all(|found| !found.ways.is_empty()),
+        standing,
+        diagnoses,
+        warnings,
         retiring: retiring(&web.app, &provider, &tokens).await?,
         asked: asked(&web.app, &provider).await?,
         check,
@@ -248,12 +228,10 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         more_tokens: count - i64::try_from(tokens.len()).unwrap_or(0),
         tokens: tokens
             .into_iter()
-            .map(|row| match state_kind(row.state) {
-                (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => ((kind, refused_words(row.grant)), row),
-                (kind, _) if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ((kind, "No token yet"), row),
-                other => (other, row),
+            .map(|row| {
+                let (kind, words, _) = in_a_row(&row);
+                (row, kind, words)
             })
-            .map(|((kind, words), row)| (row, kind, words))
             .collect(),
         mailboxes,
         layout,

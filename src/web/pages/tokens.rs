@@ -1,4 +1,4 @@
-//! `/tokens`: list, page of one, testing and renewing it. The form is in [`edit`], logging out and deleting in [`remove`].
+//! `/tokens`: list and page of one; testing and renewing it is in `pressed`. The form is in [`edit`], logging out and deleting in [`remove`].
 
 pub(super) mod abilities;
 pub mod alone;
@@ -6,8 +6,10 @@ pub(super) mod commands;
 mod conflict;
 mod device;
 pub mod edit;
+pub mod fix;
 mod list;
 mod permissions;
+mod pressed;
 mod prove;
 mod refusal;
 pub mod remove;
@@ -15,32 +17,31 @@ mod saved;
 pub mod verdict;
 mod ways;
 
+pub(super) use list::in_a_row;
 pub use list::index;
 pub(super) use verdict::STUCK;
 
 use super::consent::view::{ConsentCard, card};
 use super::providers::edit::secret_words;
-use crate::actions::access_token::{self, How, Pressed, missing_scopes, next_press, press_renew};
+use crate::actions::access_token::{self, missing_scopes, next_press};
 use crate::actions::links::LinkState;
-use crate::actions::probe::ProbeError;
 use crate::actions::providers::Warning;
-use crate::actions::{links, probe, tokens};
+use crate::actions::{links, tokens};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Name;
-use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
-use crate::model::report::Direction;
 use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, TokenEvent, TokenEventKind};
 use crate::model::user::Permission as May;
 use crate::web::WebState;
-use crate::web::error::{PageError, wait};
+use crate::web::error::PageError;
 use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
-use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::diagnosis::DiagnosisView;
-use crate::web::routes::{self, Access, Routes};
-use crate::web::time::{Html, Zone};
+use crate::web::routes::{Access, Routes};
+use crate::web::time::Html;
 use abilities::Abilities;
 use askama::Template;
 use axum::extract::{Path, State};
@@ -68,8 +69,8 @@ pub fn routes() -> Routes {
         .get("/tokens/{name}/edit", change, edit::edit)
         .post("/tokens/{name}/edit", change, edit::update)
         .get("/tokens/{name}/commands", view, commands::download)
-        .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), test)
-        .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), renew)
+        .post("/tokens/{name}/test", Access::Permission(May::MailboxTest), pressed::test)
+        .post("/tokens/{name}/renew", Access::Permission(May::TokenAuthorize), pressed::renew)
         .post("/tokens/{name}/prove", Access::Permission(May::MailboxTest), prove::submit)
         .post("/tokens/{name}/get", Access::Permission(May::TokenAuthorize), alone::get)
         .get("/tokens/{name}/remove", change, remove::confirm)
@@ -142,6 +143,8 @@ struct ShowPage {
     verdict: Verdict,
     /// Why it doesn't work.
     diagnosis: Option<DiagnosisView>,
+    /// Whether that says all that the verdict would.
+    is_told: bool,
     abilities: Abilities,
     commands: Vec<Command>,
     /// Whether there are more mailboxes than are written out.
@@ -210,6 +213,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         now,
         zone: &layout.zone,
     });
+    let diagnosis = refusal::of(web, user, &token, &provider, grant.as_ref(), attempt.as_ref(), &verdict).await?;
     let (lines, folded) = history(store.token_events(&token.id, EVENTS).await?);
     let expected = grant.as_ref().is_some_and(|grant| {
         let names = [grant.identity.username.as_deref(), grant.identity.email.as_deref()];
@@ -221,7 +225,8 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         commands_cut: mailboxes.len() > commands::SHOWN,
         object_known: object_id.is_some(),
         proving: prove::proving(&web.app, &token, &mailboxes, proof).await?,
-        diagnosis: refusal::of(web, user, &token, &provider, grant.as_ref(), attempt.as_ref()).await?,
+        is_told: diagnosis.is_some() && !verdict.beside.is_empty() && !open,
+        diagnosis,
         abilities,
         errors,
         way: alone::way(token.grant),
@@ -313,104 +318,4 @@ fn key_of(grant: &Grant) -> String {
         .and_then(|(sealed, _)| sealed.0.split('.').nth(1))
         .unwrap_or_default()
         .to_owned()
-}
-
-/// `POST /tokens/{name}/renew`: asks the provider for a new access token now.
-pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let (token, _) = find(&web.app, &name).await?;
-    let flash = match press_renew(&web.app, &token).await {
-        Ok(Pressed::JustNow(last)) => {
-            let now = web.app.clock.now();
-            let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone());
-            Flash::info(&format!(
-                "Not renewed again: the last renewal was {} ago, {}. Renew again in {}.",
-                wait(now.since(last)),
-                zone.full(last),
-                wait(next_press(last, now))
-            ))
-        }
-        Ok(Pressed::Renewed(handed)) => Flash::ok(&format!("Renewed. Valid for {} minutes.", handed.expires_in / 60)),
-        Err(error) => Flash::bad(&format!("Not renewed: {}", error.diagnosis().title)),
-    };
-    user.redirect_with(&routes::token(&name), flash).await
-}
-
-/// `POST /tokens/{name}/test`: a fresh access token, what it allows, and the mail server of a mailbox that uses it.
-pub async fn test(State(web): State<WebState>, user: CurrentUser, Path(name): Path<String>) -> Result<Response, PageError> {
-    let (token, provider) = find(&web.app, &name).await?;
-    let path = routes::token(&name);
-    let handed = match press_renew(&web.app, &token).await {
-        Ok(Pressed::Renewed(handed)) => Ok(handed),
-        Ok(Pressed::JustNow(_)) => access_token::access_token(&web.app, &token, None).await,
-        Err(error) => Err(error),
-    };
-    let handed = match handed {
-        Ok(handed) => handed,
-        Err(error) => {
-            let flash = Flash::bad(&format!("The token doesn't work: {}", error.diagnosis().title));
-            return user.redirect_with(&path, flash).await;
-        }
-    };
-    let renewed = if handed.how == How::Refreshed { "Renewed" } else { "Fresh already" };
-    let mut words = format!("{renewed}, valid for {} minutes", handed.expires_in / 60);
-    if let Some(audience) = audience(handed.access_token.expose_secret()) {
-        words.push_str(&format!(", for {audience}"));
-    }
-    let grant = web.app.store.grant(&token.id).await?;
-    let missing = grant.map(|grant| missing_scopes(&token, &provider, &grant)).unwrap_or_default();
-    if !missing.is_empty() {
-        words.push_str(&format!(", without {}", missing.join(", ")));
-    }
-    let flash = if missing.is_empty() {
-        Flash::ok(&format!("{words}."))
-    } else {
-        Flash::warn(&format!("{words}."))
-    };
-    let flash = match start_test(&web.app, &user, &token).await {
-        Some((address, run)) => flash.link(&routes::run(&run), &format!("Testing the mail server of {address}")),
-        None => flash,
-    };
-    user.redirect_with(&path, flash).await
-}
-
-/// The audience of an access token, where it is one that can be read (Microsoft's for organisations are).
-fn audience(token: &str) -> Option<String> {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    let text = claims.get("aud")?.as_str()?;
-    let plain: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-    Some(plain).filter(|text| !text.is_empty())
-}
-
-async fn start_test(app: &App, user: &CurrentUser, token: &Token) -> Option<(String, String)> {
-    let mailbox = app.store.mailboxes_of_token(&token.id).await.ok()?.into_iter().next()?;
-    let uses = |direction| {
-        let side = probe::side(&mailbox, direction);
-        side.is_some_and(|side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id))
-    };
-    let direction = if uses(Direction::Incoming) {
-        Direction::Incoming
-    } else {
-        Direction::Outgoing
-    };
-    let address = mailbox.address.clone();
-    let order = probe::Order {
-        mailbox,
-        draft: false,
-        direction,
-        options: probe::Options {
-            login_only: true,
-            ..probe::Options::default()
-        },
-        user: Some(user.user().id.clone()),
-    };
-    match probe::start(app, &user.actor(), order).await {
-        Ok(run) | Err(ProbeError::UnderWay(run)) => Some((address, run.0)),
-        Err(error) => {
-            tracing::warn!(error = %error, "No test was started: {error}");
-            None
-        }
-    }
 }

@@ -136,7 +136,17 @@ pub fn verdict(standing: &Standing, provider: &Provider, app_only: bool) -> Verd
             (at, outcome.sentence())
         }),
     };
+    if let Some((roles, at)) = &standing.held {
+        (verdict.kind, verdict.title) = ("ok", "Granted".to_owned());
+        verdict.text = format!("The app's own token holds {}.", roles.join(", "));
+        verdict.at = Some((*at, "by the token itself".to_owned()));
+        return verdict;
+    }
     let Some((consent, outcome)) = &standing.result else {
+        if standing.signed_in.is_some() && !app_only {
+            (verdict.kind, verdict.title) = ("ok", "Not asked for, and not needed so far".to_owned());
+            verdict.text = "People have signed in and allowed the app themselves. Ask an admin if others aren't let in.".to_owned();
+        }
         return verdict;
     };
     verdict.at = Some(stamp(consent));

@@ -1,11 +1,18 @@
-//! How a provider stands, in a mark and a sentence.
+//! How a provider stands, in a mark and a sentence; and what is wrong with it.
 
+use crate::actions::judgement;
 use crate::actions::providers::lint::SECRET_ENDS_SOON;
 use crate::actions::providers::trial::Check;
+use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::ways::Scene;
 use crate::model::provider::{ClientAuth, Provider};
-use crate::model::report::{Diagnosis, Outcome};
+use crate::model::report::{Diagnosis, Outcome, Stage};
 use crate::model::token::GrantType;
+use crate::model::user::Permission;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::pages::diagnosis::{Again, DiagnosisView};
 
 /// How a provider stands.
 pub(super) struct Standing {
@@ -104,6 +111,41 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool,
 /// Whether a refusal is about what the app proves itself with.
 pub(in crate::web::pages) fn is_about_proof(found: &Diagnosis) -> bool {
     ["secret", "certificate", "700027"].iter().any(|word| found.id.contains(word))
+}
+
+/// Why the provider refuses the app, and what the last check found; one cause once.
+pub(super) async fn diagnoses(
+    user: &CurrentUser,
+    app: &App,
+    provider: &Provider,
+    check: Option<&Check>,
+) -> Result<Vec<DiagnosisView>, PageError> {
+    let problem = provider.problem_found();
+    let current = check.filter(|check| check.version == provider.version);
+    let failed = current.into_iter().flat_map(|check| &check.steps).find_map(|step| {
+        let found = step.diagnosis.clone()?;
+        Some((found, step.said.clone()))
+    });
+    let failed = failed.filter(|(found, _)| problem.as_ref().is_none_or(|problem| problem.id != found.id));
+    let told = [("problem", problem.map(|found| (found, String::new()))), ("failed", failed)];
+    let mut views = Vec::new();
+    for (key, found) in told {
+        if let Some((found, said)) = found {
+            let scene = Scene {
+                step: Some(Stage::Token),
+                said,
+                ..judgement::scene_of_provider(app, provider).await?
+            };
+            let mut view = DiagnosisView::new(user, key, &found, &scene).await;
+            if key == "problem" {
+                view = view.note("All tokens of this provider wait until it is mended.");
+                view.since = provider.problem_since;
+            }
+            let again = Again::provider(provider.name.as_str());
+            views.push(view.again(user, Permission::ProviderEdit, again));
+        }
+    }
+    Ok(views)
 }
 
 /// The mark of a step.

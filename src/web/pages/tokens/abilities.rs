@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::mailbox::{Auth, Mailbox, Protocol, Side};
 use crate::model::provider::Provider;
-use crate::model::report::Direction;
+use crate::model::report::{Direction, Outcome};
 use crate::model::scopes::{Resource, resource_of};
 use crate::model::token::{Grant, GrantType, Token};
 use crate::oauth::Claims;
@@ -119,6 +119,11 @@ fn one(
     let wanted = resource_of(provider.template, &needed);
     let fits = |read: &&ReadToken| wanted.is_none() || read.resource.is_none() || read.resource == wanted;
     let login = mailbox.login(side);
+    let last = match direction {
+        Direction::Incoming => &mailbox.incoming_state,
+        Direction::Outgoing => &mailbox.outgoing_state,
+    };
+    let (outcome, problem) = (last.outcome, last.problem.clone().unwrap_or_default());
     let (kind, words, why, rank) = match read.iter().find(fits).map(|read| read.claims.as_ref()) {
         None => ("todo", "Not known yet", "Its access token comes with the first test".to_owned(), 2),
         Some(None) => (
@@ -144,12 +149,17 @@ fn one(
                     sentence(&Vec::from_iter(judged.note.map(str::to_owned))),
                     3,
                 ),
-                Opens::Fits => (
-                    "ok",
-                    "Should open it",
-                    condition(token, protocol, direction, expected.is_shared()),
-                    4,
-                ),
+                Opens::Fits => match outcome {
+                    // The mailbox says more than the token does.
+                    Some(Outcome::Passed | Outcome::Warning) => ("ok", "Opens it", "As its last test showed".to_owned(), 5),
+                    Some(Outcome::Failed) => ("bad", "The last test failed", problem, 1),
+                    _ => (
+                        "todo",
+                        "Should open it",
+                        condition(token, protocol, direction, expected.is_shared()),
+                        4,
+                    ),
+                },
             }
         }
     };

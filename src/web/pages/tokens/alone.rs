@@ -75,7 +75,10 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
                 Some(at) => format!("No new token, trying again at {}", clock(zone, at)),
                 None => "No new token, trying again at the next use".to_owned(),
             };
-            new("warn", format!("{again}{}", title(&found)), said)
+            Verdict {
+                beside: format!("{again}."),
+                ..new("warn", format!("{again}{}", title(&found)), said)
+            }
         }
         TokenState::Expired => new(
             "run",
@@ -84,7 +87,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
         ),
         TokenState::Active if !seen.missing.is_empty() => new(
             "warn",
-            missing_words(provider, seen.missing),
+            missing_words(provider.template, provider.cloud, seen.missing).to_owned(),
             format!("Not granted: {}.", seen.missing.join(", ")),
         ),
         TokenState::Active => new(

@@ -2,6 +2,7 @@
 
 use super::conflict::somebody_was_faster;
 use super::find;
+use super::fix::{Start, put_in};
 use super::saved::saved;
 use super::ways::{Missing, Way, ways};
 use crate::actions::tokens::{self, TokenEdit, TokenInput, again, check_token};
@@ -10,7 +11,7 @@ use crate::app::App;
 use crate::model::mailbox::Protocol;
 use crate::model::provider::Provider;
 use crate::model::scopes::{self, Resource, parse_scopes};
-use crate::model::template::{TemplateKind, app_only_scope, purposes};
+use crate::model::template::{TemplateKind, app_only_scope};
 use crate::model::token::{Grant, GrantType, Token};
 use crate::secret::{Password, RefreshToken};
 use crate::store::StoreError;
@@ -143,19 +144,6 @@ impl TokenForm {
             }
         }
     }
-}
-
-/// `?provider=…&user=…&shared=1&add=…`
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct Start {
-    provider: Option<String>,
-    user: String,
-    name: String,
-    shared: String,
-    add: String,
-    grant: String,
-    back: String,
 }
 
 #[derive(Template)]
@@ -348,27 +336,7 @@ pub async fn edit(
         Some(fields) => refill(&fields).await.unwrap_or_default(),
         None => TokenForm::of(&token, &provider),
     };
-    // What a page of ours proposes to change; it is said, looked over and saved by a person.
-    let mut put_in: Vec<String> = Vec::new();
-    if !start.user.is_empty() && start.user != form.user {
-        put_in.push(format!("the account {}", start.user));
-        form.user = start.user;
-    }
-    if start.shared == "1" && form.shared.is_empty() {
-        put_in.push("May open shared mailboxes".to_owned());
-        form.shared = "on".to_owned();
-    }
-    if start.add == "offline_access" && !form.all_scopes(&provider).contains("offline_access") {
-        form.scopes = format!("{}\noffline_access", form.scopes).trim().to_owned();
-        put_in.push("the permission offline_access".to_owned());
-    }
-    let known = purposes(provider.template, provider.cloud)
-        .iter()
-        .any(|purpose| purpose.key == start.add);
-    if known && !form.purposes.contains(&start.add) {
-        put_in.push("one more permission".to_owned());
-        form.purposes.push(start.add);
-    }
+    let put_in = put_in(&mut form, start, &provider);
     let mut page = FormPage::new(&web, &user, form, provider, Some((&token, grant.as_ref())), FieldErrors::default()).await?;
     if !put_in.is_empty() {
         let words = format!("Put in for you: {}. Look it over, then save", put_in.join(", "));

@@ -1,6 +1,6 @@
 //! `GET /tokens`: the list with its filters, all of them in the address.
 
-use super::verdict::lapses;
+use super::verdict::{lapses, missing_words};
 use crate::clock::Timestamp;
 use crate::model::scopes::missing_scopes;
 use crate::model::token::TokenState;
@@ -81,19 +81,8 @@ struct Line {
 
 impl Line {
     fn of(row: TokenRow) -> Self {
-        let granted = matches!(row.state, TokenState::Active | TokenState::Expired) && !row.granted_scopes.is_empty();
-        let missing = if granted {
-            missing_scopes(row.template, &row.scopes, &row.granted_scopes)
-        } else {
-            Vec::new()
-        };
+        let (kind, words, missing) = in_a_row(&row);
         let names: Vec<&str> = missing.iter().map(|scope| short_scope(scope)).collect();
-        let (kind, words) = match state_kind(row.state) {
-            ("ok", _) if !names.is_empty() => ("warn", "Partly works"),
-            _ if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ("todo", "No token yet"),
-            (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => (kind, refused_words(row.grant)),
-            other => other,
-        };
         let stored =
             row.grant.needs_person() && !matches!(row.state, TokenState::Unauthorized | TokenState::Revoked | TokenState::Authorizing);
         Self {
@@ -104,6 +93,23 @@ impl Line {
             row,
         }
     }
+}
+
+/// Mark and words of a row's state, and the permissions it lacks, for lists.
+pub(in crate::web::pages) fn in_a_row(row: &TokenRow) -> (&'static str, &'static str, Vec<String>) {
+    let granted = matches!(row.state, TokenState::Active | TokenState::Expired) && !row.granted_scopes.is_empty();
+    let missing = if granted {
+        missing_scopes(row.template, &row.scopes, &row.granted_scopes)
+    } else {
+        Vec::new()
+    };
+    let (kind, words) = match state_kind(row.state) {
+        ("ok", _) if !missing.is_empty() => ("warn", missing_words(row.template, row.cloud, &missing)),
+        _ if row.state == TokenState::Unauthorized && !row.grant.needs_person() => ("todo", "No token yet"),
+        (kind, _) if row.state == TokenState::Revoked && !row.grant.needs_person() => (kind, refused_words(row.grant)),
+        other => other,
+    };
+    (kind, words, missing)
 }
 
 #[derive(Template)]

@@ -1,6 +1,6 @@
 //! Why a token doesn't work, on its page: the block of the diagnosis.
 
-use super::verdict::diagnosis;
+use super::verdict::{Verdict, diagnosis};
 use crate::actions::authorize::Outcome;
 use crate::actions::judgement;
 use crate::diagnosis::ways::Scene;
@@ -13,7 +13,8 @@ use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::pages::diagnosis::{Again, DiagnosisView};
 
-/// What was refused last, if it still stands: the app, a renewal, or the newest sign-in.
+/// What was refused last, if it still stands: the app, a renewal, or the newest sign-in. What the verdict says beside it stands in the
+/// block too: where it has anything to say, the block takes its place.
 pub(super) async fn of(
     web: &WebState,
     user: &CurrentUser,
@@ -21,6 +22,7 @@ pub(super) async fn of(
     provider: &Provider,
     grant: Option<&Grant>,
     attempt: Option<&Authorization>,
+    verdict: &Verdict,
 ) -> Result<Option<DiagnosisView>, PageError> {
     let failing = grant.filter(|grant| grant.state != GrantState::Active);
     let stored = provider
@@ -48,7 +50,12 @@ pub(super) async fn of(
         said,
         ..judgement::scene_of_token(&web.app, token, provider).await?
     };
-    let view = DiagnosisView::new(user, "diagnosis", &found, &scene).await;
+    let mut view = DiagnosisView::new(user, "diagnosis", &found, &scene).await;
+    if !verdict.beside.is_empty() {
+        view = view.note(&verdict.beside);
+        view.more.clone_from(&verdict.fix);
+        view.since = provider.problem_since.or_else(|| failing.and_then(|grant| grant.last_error_at));
+    }
     let again = Again::token(token.name.as_str());
     Ok(Some(match grant {
         Some(_) => view.again(user, Permission::MailboxTest, again),

@@ -4,7 +4,7 @@ use crate::actions::authorize::Outcome;
 use crate::actions::links::{LinkState, state as link_state};
 use crate::actions::place;
 use crate::clock::Timestamp;
-use crate::model::provider::{ConsentScreen, Provider};
+use crate::model::provider::{Cloud, ConsentScreen, Provider};
 use crate::model::report::{Diagnosis, Direction};
 use crate::model::template::{self, TemplateKind};
 use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, TokenState};
@@ -58,6 +58,10 @@ pub struct Verdict {
     pub fix: Option<(String, &'static str)>,
     /// Whether signing in is the next action.
     pub sign_in: bool,
+    /// Whether signing in may help at all.
+    pub helps: bool,
+    /// What is to be said beside the diagnosis, where that says the rest.
+    pub beside: String,
 }
 
 impl Verdict {
@@ -69,6 +73,8 @@ impl Verdict {
             prompt,
             fix: None,
             sign_in: true,
+            helps: true,
+            beside: String::new(),
         }
     }
 }
@@ -99,12 +105,12 @@ pub fn ago(at: Timestamp, now: Timestamp, zone: &Zone) -> String {
 }
 
 /// What is missing, in the words of the mailbox it is for.
-pub(super) fn missing_words(provider: &Provider, missing: &[String]) -> String {
-    let lacks = |direction| template::lacks(provider.template, provider.cloud, direction, missing);
+pub(super) fn missing_words(kind: TemplateKind, cloud: Cloud, missing: &[String]) -> &'static str {
+    let lacks = |direction| template::lacks(kind, cloud, direction, missing);
     match (lacks(Direction::Incoming), lacks(Direction::Outgoing)) {
-        (false, true) => "Reads mail, but can't send".to_owned(),
-        (true, false) => "Sends mail, but can't read".to_owned(),
-        _ => "Works, but permissions are missing".to_owned(),
+        (false, true) => "Reads mail, but can't send",
+        (true, false) => "Sends mail, but can't read",
+        _ => "Works, but permissions are missing",
     }
 }
 
@@ -112,12 +118,12 @@ pub(super) fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
     serde_json::from_str(text?).ok()
 }
 
+/// What a refused app means for those who sign in.
+const MENDED: &str = "No new sign-in is needed once that is mended.";
+
 /// That a provider refuses the app, in the words of every page: title and text.
 pub fn provider_problem(provider: &str, problem: &Diagnosis) -> (String, String) {
-    (
-        format!("{provider}: {}", problem.title),
-        format!("{} No new sign-in is needed once that is mended.", problem.meaning),
-    )
+    (format!("{provider}: {}", problem.title), format!("{} {MENDED}", problem.meaning))
 }
 
 /// That a token's sign-in has ended, in the words of every page: title and text.
@@ -153,11 +159,13 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
     let usual = choose.or(token.prompt).unwrap_or(provider.prompt);
     let user = token.user.as_deref().unwrap_or("the account");
     let short = capital(provider.template.short_name());
-    if let Some(problem) = diagnosis(provider.problem.as_ref()) {
+    if let Some(problem) = provider.problem_found() {
         let (title, text) = provider_problem(provider.name.as_str(), &problem);
         return Verdict {
             fix: Some((format!("/providers/{}", provider.name), "Open the provider")),
             sign_in: false,
+            helps: false,
+            beside: format!("That is a problem of provider {}. {MENDED}", provider.name),
             ..Verdict::new("bad", title, text, usual)
         };
     }
@@ -190,13 +198,17 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
                 None => "Renewal fails, trying again soon".to_owned(),
             };
             let text = error.map(|found| format!("{}. {}", found.title, found.meaning)).unwrap_or_default();
+            let nobody = "No new sign-in is needed for now.";
             Verdict {
                 sign_in: false,
-                ..Verdict::new("warn", again, format!("{text} No new sign-in is needed for now."), usual)
+                helps: false,
+                beside: format!("{again}. {nobody}"),
+                ..Verdict::new("warn", again, format!("{text} {nobody}").trim().to_owned(), usual)
             }
         }
         TokenState::Expired => Verdict {
             sign_in: false,
+            helps: false,
             ..Verdict::new(
                 "run",
                 "Renewing",
@@ -206,7 +218,7 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
         },
         TokenState::Active if !seen.missing.is_empty() => Verdict::new(
             "warn",
-            missing_words(provider, seen.missing),
+            missing_words(provider.template, provider.cloud, seen.missing),
             format!(
                 "{short} didn't allow {}. Get a new authorization token and accept the extra permission. The rest goes on meanwhile.",
                 seen.missing.iter().map(|scope| short_scope(scope)).collect::<Vec<_>>().join(", ")
