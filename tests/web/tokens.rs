@@ -76,7 +76,7 @@ async fn the_list_filters_by_what_the_address_says() {
     let leave = page.attribute("a#continue", "href").unwrap();
     come_back(&mut admin, &provider.sign_in(&leave, "hr@contoso.test")).await;
     let page = admin.get("/tokens?missing=1").await;
-    assert_eq!(page.text("tbody td:first-child"), "Reads mail, but can't send");
+    assert_eq!(page.text("tbody td:first-child"), "Works, but permissions are missing");
     assert_eq!(page.text("tbody td:nth-child(4)"), "mail.send");
 }
 
