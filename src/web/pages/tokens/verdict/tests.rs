@@ -29,7 +29,7 @@ fn provider() -> Provider {
         name: Name::parse("contoso").unwrap(),
         template: TemplateKind::Microsoft,
         tenant: Some("contoso.com".into()),
-        cloud: crate::model::provider::Cloud::Global,
+        cloud: Cloud::Global,
         client_id: "id".into(),
         client_auth: crate::model::provider::ClientAuth::SecretPost,
         client_secret: None,
