@@ -1,13 +1,14 @@
 //! What is bound to fail, before anybody tries it: the rules of the diagnosis over a refusal that is only imagined, so that a form and a
 //! failed test say the same in the same words.
 
-use super::case::Case;
+use super::case::{Aim, Case};
 use super::catalogue::{Entry, entry};
 use super::judge::Seen;
 use super::own;
 use super::rules::IMAGINED;
 use super::signal::Signals;
-use crate::model::mailbox::{Protocol, Security};
+use super::ways::act::{Fix, meant};
+use crate::model::mailbox::Security;
 use crate::model::report::Compared;
 
 /// What of the settings is wrong.
@@ -40,8 +41,10 @@ pub struct Ahead {
     pub about: About,
     /// Expected and found.
     pub compared: Vec<Compared>,
-    /// What to put in: each setting with its value. Empty where it isn't a value that helps.
-    pub put: Vec<(About, String)>,
+    /// What the form of a mailbox puts in for it; none where it isn't a value that helps.
+    pub fix: Option<Fix>,
+    /// What the button says that puts it in; empty where there is none.
+    pub button: String,
 }
 
 /// What would be refused of this case, which nobody has tried: its step, its evidence and what passed are not looked at.
@@ -93,35 +96,54 @@ fn is_sure(case: &Case<'_>, id: &str) -> bool {
 
 fn of(case: &Case<'_>, entry: &'static Entry, compared: Vec<Compared>) -> Ahead {
     let side = case.side.as_ref();
-    let usual = |security: Security| {
-        let ports = side.map_or((0, 0), |side| side.protocol.ports());
-        if security == Security::Tls { ports.0 } else { ports.1 }.to_string()
+    let (about, fix) = match entry.id.as_str() {
+        own::TLS_ON_STARTTLS_PORT => (About::Security, Some(Fix::Starttls)),
+        own::STARTTLS_ON_TLS_PORT => (About::Security, Some(Fix::Tls)),
+        own::HOST_MISTYPED | own::OTHER_PROTOCOL => (About::Host, Some(Fix::Host)),
+        own::PORT_25 => (About::Port, Some(Fix::Starttls)),
+        own::PORT_UNUSUAL if side.is_some_and(|side| side.security == Security::Tls) => (About::Port, Some(Fix::Tls)),
+        own::PORT_UNUSUAL => (About::Port, Some(Fix::Starttls)),
+        own::USER_NAME => (About::UserName, Some(Fix::UserName)),
+        own::SECRET_IS_ID | "entra-7000222-secret-expired" => (About::Secret, None),
+        own::OFFLINE_ACCESS | "entra-28000-multiple-resources" => (About::Scopes, None),
+        _ => (About::Token, None),
     };
-    let expected = || compared.first().map(|one| one.expected.clone()).unwrap_or_default();
-    let (about, put) = match entry.id.as_str() {
-        own::TLS_ON_STARTTLS_PORT => (About::Security, vec![(About::Security, Security::Starttls.to_string())]),
-        own::STARTTLS_ON_TLS_PORT => (About::Security, vec![(About::Security, Security::Tls.to_string())]),
-        own::HOST_MISTYPED | own::OTHER_PROTOCOL => (About::Host, vec![(About::Host, expected())]),
-        own::PORT_25 => (
-            About::Port,
-            vec![(About::Port, "587".to_owned()), (About::Security, Security::Starttls.to_string())],
-        ),
-        own::PORT_UNUSUAL => {
-            let security = side.map_or(Security::Tls, |side| side.security);
-            (About::Port, vec![(About::Port, usual(security))])
-        }
-        own::USER_NAME => (About::UserName, vec![(About::UserName, String::new())]),
-        own::SECRET_IS_ID | "entra-7000222-secret-expired" => (About::Secret, Vec::new()),
-        own::OFFLINE_ACCESS | "entra-28000-multiple-resources" => (About::Scopes, Vec::new()),
-        _ => (About::Token, Vec::new()),
+    let port = |wanted: u16, with: &str, alone: &str| match side {
+        Some(side) if side.port == wanted => format!("Use {alone}"),
+        _ => format!("Use port {wanted} with {with}"),
+    };
+    let (tls, starttls) = side.map_or((0, 0), |side| side.protocol.ports());
+    let button = match fix {
+        Some(Fix::Tls) => port(tls, "TLS", "TLS from the start"),
+        Some(Fix::Starttls) => port(starttls, "STARTTLS", "STARTTLS"),
+        Some(Fix::Host) => format!("Use {}", expected(&compared)),
+        Some(Fix::UserName) => "Set the user name".to_owned(),
+        _ => String::new(),
     };
     Ahead {
         id: &entry.id,
         title: &entry.title,
         about,
         compared,
-        put,
+        fix,
+        button,
     }
+}
+
+fn expected(compared: &[Compared]) -> &str {
+    compared.first().map_or("", |one| &one.expected)
+}
+
+/// The server that is meant by the one that is set: its name is spelt nearly like it, or it is the same provider's for this protocol.
+pub fn host_meant(side: &Aim) -> Option<String> {
+    let case = Case {
+        side: Some(side.clone()),
+        ..Case::default()
+    };
+    let found = ahead(&case).into_iter().find(|one| one.fix == Some(Fix::Host));
+    found
+        .map(|one| expected(&one.compared).to_owned())
+        .or_else(|| meant(&side.host).map(str::to_owned))
 }
 
 impl Ahead {
@@ -135,27 +157,13 @@ impl Ahead {
         };
         self.compared.iter().map(one).collect::<Vec<_>>().join(" ")
     }
-
-    /// What the button says that puts the values in; empty where there is none.
-    pub fn button(&self, protocol: Protocol) -> String {
-        let value = |about: About| self.put.iter().find(|(of, _)| *of == about).map(|(_, value)| value.as_str());
-        let security = value(About::Security).and_then(Security::parse);
-        match (value(About::Host), value(About::Port), security, value(About::UserName)) {
-            (Some(host), ..) => format!("Use {host}"),
-            (_, Some(port), Some(Security::Starttls), _) => format!("Use port {port} with STARTTLS"),
-            (_, Some(port), ..) => format!("Use port {port}, {}'s", protocol.label()),
-            (_, _, Some(Security::Tls), _) => "Use TLS from the start".to_owned(),
-            (_, _, Some(_), _) => "Use STARTTLS".to_owned(),
-            (.., Some(_)) => "Use the mailbox's address".to_owned(),
-            _ => String::new(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::case::{Aim, Held, Provider};
+    use crate::diagnosis::case::{Held, Provider};
+    use crate::model::mailbox::Protocol;
     use crate::model::provider::{ClientAuth, Cloud};
     use crate::model::template::{TemplateKind, ZOHO_DATA_CENTRES, mail_servers};
     use crate::model::token::GrantType;
@@ -190,15 +198,11 @@ mod tests {
     }
 
     fn told(side: Aim) -> String {
-        let protocol = side.protocol;
         let case = Case {
             side: Some(side),
             ..Case::default()
         };
-        let all: Vec<String> = ahead(&case)
-            .iter()
-            .map(|one| format!("{} {}", one.id, one.button(protocol)))
-            .collect();
+        let all: Vec<String> = ahead(&case).iter().map(|one| format!("{} {}", one.id, one.button)).collect();
         all.join("; ")
     }
 
@@ -225,7 +229,7 @@ mod tests {
             ),
             (
                 side(smtp, "mail.contoso.test", 993, tls),
-                "console-port-unusual Use port 465, SMTP's",
+                "console-port-unusual Use port 465 with TLS",
             ),
             (
                 side(imap, "outlok.office365.com", 993, tls),
@@ -240,6 +244,9 @@ mod tests {
             ),
         ] {
             assert_eq!(told(side.clone()), expected, "{side:?}");
+            if let Some(host) = host_meant(&side) {
+                assert!(expected.ends_with(&format!("Use {host}")), "{side:?}: {host}");
+            }
         }
     }
 

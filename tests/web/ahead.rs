@@ -44,22 +44,37 @@ async fn a_warning_never_keeps_from_saving_and_leads_to_the_fix() {
     );
     assert_eq!(page.text(".note.warn .btn"), "Use port 587 with STARTTLS");
     let fix = page.attribute(".note.warn .btn", "href").unwrap();
+    assert_eq!(fix, "/mailboxes/hr/edit?fix=starttls&side=outgoing", "which proposal, and no value");
     let page = admin.get(&fix).await;
     assert_eq!(
         page.attribute("#outgoing_port", "value").as_deref(),
         Some("587"),
         "looked over by a person"
     );
-    assert!(
-        page.text(".flash").contains("Put in for you: outgoing port 587"),
+    assert_eq!(
+        page.text(".flash"),
+        "Put in for you: port 587 with STARTTLS. Nothing is saved yet.",
         "{}",
         page.text(".flash")
     );
+    assert_eq!(
+        page.text(".put-in"),
+        "Put in for you. Before: 25.",
+        "at the field that changed, and at no other"
+    );
     assert!(!page.has(".note.warn"), "{}", page.text(".note.warn"));
     // A link that somebody made up puts nothing in: where a token goes isn't decided by an address.
-    for made_up in ["outgoing.host=mail.evil.test", "outgoing.port=587;outgoing.host=mail.evil.test"] {
-        let page = admin.get(format!("/mailboxes/hr/edit?put={made_up}")).await;
+    for made_up in [
+        "put=outgoing.host=mail.evil.test",
+        "put=outgoing.port=587;outgoing.host=mail.evil.test",
+        "fix=mail.evil.test&side=outgoing",
+        "fix=host&side=outgoing&host=mail.evil.test",
+        "fix=host%3Dmail.evil.test&side=mail.evil.test&outgoing_host=mail.evil.test",
+    ] {
+        let page = admin.get(format!("/mailboxes/hr/edit?{made_up}")).await;
         assert!(!page.body.contains("evil.test") && !page.has(".flash"), "{made_up}");
+        assert!(!page.has(".put-in"), "{made_up}");
+        assert_eq!(page.attribute("#outgoing_host", "value").as_deref(), Some("mail.contoso.test"));
     }
     assert!(!t.viewer().get("/mailboxes/hr").await.has(".note.warn .btn"));
     let fixed = fields(&[("version", "1")]);
@@ -77,14 +92,14 @@ async fn the_form_says_it_at_the_field_and_puts_the_value_in() {
     let page = admin
         .post(
             "/mailboxes/new",
-            &fields(&[("outgoing_host", "smtp.gmial.com"), ("display_name", "Kept"), ("act", "put:")]),
+            &fields(&[("outgoing_host", "smtp.gmial.com"), ("display_name", "Kept"), ("act", "fix:")]),
         )
         .await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.words());
     let note = page.text(".note.warn");
     assert!(note.contains("probably mistyped") && note.contains("smtp.gmail.com"), "{note}");
     let act = page.attribute(".note.warn button", "value").unwrap();
-    assert_eq!(act, "put:outgoing.host=smtp.gmail.com");
+    assert_eq!(act, "fix:host:outgoing");
     let page = admin
         .post(
             "/mailboxes/new",
@@ -93,12 +108,13 @@ async fn the_form_says_it_at_the_field_and_puts_the_value_in() {
         .await;
     assert_eq!(page.attribute("#outgoing_host", "value").as_deref(), Some("smtp.gmail.com"));
     assert_eq!(page.attribute("#display_name", "value").as_deref(), Some("Kept"));
+    assert_eq!(page.text(".put-in"), "Put in for you. Before: smtp.gmial.com.");
     assert!(!page.text(".note.warn").contains("mistyped"));
     assert!(!page.body.contains("canary"), "a password never goes back into a page");
     assert_eq!(t.count("SELECT COUNT(*) FROM mailboxes").await, 0, "nothing was saved yet");
     // Only settings of servers can be put in by an address.
     let page = admin
-        .get("/mailboxes/new?address=hr@contoso.test&with=hand&put=address=evil@x.test")
+        .get("/mailboxes/new?address=hr@contoso.test&with=hand&fix=sender&put=address=evil@x.test")
         .await;
     assert_eq!(page.attribute("#address", "value").as_deref(), Some("hr@contoso.test"));
 }

@@ -7,17 +7,17 @@ mod hints;
 mod kept;
 mod submit;
 mod try_out;
-mod warnings;
 
 use super::find;
 use super::suggest::{Suggestion, suggest};
-use crate::actions::ahead;
 use crate::actions::ahead::Warned;
 use crate::actions::mailboxes;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::ways::act::Fix;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
+use crate::model::report::Direction;
 use crate::model::token::{GrantState, GrantType, Token};
 use crate::web::back::BackForm;
 use crate::web::error::PageError;
@@ -31,13 +31,12 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 pub use fields::MailboxForm;
-use fix::FixQuery;
-pub(super) use hints::put_text;
+pub(super) use fix::query as fix_query;
+use fix::{FixQuery, PutIn};
 pub use kept::KeptPasswords;
 use serde::Deserialize;
 use submit::keep_passwords;
 pub use submit::{create, update};
-use warnings::TokenWarning;
 
 /// The address the form posts to when there is no mailbox yet.
 const NEW: &str = "/mailboxes/new";
@@ -57,14 +56,6 @@ pub struct NewQuery {
     draft: String,
     /// The walkthrough it comes from.
     back: String,
-}
-
-/// What the address of an edit form asks for.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct EditQuery {
-    /// Values to put in: `incoming.port=993;incoming.security=tls`.
-    put: String,
 }
 
 #[derive(Template)]
@@ -101,8 +92,6 @@ struct FormPage {
     other: Option<Name>,
     tokens: Vec<(String, String)>,
     too_many_tokens: bool,
-    /// What there is to say of the chosen ones.
-    warnings: Vec<TokenWarning>,
     /// Where the servers come from, where they were filled in.
     filled: String,
     /// What *Test without saving* came to.
@@ -112,6 +101,8 @@ struct FormPage {
     came_back: bool,
     /// What is bound to fail with these settings.
     ahead: Vec<Warned>,
+    /// What a proposal changed.
+    put_in: Vec<PutIn>,
     now: Timestamp,
 }
 
@@ -281,33 +272,37 @@ pub async fn edit(
     Path(name): Path<String>,
     Query(from): Query<BackForm>,
     Query(query): Query<FixQuery>,
-    Query(proposed): Query<EditQuery>,
 ) -> Result<Response, PageError> {
     let mailbox = find(&web.app, &name).await?;
     let path = format!("{}/edit", routes::mailbox(mailbox.name.as_str()));
     if let Some(fields) = user.take_draft(&path).await {
         return come_back(&web, &user, &fields, Some(mailbox)).await;
     }
-    let mut form = MailboxForm {
+    let form = MailboxForm {
         back: from.back,
         ..MailboxForm::of(&mailbox)
     };
-    let put_in = fix::apply(&web.app, &query, &mut form).await?;
-    if put_in.is_some() {
-        form = with_own_token(&web.app, form).await?;
-    }
-    let mut words: Vec<String> = put_in.into_iter().collect();
-    // Only what the rules propose for this mailbox is put in, whoever made the address; and it is said.
-    for warned in ahead::of_mailbox(&web.app, &mailbox).await? {
-        if !proposed.put.is_empty() && put_text(&warned) == proposed.put {
-            hints::put(&mut form, &proposed.put);
-            words.push(format!("Put in for you: {}. Look it over, then save", hints::told(&warned)));
-            break;
-        }
-    }
-    let mut page = page(&web, &user, form, Some(mailbox), FieldErrors::default()).await?;
-    if !words.is_empty() {
-        page.layout.flash = Some(Flash::info(&words.join(". ")));
+    with_proposal(&web, &user, form, query.wanted(), Some(mailbox)).await
+}
+
+/// The page of a form with what was proposed put in and marked.
+async fn with_proposal(
+    web: &WebState,
+    user: &CurrentUser,
+    mut form: MailboxForm,
+    proposal: Option<(Fix, Direction)>,
+    existing: Option<Mailbox>,
+) -> Result<Response, PageError> {
+    let before = form.clone();
+    let words = match proposal {
+        Some(proposal) => fix::apply(&web.app, proposal, &mut form).await?,
+        None => None,
+    };
+    let put_in = fix::put_in(&before, &form);
+    let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
+    page.put_in = put_in;
+    if let Some(words) = words {
+        page.layout.flash = Some(Flash::info(&words));
     }
     page.show()
 }
@@ -330,10 +325,8 @@ async fn page(
     }
     form.once = web.app.random.base64url(12);
     let (tokens, too_many_tokens) = tokens(web, &form).await?;
-    let warnings = warnings::of(&web.app, &form).await?;
     let ahead = hints::warned(web, user, &form, existing.as_ref()).await?;
     Ok(FormPage {
-        warnings,
         layout: if errors.is_empty() { layout } else { layout.error() },
         errors,
         form,
@@ -346,6 +339,7 @@ async fn page(
         may: Rights::of(user),
         came_back: false,
         ahead,
+        put_in: Vec::new(),
         now: web.app.clock.now(),
     })
 }
@@ -353,10 +347,7 @@ async fn page(
 /// With the token of this very address chosen, if one is to be chosen.
 async fn with_own_token(app: &App, mut form: MailboxForm) -> Result<MailboxForm, PageError> {
     if form.auth == "oauth2" && form.token.is_empty() {
-        let tokens = app.store.tokens().await?;
-        let is_own = |user: &str| user.eq_ignore_ascii_case(clean(&form.address));
-        let own = tokens.iter().find(|token| token.user.as_deref().is_some_and(is_own));
-        form.token = own.map(|token| token.name.to_string()).unwrap_or_default();
+        form.token = fix::own_token(app, clean(&form.address), "").await?.unwrap_or_default();
     }
     Ok(form)
 }

@@ -1,7 +1,7 @@
 //! `/mailboxes/{name}`: what a mailbox is set to, how it does, and what was seen last.
 
 use super::find;
-use super::form::put_text;
+use super::form::fix_query;
 use super::former::{self, FormerView};
 use super::list::{state_kind, state_words};
 use crate::actions::access_token::{not_granted, side_scopes};
@@ -79,6 +79,8 @@ struct ShowPage {
     seen_at: Option<crate::clock::Timestamp>,
     runs: Vec<LastRun>,
     changes: Vec<ChangeLine>,
+    /// Who may test, for somebody who may not.
+    cannot_test: Option<String>,
 }
 
 /// `GET /mailboxes/{name}`.
@@ -107,20 +109,21 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     let (seen, seen_at) = seen(app, &mailbox).await?;
     let changes = app.store.audit_rows_of(&format!("mailbox:{}", mailbox.name), CHANGES).await?;
     let names = Names::load(app).await?;
+    let problems = problems(&user, app, &mailbox).await?;
+    let mut ahead = ahead::of_mailbox(app, &mailbox).await?;
+    // What a failed test has shown needs no warning.
+    ahead.retain(|one| !problems.iter().any(|problem| problem.title == one.title));
     ShowPage {
         kind: state_kind(mailbox.state),
         verdict: verdict(&mailbox),
-        problems: problems(&user, app, &mailbox).await?,
+        problems,
         formers: former::views(app, &mailbox).await?,
         sign_ins: sign_ins(app, &mailbox).await?,
         retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
-        ahead: ahead::of_mailbox(app, &mailbox)
-            .await?
-            .into_iter()
-            .map(|one| with_fix(one, &mailbox))
-            .collect(),
+        ahead: ahead.into_iter().map(|one| with_fix(one, &mailbox)).collect(),
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
+        cannot_test: user.cannot(Permission::MailboxTest).await,
         sides,
         seen,
         seen_at,
@@ -130,13 +133,11 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     .show()
 }
 
-/// A warning with the address of its fix: elsewhere, or the form with the values put in.
+/// A warning with the address of its fix: elsewhere, or the form with it put in.
 fn with_fix(one: Warned, mailbox: &Mailbox) -> (Warned, String) {
-    let href = if one.href.is_empty() {
-        let query = serde_urlencoded::to_string([("put", put_text(&one))]).unwrap_or_default();
-        format!("{}/edit?{query}", routes::mailbox(mailbox.name.as_str()))
-    } else {
-        one.href.clone()
+    let href = match one.fix.map(fix_query) {
+        Some(query) => format!("{}/edit?{query}", routes::mailbox(mailbox.name.as_str())),
+        None => one.href.clone(),
     };
     (one, href)
 }

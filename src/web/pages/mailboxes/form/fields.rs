@@ -97,16 +97,6 @@ impl MailboxForm {
         self.separate == "1"
     }
 
-    /// Another port and encryption for a side.
-    pub fn set_port(&mut self, outgoing: bool, port: u16, security: Security) {
-        let (old_port, old_security) = if outgoing {
-            (&mut self.outgoing_port, &mut self.outgoing_security)
-        } else {
-            (&mut self.incoming_port, &mut self.incoming_security)
-        };
-        (*old_port, *old_security) = (port.to_string(), security.to_string());
-    }
-
     /// The form of a mailbox as it is stored.
     pub fn of(mailbox: &Mailbox) -> Self {
         let mut form = Self {

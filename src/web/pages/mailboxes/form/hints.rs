@@ -1,6 +1,7 @@
 //! What the form says besides its fields: limits, dated changes, and what is bound to fail with the settings that stand in it.
 
 use super::fields::form_field;
+use super::fix;
 use super::{FormPage, MailboxForm};
 use crate::actions::ahead::{self, Warned};
 use crate::actions::mailboxes::{self, MailboxError, check_mailbox};
@@ -13,40 +14,6 @@ use crate::web::error::PageError;
 use crate::web::form::clean;
 use crate::web::guard::CurrentUser;
 use crate::web::pages::radar::Retiring;
-
-/// What a button and an address carry: `incoming.port=993;incoming.security=tls`.
-pub(in crate::web::pages::mailboxes) fn put_text(warned: &Warned) -> String {
-    let pairs: Vec<String> = warned.put.iter().map(|(field, value)| format!("{field}={value}")).collect();
-    pairs.join(";")
-}
-
-/// What such a warning puts in, in words.
-pub(super) fn told(warned: &Warned) -> String {
-    let pairs: Vec<String> = warned
-        .put
-        .iter()
-        .map(|(field, value)| format!("{} {value}", field.replace('.', " ")))
-        .collect();
-    pairs.join(", ")
-}
-
-/// Puts such values into the form. Only settings of servers and user names can come that way.
-pub(super) fn put(form: &mut MailboxForm, text: &str) {
-    for (field, value) in text.split(';').take(8).filter_map(|pair| pair.split_once('=')) {
-        let value = clean(value).to_owned();
-        match form_field(field, form.is_separate()) {
-            "incoming_host" => form.incoming_host = value,
-            "incoming_port" => form.incoming_port = value,
-            "incoming_security" => form.incoming_security = value,
-            "outgoing_host" => form.outgoing_host = value,
-            "outgoing_port" => form.outgoing_port = value,
-            "outgoing_security" => form.outgoing_security = value,
-            "username" => form.username = value,
-            "outgoing_username" => form.outgoing_username = value,
-            _ => {}
-        }
-    }
-}
 
 /// What is bound to fail with what stands in the form; nothing while it can't be saved anyway.
 pub(super) async fn warned(
@@ -68,11 +35,17 @@ pub(super) async fn warned(
 }
 
 impl FormPage {
-    /// The warnings at a field, each with what its button carries.
+    /// The warnings at a field, each with what its button sends.
     pub(super) fn ahead_at(&self, field: &str) -> Vec<(&Warned, String)> {
         let separate = self.form.is_separate();
         let here = self.ahead.iter().filter(|one| form_field(one.field, separate) == field);
-        here.map(|one| (one, format!("put:{}", put_text(one)))).collect()
+        here.map(|one| (one, one.fix.map(fix::act).unwrap_or_default())).collect()
+    }
+
+    /// What was in a field that a proposal changed.
+    pub(super) fn was(&self, field: &str) -> Option<String> {
+        let changed = self.put_in.iter().find(|(name, _)| name == field);
+        changed.map(|(name, value)| fix::told(name, value))
     }
 
     /// What sending with this protocol is limited to.

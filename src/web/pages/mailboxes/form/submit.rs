@@ -4,11 +4,11 @@ use super::super::find;
 use super::conflict::conflict;
 use super::fields::field_errors;
 use super::try_out::test_draft;
-use super::{MailboxForm, fields, hints, warnings};
-use super::{NEW, page};
+use super::{MailboxForm, NEW, fields, fix, page, with_proposal};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::Options;
 use crate::actions::walkthroughs::Chosen;
+use crate::diagnosis::ways::act::Fix;
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::report::Direction;
@@ -31,8 +31,8 @@ enum Act {
     GetToken,
     /// Forget the form that was left.
     Afresh,
-    /// Put values in, and show the form again.
-    Put,
+    /// Put a proposal in, where it is one, and show the form again.
+    Fix(Option<(Fix, Direction)>),
 }
 
 impl MailboxForm {
@@ -42,7 +42,7 @@ impl MailboxForm {
             "save" => Act::Save,
             "token" => Act::GetToken,
             "afresh" => Act::Afresh,
-            act if act.starts_with("put:") => Act::Put,
+            act if act.starts_with("fix:") => Act::Fix(fix::of_act(act)),
             _ => Act::SaveAndTest,
         }
     }
@@ -141,11 +141,9 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
             let account = serde_urlencoded::to_string([("user", clean(&form.address))]).unwrap_or_default();
             return user.redirect_with(&format!("/tokens/new?{account}"), flash).await;
         }
-        Act::Put => {
-            let mut form = keep_passwords(web, user, form);
-            let values = form.act.trim_start_matches("put:").to_owned();
-            hints::put(&mut form, &values);
-            return page(web, user, form, existing, FieldErrors::default()).await?.show();
+        Act::Fix(proposal) => {
+            let form = keep_passwords(web, user, form);
+            return with_proposal(web, user, form, proposal, existing).await;
         }
         Act::Save | Act::SaveAndTest | Act::Test => {}
     }
@@ -203,12 +201,6 @@ async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, na
                 &path,
                 Flash::info(&format!("{} is as it was. Nothing was changed.", mailbox.address)),
             )
-            .await;
-    }
-    if let Some(warning) = warnings::of(&web.app, form).await?.into_iter().next() {
-        let flash = Flash::warn(&format!("{} saved. {}", mailbox.address, warning.text));
-        return user
-            .redirect_with(&path, flash.link(&format!("/tokens/{}", warning.token), "Open the token"))
             .await;
     }
     let flash = Flash::ok(&format!("{} saved. Not tested since the change.", mailbox.address));
