@@ -62,6 +62,13 @@ impl Store {
         )
     }
 
+    /// Name and address of every mailbox, by name.
+    pub async fn mailbox_addresses(&self) -> StoreResult<Vec<(String, String)>> {
+        Ok(sqlx::query_as("SELECT name, address FROM mailboxes ORDER BY name")
+            .fetch_all(self.pool())
+            .await?)
+    }
+
     /// Every mailbox, by name.
     pub async fn mailboxes(&self) -> StoreResult<Vec<Mailbox>> {
         let rows = sqlx::query(select!("ORDER BY m.name")).fetch_all(self.pool()).await?;

@@ -9,6 +9,7 @@ mod running;
 mod survey;
 mod undo;
 mod values;
+mod warn;
 
 pub use export::{mailboxes_csv, mailboxes_toml, template_csv};
 pub use part::{apply, go_on};

@@ -12,7 +12,7 @@ use crate::model::provider::Provider;
 use crate::model::token::Token;
 use crate::secret::RefreshToken;
 use crate::store::StoreError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An entry and what would become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +29,45 @@ pub struct Row {
     pub changes: Vec<String>,
     /// What a new one would be, line by line, without its secrets.
     pub values: Vec<String>,
-    /// What is still to be done for it once it is here; mostly empty.
-    pub note: &'static str,
+    /// What to know about it, sentences without their full stop: what is still to be done for it, which one here it is about.
+    pub notes: Vec<String>,
+    /// What is bound to fail with it; filled in for those that are shown ([`Survey::warn`](super::Survey::warn)).
+    pub warnings: Vec<String>,
     /// Whether it stays as it is, by choice.
     pub skipped: bool,
     /// The name it would have had, where it gets a new one.
     pub renamed_from: Option<String>,
 }
 
+/// Who has which address here: names by the address in small letters.
+pub(super) struct Here {
+    names: HashMap<String, Vec<String>>,
+    /// Names of mailboxes that a row without a name was found to be about.
+    pub(super) met: HashSet<String>,
+}
+
+impl Here {
+    pub(super) async fn load(app: &App) -> Result<Self, StoreError> {
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, address) in app.store.mailbox_addresses().await? {
+            names.entry(address.to_lowercase()).or_default().push(name);
+        }
+        let met = HashSet::new();
+        Ok(Self { names, met })
+    }
+
+    pub(super) fn with_address(&self, address: &str) -> &[String] {
+        self.names.get(&address.trim().to_lowercase()).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// The rows of a plan, in its order.
-pub(super) async fn rows(app: &App, plan: &Plan) -> Result<Vec<Row>, StoreError> {
+pub(super) async fn rows(app: &App, plan: &Plan, here: &Here) -> Result<Vec<Row>, StoreError> {
     let mut rows = Vec::with_capacity(plan.providers.len() + plan.tokens.len() + plan.mailboxes.len());
     for (old, new) in &plan.providers {
         let account = plan.service_accounts.iter().find(|(of, ..)| *of == new.id);
         let mut row = row("provider", &new.name, new.template.label().to_owned());
-        row.note = values::waiting(new);
+        row.notes.extend(values::waiting(new));
         match old {
             None => row.values = values::of_provider(new, account.map(|(_, key, _)| key.account.client_email.as_str())),
             Some(old) => {
@@ -93,12 +117,41 @@ pub(super) async fn rows(app: &App, plan: &Plan) -> Result<Vec<Row>, StoreError>
     for (old, new) in &plan.mailboxes {
         let mut row = row("mailbox", &new.name, new.address.clone());
         match old {
-            None => row.values = values::of_mailbox(new, &|token| of_tokens.get(token).map(Name::as_str)),
-            Some(old) => row.changes = mailbox_changes(old, new),
+            None => {
+                row.values = values::of_mailbox(new, &|token| of_tokens.get(token).map(Name::as_str));
+                let others = here.with_address(&new.address).join(" and ");
+                if !others.is_empty() {
+                    row.notes.push(format!(
+                        "{} is here already, as mailbox {others}. This one comes beside it",
+                        new.address
+                    ));
+                }
+            }
+            Some(old) => {
+                row.changes = mailbox_changes(old, new);
+                row.notes.extend(which(old, new, &here.met));
+            }
         }
         rows.push(fate(row, old.is_none()));
     }
     Ok(rows)
+}
+
+/// Which mailbox it is about, where that doesn't go without saying.
+fn which(old: &Mailbox, new: &Mailbox, met: &HashSet<String>) -> Option<String> {
+    let (name, address) = (&new.name, &new.address);
+    if met.contains(name.as_str()) {
+        return Some(format!(
+            "The row has no name. It is about mailbox {name}, which has this address here"
+        ));
+    }
+    let is_other = !old.address.eq_ignore_ascii_case(address);
+    is_other.then(|| {
+        format!(
+            "This is mailbox {name}, which has the address {} here. To add {address} beside it, give it another name",
+            old.address
+        )
+    })
 }
 
 fn row(kind: &'static str, name: &Name, about: String) -> Row {
@@ -109,7 +162,8 @@ fn row(kind: &'static str, name: &Name, about: String) -> Row {
         what: What::Unchanged,
         changes: Vec::new(),
         values: Vec::new(),
-        note: "",
+        notes: Vec::new(),
+        warnings: Vec::new(),
         skipped: false,
         renamed_from: None,
     }

@@ -1,6 +1,6 @@
 //! What an import would do, entry by entry. Nothing is written.
 
-use super::rows::{Row, rows};
+use super::rows::{Here, Row, rows};
 use super::{TransferError, count, nowhere};
 use crate::actions::config::plan::{Plan, plan};
 use crate::actions::config::{ApplyError, What};
@@ -74,10 +74,12 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
     let mut faults = document.faults.clone();
     faults.extend(also_wrong(app, actor, document).await?);
     let mut file = document.file.clone();
+    let mut here = Here::load(app).await?;
+    meet(document.format, &mut file, &mut here);
     let told = |problems: Vec<Problem>| problems.into_iter().map(|problem| document.fault_of(problem));
     let (mut plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
     faults.extend(told(problems));
-    let mut rows = rows(app, &plan).await?;
+    let mut rows = rows(app, &plan, &here).await?;
     let differ: HashSet<(&'static str, String)> = rows
         .iter()
         .filter(|row| row.what == What::Updated)
@@ -98,7 +100,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
             let problems;
             (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
             faults.extend(told(problems));
-            rows = super::rows::rows(app, &plan).await?;
+            rows = super::rows::rows(app, &plan, &here).await?;
             rows.extend(skipped.into_iter().map(|row| Row { skipped: true, ..row }));
         }
         Existing::Add => {
@@ -106,7 +108,7 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
             let problems;
             (plan, problems) = Box::pin(what_fits(app, actor, &mut file)).await?;
             faults.extend(told(problems));
-            rows = super::rows::rows(app, &plan).await?;
+            rows = super::rows::rows(app, &plan, &here).await?;
             for row in &mut rows {
                 row.renamed_from = renamed.get(&(row.kind, row.name.clone())).cloned();
             }
@@ -127,6 +129,28 @@ pub async fn survey(app: &App, actor: &Actor, document: &Document, existing: Exi
         plan,
         file,
     })
+}
+
+/// A row without a name is about the mailbox that has its address here, whatever that is called.
+fn meet(format: Format, file: &mut ConfigFile, here: &mut Here) {
+    if format != Format::Csv {
+        return;
+    }
+    for entry in &mut file.mailboxes {
+        // A name that the address suggests stands where the address does.
+        let is_suggested = entry.line_of("name") == entry.line_of("address");
+        let (Some(suggested), Some(address), true) = (entry.text("name"), entry.text("address"), is_suggested) else {
+            continue;
+        };
+        let [name] = here.with_address(address) else { continue };
+        if name != suggested {
+            let name = name.clone();
+            if let Some(field) = entry.fields.get_mut("name") {
+                field.value = Value::Text(name.clone());
+            }
+            here.met.insert(name);
+        }
+    }
 }
 
 /// What else is wrong with entries that could not be read whole: all of it is told at once.

@@ -18,14 +18,13 @@ impl Lines {
     }
 }
 
-/// What a provider still waits for, as a sentence; mostly empty.
-pub(super) fn waiting(provider: &Provider) -> &'static str {
+/// What a provider still waits for, as a sentence.
+pub(super) fn waiting(provider: &Provider) -> Option<String> {
     let by_secret = matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic);
-    if by_secret && provider.client_secret.is_none() && !provider.client_id.is_empty() {
-        "No client secret came along, so it waits for that: enter it on the provider's page, or send somebody a link for it"
-    } else {
-        ""
-    }
+    let waits = by_secret && provider.client_secret.is_none() && !provider.client_id.is_empty();
+    waits.then(|| {
+        "No client secret came along, so it waits for that: enter it on the provider's page, or send somebody a link for it".to_owned()
+    })
 }
 
 pub(super) fn of_provider(provider: &Provider, service_account: Option<&str>) -> Vec<String> {

@@ -120,6 +120,7 @@ pub(super) async fn show(
     let mut shown = survey.rows.clone();
     shown.sort_by_key(Row::rank);
     shown.truncate(SHOWN);
+    survey.warn(&web.app, &mut shown).await?;
     PreviewPage {
         layout,
         id: row.id,
