@@ -94,6 +94,8 @@ struct RunPage {
     view: RunView,
     may: Rights,
     now: Option<Now>,
+    /// Who may test again, for somebody who may not.
+    cannot: Option<String>,
     once: String,
 }
 
@@ -105,6 +107,8 @@ pub struct RunMain {
     view: RunView,
     may: Rights,
     now: Option<Now>,
+    /// Who may test again, for somebody who may not.
+    cannot: Option<String>,
     once: String,
 }
 
@@ -245,6 +249,7 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
             Some(mailbox) => Some(Now::of(app, mailbox, run.direction).await?),
             None => None,
         },
+        cannot: user.cannot(Permission::MailboxTest).await,
         once,
     };
     Ok((main, running))
@@ -267,6 +272,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path
         view: main.view,
         may: main.may,
         now: main.now,
+        cannot: main.cannot,
         once: main.once,
     }
     .show()
