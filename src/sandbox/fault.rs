@@ -220,11 +220,6 @@ impl Faults {
         self.on().insert(fault.as_str(), Some(times));
     }
 
-    /// No more.
-    pub fn turn_off(&self, fault: Fault) {
-        self.on().remove(fault.as_str());
-    }
-
     /// Exactly these.
     pub fn set(&self, faults: &[Fault]) {
         *self.on() = faults.iter().map(|fault| (fault.as_str(), None)).collect();

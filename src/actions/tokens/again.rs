@@ -124,10 +124,11 @@ pub fn after_change(old: &Token, new: &Token, provider: &Provider, grant: Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::access_token::first::blank;
     use crate::clock::Timestamp;
     use crate::model::provider::{Cloud, Endpoints};
     use crate::model::template::TemplateKind;
-    use crate::model::token::{GrantState, Identity, Prompt};
+    use crate::model::token::Prompt;
     use crate::model::{ProviderId, TokenId};
 
     const IMAP: &str = "https://outlook.office.com/IMAP.AccessAsUser.All";
@@ -184,33 +185,8 @@ mod tests {
 
     fn granted(scopes: &[&str]) -> Grant {
         Grant {
-            token_id: TokenId("t".into()),
-            state: GrantState::Active,
-            generation: 1,
-            rt_current: None,
-            rt_current_proven: false,
-            rt_previous: None,
-            rt_rotated_at: None,
-            access_token: None,
-            others: vec![],
-            token_type: "Bearer".into(),
-            issued_at: None,
-            expires_at: None,
             granted_scopes: list(scopes),
-            identity: Identity::default(),
-            destination: String::new(),
-            authorized_at: None,
-            authorized_by: None,
-            refreshed_at: None,
-            lease_owner: None,
-            lease_until: None,
-            attempt_id: None,
-            attempt_started: None,
-            outcome: String::new(),
-            failures: 0,
-            retry_at: None,
-            last_error: None,
-            last_error_at: None,
+            ..blank(&TokenId("t".into()), 1, "", Timestamp(0))
         }
     }
 
