@@ -18,7 +18,8 @@
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
 //!   entries, the shape of the configuration file, the readers of what people bring along ([`model::import`]), and as dated data what
-//!   providers allow ([`model::limits`]) and what they turn off ([`model::retirements`]).
+//!   providers allow ([`model::limits`], beside what it limits) and what they turn off ([`model::retirements`]: [`store`] finds the
+//!   mailboxes a change touches, [`web::pages`] mark them).
 //! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
@@ -27,7 +28,8 @@
 //!   [`probe`]: the stages put together to *Test incoming* and *Test outgoing*, timed and streamed; and what a token that can be read
 //!   opens, judged before anything is connected to.
 //! - [`diagnosis`]: from an error to a cause and a remedy, and the ways out with finished commands and requests; catalogue and ways are data.
-//!   [`web::pages::diagnosis`] is the one block that tells it on every page.
+//!   [`actions::judgement`] puts settings, token and provider beside the error for it; [`actions::ahead`] asks its rules before anything is
+//!   tried, for forms, pages and imports. [`web::pages::diagnosis`] is the one block that tells it on every page.
 //! - [`auth`]: who may come in: passwords, throttling.
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
 //!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the
