@@ -190,14 +190,20 @@ fn held(token: &Token, provider: &Provider, grant: Option<&Grant>, mailbox: &Mai
         grant.granted_scopes.iter().chain(others).cloned().collect()
     });
     let mut asked = token.scopes.clone();
+    // A sign-in asks for what the mailboxes need of another service too.
+    asked.extend(other_needed(token, provider, std::slice::from_ref(mailbox)));
     let missing = match known {
         // The app's own token is got for each service as it is needed.
         Some(grant) if token.grant == GrantType::ClientCredentials => not_granted(provider, &needed, grant),
-        Some(_) => missing_scopes(provider.template, &needed, &granted),
-        None => {
-            // A sign-in asks for what the mailboxes need of another service too.
-            asked.extend(other_needed(token, provider, std::slice::from_ref(mailbox)));
-            missing_scopes(provider.template, &needed, &asked)
+        _ => {
+            let has = if known.is_some() { &granted } else { &asked };
+            // Graph has permissions of their own for what others share.
+            let shared = has
+                .iter()
+                .filter_map(|scope| scope.strip_suffix(".Shared"))
+                .filter(|_| token.shared);
+            let has: Vec<String> = has.iter().cloned().chain(shared.map(str::to_owned)).collect();
+            missing_scopes(provider.template, &needed, &has)
         }
     };
     let names = grant.map(|grant| &grant.identity);
