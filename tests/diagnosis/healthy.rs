@@ -129,10 +129,15 @@ fn of_app(audience: &str, roles: &[&str]) -> Option<Claims> {
 }
 
 /// A configuration file with one provider, one token and one mailbox, and what the access token says.
-struct Written {
-    name: String,
-    text: String,
+pub struct Written {
+    pub name: String,
+    pub text: String,
     claims: Option<Claims>,
+}
+
+/// Every set-up, as a file.
+pub fn written() -> impl Iterator<Item = Written> {
+    ["global", "usgov", "dod", "china"].into_iter().flat_map(microsoft).chain(others())
 }
 
 fn mailbox(name: &str, protocol: (&str, &str), servers: (&str, &str), address: &str) -> String {
@@ -344,9 +349,8 @@ async fn nothing_warns_of_a_set_up_that_works() {
         directory: directory.path().to_path_buf(),
         env: &|_| None,
     };
-    let written = ["global", "usgov", "dod", "china"].into_iter().flat_map(microsoft).chain(others());
     let (mut count, mut false_alarms) = (0, Vec::new());
-    for Written { name, text, claims } in written {
+    for Written { name, text, claims } in written() {
         let file = parse(&text).unwrap_or_else(|problems| panic!("{name}: {problems:?}\n{text}"));
         apply(&app, &Actor::command_line(), &file, &sources, false)
             .await

@@ -7,6 +7,7 @@ pub mod console;
 mod consoles;
 mod demo;
 mod device;
+mod fixes;
 mod former;
 mod grants;
 mod graph;

@@ -34,16 +34,19 @@ const TABLE: &str = "name;address;incoming.host;incoming.auth;incoming.password;
     info;info@contoso.com;imap.contoso.com;password;canary~Q8-secret-of-the-other-system;\"sales;finland\";43\n\
     bad;bad@contoso.com;imap.contoso.com;magic;;;\n;sales@contoso.com;imap.contoso.com;;canary~Q8-secret-of-the-other-system;;\n";
 
-async fn preview(browser: &mut Browser, text: &str) -> (String, Page) {
+/// The preview of a text with this choice for what is here already; its address without the choice.
+pub async fn preview(browser: &mut Browser, text: &str, existing: &str) -> (String, Page) {
     let answer = browser.post("/transfer/import", &[("text", text)]).await;
     let address = answer.location().unwrap_or_else(|| panic!("{}", answer.words()));
-    let page = browser.get(&address).await;
+    let page = browser.get(format!("{address}?existing={existing}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.words());
     (address, page)
 }
 
-async fn apply(browser: &mut Browser, address: &str, page: &Page) -> Page {
+/// Imports what the preview shows.
+pub async fn apply(browser: &mut Browser, address: &str, page: &Page) -> Page {
     let fields = page.form(&format!("{address}/apply"));
+    assert!(!fields.is_empty(), "nothing to import: {}", page.words());
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let answer = browser.post_raw(format!("{address}/apply"), &fields).await;
     browser.follow(answer).await
@@ -58,7 +61,7 @@ async fn counts(t: &TestApp) -> (i64, i64, i64) {
 }
 
 /// A console on each engine there is.
-async fn consoles() -> Vec<TestApp> {
+pub async fn consoles() -> Vec<TestApp> {
     let mut all = vec![TestApp::start().await];
     if let Some(url) = new_postgres().await {
         all.push(TestApp::start_with(&[("MAILGRANT_DATABASE_URL", &url)]).await);
@@ -70,7 +73,7 @@ async fn consoles() -> Vec<TestApp> {
 async fn settings_of_another_product_become_providers_tokens_and_paused_mailboxes_and_can_be_undone() {
     for t in consoles().await {
         let mut admin = t.admin();
-        let (address, page) = preview(&mut admin, &settings()).await;
+        let (address, page) = preview(&mut admin, &settings(), "skip").await;
         assert_eq!(page.text("#sum-h"), "5 new, 0 changed, 0 the same, 0 with errors");
         let left = page.text("section[aria-labelledby=left-h]");
         assert!(left.contains("mail.debug"), "{left}");
@@ -113,7 +116,7 @@ async fn settings_of_another_product_become_providers_tokens_and_paused_mailboxe
 async fn what_has_errors_is_named_by_line_and_column_and_the_rest_is_imported() {
     let t = TestApp::start().await;
     let mut admin = t.admin();
-    let (address, page) = preview(&mut admin, TABLE).await;
+    let (address, page) = preview(&mut admin, TABLE, "skip").await;
     assert_eq!(page.text("#sum-h"), "2 new, 0 changed, 0 the same, 1 with errors");
     let faults = page.text("section[aria-labelledby=faults-h] tbody tr");
     assert!(faults.starts_with("3incoming.auth"), "{faults}");
@@ -123,7 +126,7 @@ async fn what_has_errors_is_named_by_line_and_column_and_the_rest_is_imported() 
     let info = t.app.store.mailbox(&Name::parse("info").unwrap()).await.unwrap().unwrap();
     assert_eq!(info.tags, ["finland", "sales"]);
 
-    let (address, page) = preview(&mut admin, &toml()).await;
+    let (address, page) = preview(&mut admin, &toml(), "skip").await;
     assert_eq!(page.text("#sum-h"), "3 new, 0 changed, 0 the same, 1 with errors");
     let faults = page.text("section[aria-labelledby=faults-h] tbody tr");
     assert!(faults.starts_with("24address"), "{faults}");
@@ -162,14 +165,14 @@ async fn nothing_on_the_server_can_be_read_by_an_import() {
 async fn what_is_here_already_is_skipped_changed_or_added_as_the_person_says() {
     for t in consoles().await {
         let mut admin = t.admin();
-        let (address, page) = preview(&mut admin, &toml()).await;
+        let (address, page) = preview(&mut admin, &toml(), "skip").await;
         apply(&mut admin, &address, &page).await;
         let other = toml().replace("enabled = true", "display_name = \"Helpdesk\"").replace(
             "token = \"support\"\n\n",
             "token = \"support\"\n[mailbox.outgoing]\nhost = \"smtp.office365.com\"\ntoken = \"support\"\n\n",
         );
 
-        let (address, page) = preview(&mut admin, &other).await;
+        let (address, page) = preview(&mut admin, &other, "skip").await;
         assert_eq!(page.text("#sum-h"), "0 new, 1 changed, 2 the same, 1 with errors");
         assert!(page.words().contains("Display name: none → Helpdesk"), "{}", page.words());
         assert!(
@@ -195,7 +198,7 @@ async fn what_is_here_already_is_skipped_changed_or_added_as_the_person_says() {
             "undone, it is as it was"
         );
 
-        let (address, page) = preview(&mut admin, &other).await;
+        let (address, page) = preview(&mut admin, &other, "skip").await;
         drop(page);
         let page = admin.get(format!("{address}?existing=add")).await;
         apply(&mut admin, &address, &page).await;
@@ -208,8 +211,8 @@ async fn what_is_here_already_is_skipped_changed_or_added_as_the_person_says() {
 async fn a_preview_is_applied_once_as_it_was_shown_by_whoever_made_it() {
     let t = TestApp::start().await;
     let mut admin = t.admin();
-    let (first, page) = preview(&mut admin, &settings()).await;
-    let (second, stale) = preview(&mut admin, &settings()).await;
+    let (first, page) = preview(&mut admin, &settings(), "skip").await;
+    let (second, stale) = preview(&mut admin, &settings(), "skip").await;
     assert!(apply(&mut admin, &first, &page).await.words().contains("5 entries were imported."));
     let twice = apply(&mut admin, &first, &page).await;
     assert!(twice.words().contains("applied already"), "{}", twice.words());
@@ -262,7 +265,7 @@ async fn thousands_of_mailboxes_are_imported_in_the_background() {
         StatusCode::PAYLOAD_TOO_LARGE,
         "nobody sends much who isn't signed in"
     );
-    let (address, page) = preview(&mut admin, &text).await;
+    let (address, page) = preview(&mut admin, &text, "skip").await;
     assert_eq!(page.text("#sum-h"), "1500 new, 0 changed, 0 the same, 0 with errors");
     let page = apply(&mut admin, &address, &page).await;
     assert!(page.words().contains("The import is under way."), "{}", page.words());
@@ -297,7 +300,12 @@ async fn nonsense_is_told_by_line_and_nothing_is_kept() {
 async fn an_export_has_secrets_only_for_who_proves_to_be_an_admin_and_cells_are_no_formulas() {
     let t = TestApp::start().await;
     let mut admin = t.admin();
-    let (address, page) = preview(&mut admin, &toml().replace("enabled = true", "display_name = \"=HYPERLINK(1)\"")).await;
+    let (address, page) = preview(
+        &mut admin,
+        &toml().replace("enabled = true", "display_name = \"=HYPERLINK(1)\""),
+        "skip",
+    )
+    .await;
     apply(&mut admin, &address, &page).await;
 
     let plain = t.viewer().post("/transfer/export", &[("what", "everything")]).await;
@@ -326,14 +334,14 @@ async fn an_export_has_secrets_only_for_who_proves_to_be_an_admin_and_cells_are_
     assert!(audit.contains("with secrets") && audit.contains("mailboxes as a table"), "{audit}");
 
     // What went out comes back in as the same.
-    let (_, page) = preview(&mut admin, &whole.body).await;
+    let (_, page) = preview(&mut admin, &whole.body, "skip").await;
     assert_eq!(
         page.text("#sum-h"),
         "0 new, 0 changed, 3 the same, 0 with errors",
         "{}",
         page.words()
     );
-    let (_, page) = preview(&mut admin, &table.body).await;
+    let (_, page) = preview(&mut admin, &table.body, "skip").await;
     assert_eq!(
         page.text("#sum-h"),
         "0 new, 0 changed, 1 the same, 0 with errors",

@@ -1,7 +1,7 @@
 //! Imports, and imports undone, that would move a provider elsewhere: what is stored for one place goes to no other (SEC-8).
 
-use crate::support::app::{Browser, PASSWORD, Page, TestApp};
-use crate::support::databases::new_postgres;
+use super::transfer::{apply, consoles, preview};
+use crate::support::app::{Browser, PASSWORD, TestApp};
 use mailgrant::actions::config::{self, Sources};
 use mailgrant::actions::transfer::{self, Existing, TransferError};
 use mailgrant::model::Name;
@@ -10,28 +10,6 @@ use mailgrant::model::provider::Provider;
 
 const CANARY: &str = "canary~Q8-secret-of-the-first-place";
 const OTHER: &str = "canary~Q8-secret-of-the-second-place";
-
-async fn consoles() -> Vec<TestApp> {
-    let mut all = vec![TestApp::start().await];
-    if let Some(url) = new_postgres().await {
-        all.push(TestApp::start_with(&[("MAILGRANT_DATABASE_URL", &url)]).await);
-    }
-    all
-}
-
-async fn preview(browser: &mut Browser, text: &str, existing: &str) -> (String, Page) {
-    let answer = browser.post("/transfer/import", &[("text", text)]).await;
-    let address = answer.location().unwrap_or_else(|| panic!("{}", answer.words()));
-    let page = browser.get(format!("{address}?existing={existing}")).await;
-    (address, page)
-}
-
-async fn apply(browser: &mut Browser, address: &str, page: &Page) -> Page {
-    let fields = page.form(&format!("{address}/apply"));
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let answer = browser.post_raw(format!("{address}/apply"), &fields).await;
-    browser.follow(answer).await
-}
 
 /// Imports a text, with what is here changed.
 async fn bring(browser: &mut Browser, text: &str) -> String {

@@ -1,19 +1,11 @@
 //! What a preview shows, what the choice on it does, what is told of files that can't be taken, and the form of an export.
 
+use super::transfer::consoles;
 use crate::support::app::{Browser, PASSWORD, Page, TestApp};
-use crate::support::databases::new_postgres;
 use axum::http::StatusCode;
 use mailgrant::model::Name;
 
 const CANARY: &str = "canary~Q8-secret-of-the-other-system";
-
-async fn consoles() -> Vec<TestApp> {
-    let mut all = vec![TestApp::start().await];
-    if let Some(url) = new_postgres().await {
-        all.push(TestApp::start_with(&[("MAILGRANT_DATABASE_URL", &url)]).await);
-    }
-    all
-}
 
 async fn preview(browser: &mut Browser, text: &str) -> (String, Page) {
     let answer = browser.post("/transfer/import", &[("text", text)]).await;

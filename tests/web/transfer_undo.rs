@@ -1,7 +1,7 @@
 //! Imports that change what is here, are interrupted, and are undone.
 
-use crate::support::app::{Browser, PASSWORD, Page, TestApp};
-use crate::support::databases::new_postgres;
+use super::transfer::{apply, consoles, preview};
+use crate::support::app::{Browser, PASSWORD, TestApp};
 use mailgrant::actions::transfer::{self, Existing, TransferError};
 use mailgrant::model::Name;
 use mailgrant::model::audit::Actor;
@@ -9,33 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CANARY: &str = "canary~Q8-secret-of-the-other-system";
 
-async fn preview(browser: &mut Browser, text: &str, existing: &str) -> (String, Page) {
-    let answer = browser.post("/transfer/import", &[("text", text)]).await;
-    let address = answer.location().unwrap_or_else(|| panic!("{}", answer.words()));
-    let page = browser.get(format!("{address}?existing={existing}")).await;
-    (address, page)
-}
-
-async fn apply(browser: &mut Browser, address: &str, page: &Page) -> Page {
-    let fields = page.form(&format!("{address}/apply"));
-    assert!(!fields.is_empty(), "nothing to import: {}", page.words());
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let answer = browser.post_raw(format!("{address}/apply"), &fields).await;
-    browser.follow(answer).await
-}
-
 /// What an export with secrets says.
 async fn exported(browser: &mut Browser) -> String {
     let with = [("what", "everything"), ("secrets", "on"), ("password", PASSWORD)];
     browser.post("/transfer/export", &with).await.body
-}
-
-async fn consoles() -> Vec<TestApp> {
-    let mut all = vec![TestApp::start().await];
-    if let Some(url) = new_postgres().await {
-        all.push(TestApp::start_with(&[("MAILGRANT_DATABASE_URL", &url)]).await);
-    }
-    all
 }
 
 fn provider(name: &str, more: &str) -> String {

@@ -49,7 +49,7 @@ async fn with_token(template: TemplateKind, scopes: &[&str], signed_in: bool) ->
 #[tokio::test]
 async fn a_token_that_cannot_do_it_is_warned_of_once_with_what_to_do() {
     use TemplateKind::{Google, Microsoft};
-    let lacks = "The sign-in was refused, and the token lacks a permission.";
+    let lacks = "Signed in, but the token lacks a permission.";
     // Whose token, what it asks for, whether somebody has signed in, what reads; then what is said, and the button.
     for (template, scopes, signed_in, incoming, said, button) in [
         (
