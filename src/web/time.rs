@@ -117,7 +117,8 @@ impl Zone {
         ))
     }
 
-    fn words(&self, at: Timestamp, now: Timestamp) -> String {
+    /// `15:29 today`, `yesterday 15:29`, `20 Nov 2025, 15:29`, where there can be no element.
+    pub fn words(&self, at: Timestamp, now: Timestamp) -> String {
         let (Some(then), Some(today)) = (self.at(at), self.at(now)) else {
             return self.full(at);
         };

@@ -2,8 +2,10 @@
 
 use crate::support::app::TestApp;
 use axum::http::StatusCode;
+use mailgrant::clock::Clock;
 use mailgrant::model::report::Outcome;
 use mailgrant::model::{Date, Name};
+use mailgrant::store::checks::CountKind;
 
 #[tokio::test]
 async fn an_empty_console_says_where_to_begin() {
@@ -185,4 +187,49 @@ async fn more_causes_than_fit_are_one_press_away() {
     );
     let more = page.attribute(".todo + footer a", "href").unwrap();
     assert_eq!(viewer.get(more).await.text(".todo h3").lines().count(), 9);
+}
+
+/// A frozen console must never look green, and what was checked is told with its numbers.
+#[tokio::test]
+async fn checks_that_stand_still_win_over_everything_and_bars_say_how_they_ended() {
+    let t = TestApp::start().await;
+    let now = t.clock.now();
+    let mailbox = t.add_mailbox("support", Some(1143), None).await;
+    t.note(&mailbox, Outcome::Passed, None).await;
+    let mut tx = t.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET enabled = 1").execute(&mut **tx).await.unwrap();
+    tx.schedule_first_check(&mailbox.id, now.plus(60)).await.unwrap();
+    for (ago, passed, times) in [(0, true, 3), (3 * 3600, true, 4), (5 * 3600, false, 1)] {
+        for _ in 0..times {
+            tx.count_check(CountKind::ProviderHour, "", now.plus(-ago), passed).await.unwrap();
+            tx.count_check(CountKind::MailboxDay, mailbox.id.as_str(), now.plus(-ago), passed)
+                .await
+                .unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    let page = t.admin().get("/").await;
+    let text = page.words();
+    assert!(text.contains("Next check 08:01 today."), "{text}");
+    assert!(
+        text.contains("With a password") && text.contains("87.5%") && text.contains("1 failure"),
+        "{text}"
+    );
+    let bars = |page: &str, css: &str| {
+        scraper::Html::parse_document(page)
+            .select(&scraper::Selector::parse(css).unwrap())
+            .count()
+    };
+    assert_eq!(bars(&page.body, ".hist .bars rect"), 24);
+    let label = page.attribute(".hist .bars svg", "aria-label");
+    assert_eq!(label.as_deref(), Some("1 of 8 checks failed, in 1 of 24 hours"));
+    let shown = t.admin().get("/mailboxes/support").await;
+    assert_eq!(bars(&shown.body, ".bars rect"), 30);
+
+    t.clock.advance(60 + 2 * 15 * 60);
+    assert!(!t.admin().get("/").await.text("h1").contains("Not checked"), "it may be late");
+    t.clock.advance(1);
+    let page = t.admin().get("/").await;
+    assert_eq!(page.text("h1"), "Not checked since 08:00 today");
+    assert!(page.words().contains("no process makes them"));
 }

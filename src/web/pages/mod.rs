@@ -9,6 +9,7 @@ pub mod diagnosis;
 pub mod explain;
 pub mod files;
 pub mod health;
+pub mod history;
 pub mod links;
 pub mod login;
 pub mod mailboxes;

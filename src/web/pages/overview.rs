@@ -1,6 +1,7 @@
 //! `/`: in five seconds, whether mail flows, what breaks next and what to do first (`ux.md` 6.3).
 
 mod causes;
+mod checks;
 mod dates;
 mod recent;
 mod setups;
@@ -18,10 +19,12 @@ use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::routes::{Access, OVERVIEW, Routes};
+use crate::web::time::Zone;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use causes::{Cause, causes, retires};
+use checks::{Checked, Standing, checked, standing};
 use dates::{Track, tracks};
 use recent::{Change, changes};
 use serde::Deserialize;
@@ -66,6 +69,9 @@ struct OverviewPage {
     last_checked: Option<Timestamp>,
     /// What to add where some never were.
     never_checked: String,
+    /// How the worker that checks does.
+    standing: Standing,
+    checked: Vec<Checked>,
     empty: bool,
     causes: Vec<Cause>,
     more: usize,
@@ -97,7 +103,17 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): 
         causes.truncate(SHOWN);
     }
     let empty = total == 0;
-    let heading = heading(&states, found, empty);
+    let standing = standing(app).await?;
+    let heading = match &standing {
+        Standing::Still { since } => match since {
+            Some(since) => {
+                let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone());
+                format!("Not checked since {}", zone.words(*since, now))
+            }
+            None => "Checks have not begun".to_owned(),
+        },
+        Standing::Next(_) | Standing::None => heading(&states, found, empty),
+    };
     let (setups, more_setups) = setups(app).await?;
     OverviewPage {
         layout: user.layout(Section::Overview, &heading).await,
@@ -121,6 +137,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): 
         consents: consents(app, &providers).await?,
         changes: changes(app).await?,
         tracks: tracks(&providers, &usage, now),
+        checked: checked(app, &providers, &usage).await?,
+        standing,
         heading,
         empty,
         setups,

@@ -15,12 +15,15 @@ use crate::model::mailbox::{Auth, Endpoint, Mailbox, MailboxState, Security, Sid
 use crate::model::report::{Direction, Outcome, Report};
 use crate::model::token::GrantState;
 use crate::model::user::Permission;
+use crate::store::StoreResult;
+use crate::store::checks::CountKind;
 use crate::store::reports::{Run, RunFilter};
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::changes::{ChangeLine, Names};
 use crate::web::pages::diagnosis::{Again, DiagnosisView, as_of_run};
+use crate::web::pages::history::{History, MONTH, history};
 use crate::web::pages::providers::refused_words;
 use crate::web::pages::radar::Retiring;
 use crate::web::pages::tests::last_run;
@@ -77,6 +80,8 @@ struct ShowPage {
     sign_ins: Vec<SignIn>,
     seen: Vec<(String, String)>,
     seen_at: Option<crate::clock::Timestamp>,
+    /// How checks ended within thirty days; none where there were none.
+    history: Option<History>,
     runs: Vec<LastRun>,
     changes: Vec<ChangeLine>,
     /// Who may test, for somebody who may not.
@@ -121,6 +126,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         sign_ins: sign_ins(app, &mailbox).await?,
         retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
         ahead: ahead.into_iter().map(|one| with_fix(one, &mailbox)).collect(),
+        history: checks_of(app, &mailbox).await?,
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
         cannot_test: user.cannot(Permission::MailboxTest).await,
@@ -131,6 +137,16 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         mailbox,
     }
     .show()
+}
+
+/// How the checks of the last thirty days ended.
+async fn checks_of(app: &App, mailbox: &Mailbox) -> StoreResult<Option<History>> {
+    let now = app.clock.now();
+    let counts = app
+        .store
+        .check_counts(CountKind::MailboxDay, mailbox.id.as_str(), MONTH.first(now))
+        .await?;
+    Ok((!counts.is_empty()).then(|| history(&counts, MONTH, now)))
 }
 
 /// A warning with the address of its fix: elsewhere, or the form with it put in.
