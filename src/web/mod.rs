@@ -86,6 +86,8 @@ pub struct WebState {
     pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
     pub(crate) arriving: body::Arriving,
+    /// What the health page found when somebody last asked.
+    pub(crate) last_checks: Arc<pages::about::LastChecks>,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
     /// Whether somebody chose the public address; else it is a guess from the listen address.
@@ -108,6 +110,7 @@ impl WebState {
             kept_texts: Arc::default(),
             imports: Arc::default(),
             arriving: body::Arriving::default(),
+            last_checks: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
             address_chosen: Arc::new(AtomicBool::new(address_chosen)),
@@ -155,6 +158,7 @@ pub fn all() -> Routes {
     Routes::new()
         .merge(p::health::routes())
         .merge(p::metrics::routes())
+        .merge(p::about::routes())
         .merge(p::setup::routes())
         .merge(p::login::routes())
         .merge(p::me::routes())

@@ -59,6 +59,8 @@ words!(
         Walkthroughs = "walkthroughs",
         /// `/transfer`
         Transfer = "transfer",
+        /// `/about`
+        About = "about",
         /// `/explain`
         Explain = "explain",
         /// `/search`

@@ -1,5 +1,6 @@
 //! The console's pages, through the router in process; the accept loop over real sockets.
 
+mod about;
 mod access;
 mod ahead;
 mod answers;

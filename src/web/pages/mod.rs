@@ -1,5 +1,6 @@
 //! A file a section: routes, handlers, forms and page structs.
 
+pub mod about;
 pub mod authorize;
 pub mod bundle;
 pub mod changes;

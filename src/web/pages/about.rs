@@ -1,0 +1,173 @@
+//! `/about`: the version, what the console does by itself and when it last did it, and the checks of `mailgrant doctor`. Those reach out
+//! to servers, so they run when somebody asks, and what they found is kept until the next time.
+
+use crate::actions::doctor::{Check, Verdict, examine};
+use crate::actions::settings;
+use crate::clock::Timestamp;
+use crate::model::audit::AuditEntry;
+use crate::model::settings::CHECK_INTERVAL;
+use crate::model::user::Permission;
+use crate::store::Engine;
+use crate::store::instances::Instance;
+use crate::web::WebState;
+use crate::web::form::CsrfForm;
+use crate::web::error::PageError;
+use crate::web::guard::CurrentUser;
+use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::routes::{Access, Routes};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long may the checks take? A page has to be answered within half a minute.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// The routes of this section.
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/about", Access::Permission(Permission::View), show)
+        .post("/about/check", Access::Permission(Permission::MailboxTest), check)
+}
+
+/// What the checks found when they last ran.
+#[derive(Default)]
+pub struct LastChecks(Mutex<Option<(Timestamp, Vec<Check>)>>);
+
+impl LastChecks {
+    fn get(&self) -> Option<(Timestamp, Vec<Check>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, at: Timestamp, checks: Vec<Check>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, checks));
+    }
+}
+
+/// A worker, as the page shows it.
+struct Worker {
+    name: &'static str,
+    kind: &'static str,
+    words: String,
+    at: Timestamp,
+}
+
+#[derive(Template)]
+#[template(path = "about/index.html")]
+struct AboutPage {
+    layout: Layout,
+    version: &'static str,
+    licence: &'static str,
+    engine: &'static str,
+    base_url: String,
+    instances: Vec<Instance>,
+    workers: Vec<Worker>,
+    /// How many checks of mailboxes are due, and since when the first of them has been.
+    due: (i64, Option<Timestamp>),
+    interval: i64,
+    checks: Option<(Timestamp, Vec<Check>)>,
+    support: String,
+    cannot_check: Option<String>,
+}
+
+impl AboutPage {
+    fn kind(&self, check: &Check) -> &'static str {
+        match check.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warn",
+            Verdict::Failed => "bad",
+        }
+    }
+
+    fn words(&self, check: &Check) -> &'static str {
+        match check.verdict {
+            Verdict::Ok => "Sound",
+            Verdict::Warning => "Needs attention",
+            Verdict::Failed => "There is a problem",
+        }
+    }
+}
+
+/// `GET /about`.
+pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
+    let app = &web.app;
+    let workers = app.workers.passes().into_iter().map(|(name, pass)| Worker {
+        name,
+        kind: if pass.problem.is_some() { "bad" } else { "ok" },
+        words: pass.problem.unwrap_or_default(),
+        at: pass.ended_at,
+    });
+    let page = AboutPage {
+        layout: user.layout(Section::About, "About and health").await,
+        version: env!("CARGO_PKG_VERSION"),
+        licence: env!("CARGO_PKG_LICENSE"),
+        engine: match app.store.engine() {
+            Engine::Sqlite => "SQLite",
+            Engine::Postgres => "PostgreSQL",
+        },
+        base_url: web.url(""),
+        instances: app.store.instances().await?,
+        workers: workers.collect(),
+        due: app.store.overdue_checks(app.clock.now()).await?,
+        interval: settings::number(app, &CHECK_INTERVAL).await?,
+        checks: web.last_checks.get(),
+        support: String::new(),
+        cannot_check: user.cannot(Permission::MailboxTest).await,
+    };
+    AboutPage {
+        support: support(&page),
+        ..page
+    }
+    .show()
+}
+
+/// The same as text, for whoever is asked for help: no names of people, mailboxes or hosts of others.
+fn support(page: &AboutPage) -> String {
+    let mut lines = vec![
+        format!("Mailgrant {}", page.version),
+        format!("database: {}", page.engine),
+        format!("instances: {}", page.instances.len()),
+        format!("checks due: {}", page.due.0),
+    ];
+    for worker in &page.workers {
+        let state = if worker.words.is_empty() { "ok" } else { &worker.words };
+        lines.push(format!("worker {}: {state}, {}", worker.name, worker.at.to_rfc3339()));
+    }
+    if let Some((at, checks)) = &page.checks {
+        lines.push(format!("checked: {}", at.to_rfc3339()));
+        // What was found can name providers, people and servers; how it ended can't.
+        let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+        for (verdict, word) in [(Verdict::Ok, "sound"), (Verdict::Warning, "need attention"), (Verdict::Failed, "failed")] {
+            lines.push(format!("{word}: {}", count(verdict)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Nothing but the button.
+#[derive(Debug, Default, Deserialize)]
+pub struct Nothing {}
+
+/// `POST /about/check`: runs every check.
+pub async fn check(State(web): State<WebState>, user: CurrentUser, CsrfForm(_): CsrfForm<Nothing>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let now = app.clock.now();
+    let entry = AuditEntry {
+        action: "console.check",
+        target: "console:health".into(),
+        detail: String::new(),
+        outcome: "ok",
+    };
+    app.store.audit(now, &user.actor(), entry).await?;
+    let found = tokio::time::timeout(LONGEST, examine(app)).await;
+    let flash = match found {
+        Ok(checks) => {
+            web.last_checks.set(now, checks?);
+            Flash::ok("Everything was looked at.")
+        }
+        Err(_) => Flash::bad("The checks took longer than 25 seconds. On this machine run mailgrant doctor, which takes its time."),
+    };
+    user.redirect_with("/about", flash).await
+}
