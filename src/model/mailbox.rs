@@ -187,6 +187,12 @@ impl Mailbox {
         side.username.as_deref().unwrap_or(&self.address)
     }
 
+    /// Whether a side of it uses a token.
+    pub fn uses(&self, token: &TokenId) -> bool {
+        let mut sides = [&self.incoming, &self.outgoing].into_iter().flatten();
+        sides.any(|side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if token_id == token))
+    }
+
     /// The sides there are and that have not passed a test since the last change.
     pub fn unproven(&self) -> Vec<Direction> {
         [

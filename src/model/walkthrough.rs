@@ -32,7 +32,7 @@ pub struct Step {
     /// Values to copy.
     #[serde(default)]
     pub values: Vec<Value>,
-    /// Lines for a shell, each with what they are for; `{mailbox}` and `{account}` stand for the addresses.
+    /// Lines for a shell, each with what they are for; `<mailbox>` and `<account>` stand for the addresses.
     #[serde(default)]
     pub commands: Vec<(String, String)>,
     /// How it is checked.
@@ -207,7 +207,7 @@ pub struct StepRow {
     pub step: String,
     /// How it stands.
     pub state: StepState,
-    /// What that rests on, in a sentence.
+    /// What that rests on, in a sentence; while it waits for somebody: what was sent is about this app.
     pub evidence: String,
     /// What a failure means.
     pub problem: Option<Diagnosis>,

@@ -4,9 +4,9 @@ use super::changes::touched;
 pub use super::mailbox_list::{MailboxFilter, MailboxKey, MailboxRow, MailboxSort, Page};
 use super::mailbox_list::{bind_filter, filtered};
 use super::mailbox_row::{bind, mailbox};
-use super::{Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
-use crate::model::mailbox::{Mailbox, MailboxState, SideState};
+use crate::model::mailbox::{Mailbox, MailboxState, Protocol, SideState};
 use crate::model::report::{Direction, Outcome};
 use crate::model::{MailboxId, Name, ProviderId, RunId, TokenId};
 
@@ -91,6 +91,49 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(mailbox).collect()
+    }
+
+    /// Some of the mailboxes that use a token, by address: at most `limit`.
+    pub async fn some_mailboxes_of_token(&self, token: &TokenId, limit: i64) -> StoreResult<Vec<Mailbox>> {
+        let rows = sqlx::query(select!(
+            "WHERE m.incoming_token_id = $1 OR m.outgoing_token_id = $1 ORDER BY m.address LIMIT $2"
+        ))
+        .bind(token.as_str())
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(mailbox).collect()
+    }
+
+    /// How many mailboxes use a token?
+    pub async fn count_mailboxes_of_token(&self, token: &TokenId) -> StoreResult<i64> {
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM mailboxes WHERE incoming_token_id = $1 OR outgoing_token_id = $1")
+                .bind(token.as_str())
+                .fetch_one(self.pool())
+                .await?,
+        )
+    }
+
+    /// By which protocols mailboxes use a token, and whether to read with them; each pair once.
+    pub async fn protocols_of_token(&self, token: &TokenId) -> StoreResult<Vec<(Protocol, bool)>> {
+        let mut all = Vec::new();
+        for (reads, sql) in [
+            (
+                true,
+                "SELECT DISTINCT incoming_protocol AS protocol FROM mailboxes WHERE incoming_token_id = $1",
+            ),
+            (
+                false,
+                "SELECT DISTINCT outgoing_protocol AS protocol FROM mailboxes WHERE outgoing_token_id = $1",
+            ),
+        ] {
+            let rows = sqlx::query(sql).bind(token.as_str()).fetch_all(self.pool()).await?;
+            for row in rows {
+                all.push((row.word("protocol", Protocol::parse)?, reads));
+            }
+        }
+        Ok(all)
     }
 
     /// The mailboxes that used a token before, by address; at most 200.

@@ -50,6 +50,34 @@ impl Store {
         rows.iter().map(token).collect()
     }
 
+    /// Some of the tokens of a provider that are got in one of these ways, by name: at most `limit`. `user`: of this account alone, in
+    /// capitals or not; empty: of any.
+    pub async fn some_tokens_of(&self, provider: &ProviderId, grants: [GrantType; 2], user: &str, limit: i64) -> StoreResult<Vec<Token>> {
+        let rows = sqlx::query(select_token!(
+            "WHERE t.provider_id = $1 AND t.grant_type IN ($2, $3) AND ($4 = '' OR LOWER(t.account) = $4) ORDER BY t.name LIMIT $5"
+        ))
+        .bind(provider.as_str())
+        .bind(grants[0].as_str())
+        .bind(grants[1].as_str())
+        .bind(user.to_lowercase())
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(token).collect()
+    }
+
+    /// What the tokens of a provider are like: how they are got and what they ask for, each pair once, and the first name with it.
+    pub async fn kinds_of_tokens(&self, provider: &ProviderId) -> StoreResult<Vec<(GrantType, Vec<String>)>> {
+        let rows =
+            sqlx::query("SELECT grant_type, scopes FROM tokens WHERE provider_id = $1 GROUP BY grant_type, scopes ORDER BY MIN(name)")
+                .bind(provider.as_str())
+                .fetch_all(self.pool())
+                .await?;
+        rows.iter()
+            .map(|row| Ok((row.word("grant_type", GrantType::parse)?, row.json("scopes")?)))
+            .collect()
+    }
+
     /// The newest lines of a token's history, newest first.
     pub async fn token_events(&self, token: &TokenId, limit: i64) -> StoreResult<Vec<TokenEvent>> {
         let rows = sqlx::query("SELECT kind, actor, text, at FROM token_events WHERE token_id = $1 ORDER BY sequence DESC LIMIT $2")

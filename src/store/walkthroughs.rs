@@ -15,6 +15,13 @@ macro_rules! select {
     };
 }
 
+/// The tokens of a provider (`$1`) that somebody signs in for.
+macro_rules! of_people {
+    () => {
+        "(SELECT id FROM tokens WHERE provider_id = $1 AND grant_type NOT IN ('client_credentials', 'jwt_bearer'))"
+    };
+}
+
 const STEPS: &str = "SELECT step, state, evidence, problem, changed_at, changed_by, held_at, sent_to, link_id FROM walkthrough_steps \
                      WHERE walkthrough_id = $1 ORDER BY step";
 
@@ -34,6 +41,21 @@ impl Store {
         };
         let rows = query.bind(limit).fetch_all(self.pool()).await?;
         rows.iter().map(walkthrough).collect()
+    }
+
+    /// The tokens of people at a provider: how many hold a sign-in, and how many mailboxes use one.
+    pub async fn people_at(&self, provider: &ProviderId) -> StoreResult<(i64, i64)> {
+        let signed_in = sqlx::query_scalar(concat!("SELECT COUNT(*) FROM grants WHERE token_id IN ", of_people!()));
+        let used = sqlx::query_scalar(concat!(
+            "SELECT COUNT(*) FROM mailboxes WHERE incoming_token_id IN ",
+            of_people!(),
+            " OR outgoing_token_id IN ",
+            of_people!()
+        ));
+        Ok((
+            signed_in.bind(provider.as_str()).fetch_one(self.pool()).await?,
+            used.bind(provider.as_str()).fetch_one(self.pool()).await?,
+        ))
     }
 
     /// What is known of the steps of a walkthrough.

@@ -48,7 +48,7 @@ impl Way {
     async fn stands(&self) -> Vec<Stand> {
         let app = &self.town.t.app;
         let walk = walkthroughs::load(app, &self.id).await.unwrap().unwrap();
-        walk.stands(app).await.unwrap()
+        walk.stands(app, &mut walkthroughs::Seen::default()).await.unwrap()
     }
 
     async fn stand(&self, step: &str) -> Stand {

@@ -39,4 +39,5 @@ mod transfer_files;
 mod transfer_moves;
 mod transfer_preview;
 mod transfer_undo;
+mod walkthrough_choices;
 mod walkthroughs;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use mailgrant::model::user::Role;
 
 /// Starts one as the admin; its address.
-async fn start(t: &TestApp, kind: &str) -> String {
+pub async fn start(t: &TestApp, kind: &str) -> String {
     let mut admin = t.admin();
     let page = admin.get(format!("/walkthroughs/new?template={kind}")).await;
     let over = [("address", "support@contoso.test"), ("account", "maija@contoso.test")];
@@ -15,7 +15,7 @@ async fn start(t: &TestApp, kind: &str) -> String {
     page.location().unwrap()
 }
 
-fn version(page: &Page) -> String {
+pub fn version(page: &Page) -> String {
     page.attribute("input[name=version]", "value").unwrap()
 }
 

@@ -5,7 +5,7 @@ use crate::actions::providers::trial::diagnosis_of;
 use crate::actions::{ActionError, place};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose};
-use crate::model::mailbox::{Auth, Protocol};
+use crate::model::mailbox::Protocol;
 use crate::model::provider::Provider;
 use crate::model::report::Diagnosis;
 use crate::model::scopes::{self, Resource};
@@ -16,6 +16,9 @@ use crate::store::StoreResult;
 
 /// Exchange Online, as app-only tokens name it.
 const EXCHANGE: &str = "https://outlook.office365.com/.default";
+
+/// How many of an app's own tokens are looked at? Most apps have one.
+const OWN_TOKENS: i64 = 100;
 
 /// What the app itself needs for mail by Microsoft Graph, and by Exchange's own protocols.
 const GRAPH_ROLES: [&str; 2] = ["Mail.ReadWrite", "Mail.Send"];
@@ -40,10 +43,10 @@ pub struct Wanted {
 
 /// What the tokens of a provider need an admin to allow.
 pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
-    let tokens = app.store.tokens_of(&provider.id).await?;
+    let kinds = app.store.kinds_of_tokens(&provider.id).await?;
     let is_own = |grant: GrantType| grant == GrantType::ClientCredentials;
-    if !is_own(provider.grant) && !tokens.iter().any(|token| is_own(token.grant)) {
-        let all = all_scopes(provider, &tokens);
+    if !is_own(provider.grant) && !kinds.iter().any(|(grant, _)| is_own(*grant)) {
+        let all = each_once(provider.scopes.iter().chain(kinds.iter().flat_map(|(_, scopes)| scopes)));
         return Ok(Wanted {
             app_only: false,
             scopes: scopes::with_identity(provider.template, &all),
@@ -53,36 +56,21 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
             tokens: Vec::new(),
         });
     }
-    let (own, others): (Vec<&Token>, Vec<&Token>) = tokens.iter().partition(|token| is_own(token.grant));
-    let signs_in = others.iter().flat_map(|token| &token.scopes);
-    let mut people: Vec<String> = Vec::new();
-    for scope in provider.scopes.iter().filter(|_| !is_own(provider.grant)).chain(signs_in) {
-        if !scope.ends_with("/.default") && !people.contains(scope) {
-            people.push(scope.clone());
-        }
-    }
-    let mut defaults: Vec<String> = Vec::new();
-    let named = provider.scopes.iter().chain(own.iter().flat_map(|token| &token.scopes));
-    for scope in named.filter(|scope| scope.ends_with("/.default")) {
-        if !defaults.contains(scope) {
-            defaults.push(scope.clone());
-        }
-    }
+    let signs_in = kinds.iter().filter(|(grant, _)| !is_own(*grant)).flat_map(|(_, scopes)| scopes);
+    let of_people = provider.scopes.iter().filter(|_| !is_own(provider.grant)).chain(signs_in);
+    let people = each_once(of_people.filter(|scope| !scope.ends_with("/.default")));
+    let own = kinds.iter().filter(|(grant, _)| is_own(*grant)).flat_map(|(_, scopes)| scopes);
+    let mut defaults = each_once(provider.scopes.iter().chain(own).filter(|scope| scope.ends_with("/.default")));
     let resource = |scope: &String| scopes::resource_of(provider.template, std::slice::from_ref(scope));
     let mut roles: Vec<&str> = Vec::new();
-    for token in own {
-        for mailbox in app.store.mailboxes_of_token(&token.id).await? {
-            for (side, incoming) in [(&mailbox.incoming, true), (&mailbox.outgoing, false)] {
-                let Some(side) = side else { continue };
-                if matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id) {
-                    let protocol = side.server.protocol();
-                    roles.push(role(protocol, incoming));
-                    // One token serves both resources, so its own scope names one of them only.
-                    let scope = app_only_scope(provider.cloud, protocol);
-                    if !defaults.iter().any(|known| resource(known) == resource(&scope)) {
-                        defaults.push(scope);
-                    }
-                }
+    let own = [GrantType::ClientCredentials; 2];
+    for token in app.store.some_tokens_of(&provider.id, own, "", OWN_TOKENS).await? {
+        for (protocol, incoming) in app.store.protocols_of_token(&token.id).await? {
+            roles.push(role(protocol, incoming));
+            // One token serves both resources, so its own scope names one of them only.
+            let scope = app_only_scope(provider.cloud, protocol);
+            if !defaults.iter().any(|known| resource(known) == resource(&scope)) {
+                defaults.push(scope);
             }
         }
     }
@@ -116,8 +104,12 @@ pub async fn wanted(app: &App, provider: &Provider) -> StoreResult<Wanted> {
 
 /// The scopes of a provider and its tokens, each once.
 pub fn all_scopes(provider: &Provider, tokens: &[Token]) -> Vec<String> {
+    each_once(provider.scopes.iter().chain(tokens.iter().flat_map(|token| &token.scopes)))
+}
+
+fn each_once<'a>(scopes: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for scope in provider.scopes.iter().chain(tokens.iter().flat_map(|token| &token.scopes)) {
+    for scope in scopes {
         if !all.contains(scope) {
             all.push(scope.clone());
         }

@@ -3,12 +3,12 @@
 use super::Walk;
 pub(super) use super::fact::{Fact, Known};
 use super::fact::{holds, not, wrong};
+use super::seen::{OfProvider, Seen};
 use crate::actions::access_token::{missing_scopes, state};
-use crate::actions::consent::{self, Outcome as Consented, Standing};
-use crate::actions::providers::trial::{self, Check as LastCheck, CheckStep};
+use crate::actions::consent::Outcome as Consented;
+use crate::actions::providers::trial::{self, CheckStep};
 use crate::actions::{ActionError, place};
 use crate::app::App;
-use crate::clock::Timestamp;
 use crate::model::mailbox::Mailbox;
 use crate::model::proof::{Proof, ProofOutcome};
 use crate::model::provider::ClientAuth;
@@ -20,59 +20,54 @@ use crate::model::walkthrough::{Check, Step};
 pub(super) struct Facts<'a> {
     app: &'a App,
     walk: &'a Walk,
-    check: Option<LastCheck>,
-    consent: Option<Standing>,
-    /// Whether the app has tokens of its own.
-    has_own: bool,
-    last_return: Option<Timestamp>,
+    provider: OfProvider,
     proof: Option<Proof>,
-    key_since: Option<Timestamp>,
     /// Tokens of people at the provider: how many hold a sign-in, and how many mailboxes use one.
-    people: (usize, usize),
+    people: (i64, i64),
     has_sent: bool,
+    /// What the last tests of the mailbox that failed mean, reading and sending.
+    failed: [Option<Diagnosis>; 2],
 }
 
 impl<'a> Facts<'a> {
-    /// Looks everything up.
-    pub async fn of(app: &'a App, walk: &'a Walk) -> Result<Self, ActionError> {
+    /// Looks everything up that wasn't seen yet.
+    pub async fn of(app: &'a App, walk: &'a Walk, seen: &mut Seen) -> Result<Self, ActionError> {
         let mut facts = Self {
             app,
             walk,
-            check: None,
-            consent: None,
-            has_own: false,
-            last_return: None,
+            provider: OfProvider::default(),
             proof: None,
-            key_since: None,
             people: (0, 0),
             has_sent: false,
+            failed: [None, None],
         };
         let has = |check: Check| walk.template.steps().any(|step| step.check == check);
         if let Some(provider) = &walk.provider {
-            facts.check = trial::last(app, &provider.id)
-                .await?
-                .filter(|check| check.version == provider.version);
-            facts.last_return = app.store.last_return(&provider.id).await?;
-            facts.key_since = app.store.service_account(&provider.id).await?.map(|key| key.set_at);
-            if consent::is_known(provider) && (has(Check::Consent) || has(Check::Roles)) {
-                facts.has_own = consent::wanted(app, provider).await?.app_only;
-                facts.consent = Some(consent::standing(app, provider).await?);
-            }
+            facts.provider = seen.of(app, provider).await?;
             if has(Check::SwitchedAll) || has(Check::LoggedOut) {
-                for token in app.store.tokens_of(&provider.id).await?.iter().filter(|token| of_person(token)) {
-                    facts.people.0 += usize::from(app.store.grant(&token.id).await?.is_some());
-                    facts.people.1 += app.store.mailboxes_of_token(&token.id).await?.len();
-                }
+                facts.people = app.store.people_at(&provider.id).await?;
             }
         }
         if let Some(token) = walk.token.as_ref().filter(|_| has(Check::Limit)) {
             facts.proof = app.store.proofs_of(&token.id, 1).await?.into_iter().next();
         }
-        if let Some(run) = walk.mailbox.as_ref().and_then(|mailbox| mailbox.outgoing_state.run.clone()) {
-            let run = app.store.run(&run).await?;
-            let report = run.and_then(|run| serde_json::from_str::<Report>(&run.report).ok());
-            let sends = |stage: Stage| matches!(stage, Stage::Data | Stage::Send);
-            facts.has_sent = report.is_some_and(|report| report.steps.iter().any(|step| sends(step.step)));
+        if let Some(mailbox) = &walk.mailbox {
+            for (at, side) in [&mailbox.incoming_state, &mailbox.outgoing_state].into_iter().enumerate() {
+                let sends = at == 1;
+                let failed = side.outcome == Some(Outcome::Failed);
+                let Some(run) = side.run.as_ref().filter(|_| sends || failed) else {
+                    continue;
+                };
+                let report = app
+                    .store
+                    .run(run)
+                    .await?
+                    .and_then(|run| serde_json::from_str::<Report>(&run.report).ok());
+                let Some(report) = report else { continue };
+                let is_sending = |stage: Stage| matches!(stage, Stage::Data | Stage::Send);
+                facts.has_sent |= sends && report.steps.iter().any(|step| is_sending(step.step));
+                facts.failed[at] = report.diagnosis.filter(|_| failed);
+            }
         }
         Ok(facts)
     }
@@ -92,12 +87,12 @@ impl<'a> Facts<'a> {
                 _ => Fact::Unknown,
             },
             Check::Credential => self.credential(),
-            Check::ServiceKey if self.key_since.is_none() => not("No key is stored"),
+            Check::ServiceKey if self.provider.key_since.is_none() => not("No key is stored"),
             Check::ServiceKey => match self.delegation() {
                 Fact::Holds(known) => Fact::Holds(known),
                 _ => Fact::Unknown,
             },
-            Check::Redirect => match self.last_return.filter(|at| *at >= provider.created_at) {
+            Check::Redirect => match self.provider.last_return.filter(|at| *at >= provider.created_at) {
                 Some(at) => holds("A sign-in came back here", Some(at)),
                 None => Fact::Unknown,
             },
@@ -151,7 +146,7 @@ impl<'a> Facts<'a> {
     }
 
     fn checked(&self, is_it: impl Fn(&CheckStep) -> bool) -> Fact {
-        let Some(check) = &self.check else { return Fact::Unknown };
+        let Some(check) = &self.provider.check else { return Fact::Unknown };
         match check.steps.iter().find(|step| is_it(step)) {
             Some(step) if step.outcome == Outcome::Passed => Fact::Holds(Known {
                 text: step.detail.clone(),
@@ -176,7 +171,7 @@ impl<'a> Facts<'a> {
     }
 
     fn delegation(&self) -> Fact {
-        if self.key_since.is_none() {
+        if self.provider.key_since.is_none() {
             return not("No key is stored");
         }
         match self.signed_in() {
@@ -250,7 +245,9 @@ impl<'a> Facts<'a> {
     }
 
     fn consented(&self) -> Fact {
-        let Some(standing) = &self.consent else { return Fact::Unknown };
+        let Some(standing) = &self.provider.consent else {
+            return Fact::Unknown;
+        };
         let Some((consent, outcome)) = &standing.result else {
             return Fact::Unknown;
         };
@@ -277,7 +274,7 @@ impl<'a> Facts<'a> {
                     ..known
                 }),
                 Consented::Told => Fact::Told(known),
-                Consented::Missing { .. } if !self.has_own => Fact::Wrong(known),
+                Consented::Missing { .. } if !self.provider.has_own => Fact::Wrong(known),
                 _ => Fact::Unknown,
             };
         }
@@ -287,7 +284,7 @@ impl<'a> Facts<'a> {
             Consented::Missing { .. } if matches!(self.tests(false), Fact::Holds(_)) => {
                 holds("The mailbox opens: Exchange itself gives the app its rights", None)
             }
-            Consented::Missing { .. } if self.has_own => Fact::Wrong(known),
+            Consented::Missing { .. } if self.provider.has_own => Fact::Wrong(known),
             Consented::Unproved { diagnosis, .. } => Fact::Wrong(Known {
                 problem: Some(diagnosis.clone()),
                 ..known
@@ -308,16 +305,20 @@ impl<'a> Facts<'a> {
             return not("Nobody has signed in yet");
         }
         let sides = [
-            (mailbox.incoming.is_some(), &mailbox.incoming_state, "Reading"),
-            (both && mailbox.outgoing.is_some(), &mailbox.outgoing_state, "Sending"),
+            (mailbox.incoming.is_some(), &mailbox.incoming_state, ("Reading", &self.failed[0])),
+            (
+                both && mailbox.outgoing.is_some(),
+                &mailbox.outgoing_state,
+                ("Sending", &self.failed[1]),
+            ),
         ];
         let mut at = None;
-        for (_, state, what) in sides.into_iter().filter(|(asked, ..)| *asked) {
+        for (_, state, (what, failed)) in sides.into_iter().filter(|(asked, ..)| *asked) {
             match state.outcome {
                 Some(Outcome::Passed | Outcome::Warning) => at = at.max(state.tested_at),
                 Some(_) => {
                     let problem = state.problem.clone().unwrap_or_else(|| "the test failed".to_owned());
-                    return wrong(format!("{what}: {problem}"), state.tested_at, None);
+                    return wrong(format!("{what}: {problem}"), state.tested_at, failed.clone());
                 }
                 None => return Fact::Stale(if state.run.is_some() { "Not tested since the change" } else { "" }.to_owned()),
             }
@@ -363,7 +364,7 @@ impl<'a> Facts<'a> {
         let Some(provider) = &self.walk.provider else {
             return Fact::Unknown;
         };
-        let since = provider.held_since().max(self.key_since);
+        let since = provider.held_since().max(self.provider.key_since);
         if since.is_none_or(|since| since <= self.walk.row.started_at) {
             return not("The old one is still in use");
         }

@@ -5,11 +5,13 @@ mod checks;
 mod fact;
 mod facts;
 mod run;
+mod seen;
 mod send;
 mod stand;
 
 pub use checks::{Finding, Request};
 pub use run::{Checked, check_all, check_one, settle};
+pub use seen::Seen;
 pub use send::{Sending, Sent, take_back};
 pub use stand::{Stand, Where};
 
@@ -17,7 +19,7 @@ use super::ActionError;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::mailbox::Mailbox;
 use crate::model::provider::Provider;
 use crate::model::token::{Grant, GrantType, Token};
 use crate::model::walkthrough::{Act, Check, Step, StepRow, StepState, Template, Walkthrough, template};
@@ -53,33 +55,33 @@ impl Walk {
         }
     }
 
+    /// The ways its token may be got.
+    pub fn wanted_grants(&self) -> [GrantType; 2] {
+        match self.wanted_grant() {
+            GrantType::AuthorizationCode => [GrantType::AuthorizationCode, GrantType::DeviceCode],
+            other => [other; 2],
+        }
+    }
+
+    /// The account of its token, empty where any will do; none: it can't be told which.
+    fn token_user(&self) -> Option<&str> {
+        match self.wanted_grant() {
+            GrantType::ClientCredentials => Some(""),
+            GrantType::JwtBearer => Some(&self.row.address),
+            _ => Some(self.row.signs_in()).filter(|user| !user.is_empty()),
+        }
+    }
+
     /// Whether a side of its mailbox uses its token.
     pub fn mailbox_uses_token(&self) -> bool {
         match (&self.mailbox, &self.token) {
-            (Some(mailbox), Some(token)) => uses(mailbox, token),
+            (Some(mailbox), Some(token)) => mailbox.uses(&token.id),
             _ => false,
         }
     }
 
     fn stored(&self, step: &Step) -> Option<&StepRow> {
         self.rows.iter().find(|row| row.step == step.id)
-    }
-}
-
-fn uses(mailbox: &Mailbox, token: &Token) -> bool {
-    [&mailbox.incoming, &mailbox.outgoing]
-        .into_iter()
-        .flatten()
-        .any(|side| matches!(&side.auth, Auth::OAuth2 { token_id, .. } if *token_id == token.id))
-}
-
-/// Whether a token is one that this walkthrough is about.
-pub fn fits(walk: &Walkthrough, wanted: GrantType, token: &Token) -> bool {
-    let same = |user: &str| token.user.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(user));
-    match wanted {
-        GrantType::ClientCredentials => token.grant == wanted,
-        GrantType::JwtBearer => token.grant == wanted && (walk.address.is_empty() || same(&walk.address)),
-        _ => token.grant.needs_person() && !walk.signs_in().is_empty() && same(walk.signs_in()),
     }
 }
 
@@ -110,11 +112,15 @@ pub async fn of(app: &App, row: Walkthrough) -> StoreResult<Option<Walk>> {
     };
     walk.token = match (&walk.row.token_id, &walk.provider) {
         (Some(id), _) => app.store.token_by_id(id).await?,
-        (None, Some(provider)) => {
-            let wanted = walk.wanted_grant();
-            let tokens = app.store.tokens_of(&provider.id).await?;
-            tokens.into_iter().find(|token| fits(&walk.row, wanted, token))
-        }
+        (None, Some(provider)) => match walk.token_user() {
+            Some(user) => app
+                .store
+                .some_tokens_of(&provider.id, walk.wanted_grants(), user, 1)
+                .await?
+                .into_iter()
+                .next(),
+            None => None,
+        },
         (None, None) => None,
     };
     if let Some(token) = &walk.token {

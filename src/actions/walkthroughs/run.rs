@@ -1,6 +1,7 @@
 //! Checks a step or all of them, and writes down how every step stands.
 
 use super::checks::{Finding, Request, check};
+use super::seen::Seen;
 use super::stand::{Stand, stands};
 use super::{Walk, audit, blank, load, touch};
 use crate::actions::ActionError;
@@ -21,7 +22,7 @@ pub enum Checked {
 /// Checks one step of a walkthrough, by its number. `address`: one that must stay closed, where the check is about that.
 pub async fn check_one(app: &App, actor: &Actor, request: &Request<'_>, id: &str, number: usize) -> Result<Checked, ActionError> {
     let walk = load(app, id).await?.ok_or(ActionError::NotFound("walkthrough"))?;
-    let all = stands(app, &walk).await?;
+    let all = stands(app, &walk, &mut Seen::default()).await?;
     let stand = all.get(number.wrapping_sub(1)).ok_or(ActionError::NotFound("step"))?;
     let finding = check(app, actor, request, &walk, stand.step).await?;
     if let Finding::Untold(why) = finding {
@@ -37,7 +38,7 @@ pub async fn check_one(app: &App, actor: &Actor, request: &Request<'_>, id: &str
 /// were so and aren't any more.
 pub async fn check_all(app: &App, actor: &Actor, request: &Request<'_>, id: &str) -> Result<(usize, Vec<usize>), ActionError> {
     let walk = load(app, id).await?.ok_or(ActionError::NotFound("walkthrough"))?;
-    let before = stands(app, &walk).await?;
+    let before = stands(app, &walk, &mut Seen::default()).await?;
     let mut looked = 0;
     for stand in before.iter().filter(|stand| stand.can_check() && stand.may_start()) {
         // What one check found out may be what the next one starts from.
@@ -76,7 +77,7 @@ async fn try_settle(app: &App, actor: &Actor, id: &str, found: Option<&(&str, Fi
     if let Some((step, finding)) = found {
         note(&mut walk, app, actor, step, finding);
     }
-    let all = stands(app, &walk).await?;
+    let all = stands(app, &walk, &mut Seen::default()).await?;
     let mut changed: Vec<(String, StepRow)> = Vec::new();
     for stand in &all {
         let old = stored.iter().find(|row| row.step == stand.step.id);

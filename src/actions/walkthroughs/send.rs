@@ -1,12 +1,13 @@
 //! *Send to someone*: a step goes to somebody without an account, with a one-time link where one fits.
 
+use super::stand::sent_for;
 use super::{Walk, audit, blank, current, settle, touch};
 use crate::actions::{ActionError, links, provider_links};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::Actor;
 use crate::model::consent::LinkKind;
-use crate::model::walkthrough::{Send, Step, StepRow, StepState};
+use crate::model::walkthrough::{Check, Send, Step, StepRow, StepState};
 use crate::secret::Nonce;
 use crate::store::StoreError;
 
@@ -66,6 +67,12 @@ impl Walk {
             held_at: before.and_then(|before| before.held_at),
             sent_to: to,
             link_id,
+            // So that a later change of the provider shows.
+            evidence: if is_about_the_app(step) {
+                sent_for(app, self).await?
+            } else {
+                String::new()
+            },
             ..blank(step, app.clock.now(), actor)
         };
         tx.put_walkthrough_step(&row.id, &new).await?;
@@ -80,6 +87,11 @@ impl Walk {
         tx.commit().await?;
         Ok(Sent { link })
     }
+}
+
+/// Whether what is sent for a step depends on the provider: not where only a mailbox is meant.
+fn is_about_the_app(step: &Step) -> bool {
+    step.check != Check::MailOn || !step.values.is_empty()
 }
 
 /// Takes a link that was sent back, whatever the walkthrough is about by now; one that is gone or used stays as it is.

@@ -1,13 +1,15 @@
 //! How the steps of a walkthrough stand: what is known by itself, over what was noted.
 
 use super::facts::{Fact, Facts, Known};
+use super::seen::Seen;
 use super::{Walk, may_confirm};
 use crate::actions::links::LinkState;
-use crate::actions::{ActionError, links, provider_links};
+use crate::actions::{ActionError, links, provider_links, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::report::Diagnosis;
 use crate::model::walkthrough::{Check, Send, Step, StepRow, StepState};
+use crate::store::StoreResult;
 
 /// Whom a step was sent to, and what became of the link.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Where {
     pub has_link: bool,
     /// Whether it can't be used any more, and why.
     pub over: Option<&'static str>,
+    /// Whether the provider became another one since: what was sent names the app it was before.
+    pub outdated: bool,
 }
 
 /// How a step stands.
@@ -79,8 +83,8 @@ impl Stand {
 }
 
 /// How every step stands.
-pub(super) async fn stands(app: &App, walk: &Walk) -> Result<Vec<Stand>, ActionError> {
-    let facts = Facts::of(app, walk).await?;
+pub(super) async fn stands(app: &App, walk: &Walk, seen: &mut Seen) -> Result<Vec<Stand>, ActionError> {
+    let facts = Facts::of(app, walk, seen).await?;
     let mut all: Vec<Stand> = Vec::new();
     for (at, step) in walk.template.steps().enumerate() {
         let stored = walk.stored(step);
@@ -101,9 +105,9 @@ pub(super) async fn stands(app: &App, walk: &Walk) -> Result<Vec<Stand>, ActionE
 }
 
 impl Walk {
-    /// How every step stands.
-    pub async fn stands(&self, app: &App) -> Result<Vec<Stand>, ActionError> {
-        stands(app, self).await
+    /// How every step stands. `seen`: what was looked up for other walkthroughs of the same list.
+    pub async fn stands(&self, app: &App, seen: &mut Seen) -> Result<Vec<Stand>, ActionError> {
+        stands(app, self, seen).await
     }
 }
 
@@ -174,6 +178,32 @@ fn merge(number: usize, step: &'static Step, stored: Option<&StepRow>, fact: Fac
     }
 }
 
+/// What a request is about: the app, its directory, and where it sends people back to. As long as there is no provider, the last alone:
+/// its end is the name that the provider is going to have.
+pub(super) async fn sent_for(app: &App, walk: &Walk) -> StoreResult<String> {
+    let name = walk
+        .provider
+        .as_ref()
+        .map_or(walk.row.name.as_str(), |provider| provider.name.as_str());
+    let back = match name {
+        "" => String::new(),
+        name => settings::url(app, &format!("/oauth/callback/{name}")).await?,
+    };
+    Ok(match &walk.provider {
+        Some(provider) => format!(
+            "App {} in {}, which sends people back to {back}",
+            provider.client_id,
+            provider.tenant.as_deref().unwrap_or("no directory")
+        ),
+        None => back,
+    })
+}
+
+/// Whether what was sent is about something else than it would be now. What wasn't known then has only been added since.
+fn is_outdated(then: &str, now: &str) -> bool {
+    !now.ends_with(then)
+}
+
 async fn sent(app: &App, walk: &Walk, step: &Step, row: &StepRow) -> Result<Where, ActionError> {
     let now = app.clock.now();
     let mut found = Where {
@@ -183,6 +213,7 @@ async fn sent(app: &App, walk: &Walk, step: &Step, row: &StepRow) -> Result<Wher
         opened: None,
         has_link: !row.link_id.is_empty(),
         over: None,
+        outdated: is_outdated(&row.evidence, &sent_for(app, walk).await?),
     };
     if row.link_id.is_empty() {
         return Ok(found);

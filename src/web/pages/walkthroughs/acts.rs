@@ -1,6 +1,6 @@
 //! What is done to a walkthrough: a step checked, told or taken back, something chosen for it, the mailbox turned on, all of it deleted.
 
-use super::doing::{providers, token_suits};
+use super::fit::misfit;
 use super::{find, page, step_of};
 use crate::actions::ActionError;
 use crate::actions::mailboxes;
@@ -194,6 +194,25 @@ pub async fn take_back(
     }
 }
 
+/// What was chosen, if it is here, and how it is called.
+async fn chosen(web: &WebState, form: &ChooseForm) -> Result<Option<(Chosen, String)>, PageError> {
+    let store = &web.app.store;
+    let name = |text: &str| Name::parse(text).ok();
+    Ok(if !form.provider.is_empty() {
+        let Some(name) = name(&form.provider) else { return Ok(None) };
+        let found = store.provider(&name).await?;
+        found.map(|one| (Chosen::Provider(one.id, name.clone()), format!("provider {name}")))
+    } else if !form.token.is_empty() {
+        let Some(name) = name(&form.token) else { return Ok(None) };
+        let found = store.token(&name).await?;
+        found.map(|one| (Chosen::Token(one.id, name.clone()), format!("token {name}")))
+    } else {
+        let Some(name) = name(&form.mailbox) else { return Ok(None) };
+        let found = store.mailbox(&name).await?;
+        found.map(|one| (Chosen::Mailbox(one.id, name.clone()), one.address))
+    })
+}
+
 /// `POST /walkthroughs/{id}/choose`: something that is here is taken.
 pub async fn choose(
     State(web): State<WebState>,
@@ -202,33 +221,19 @@ pub async fn choose(
     CsrfForm(form): CsrfForm<ChooseForm>,
 ) -> Result<Response, PageError> {
     let walk = find(&web.app, &id).await?;
-    let app = &web.app;
-    let gone =
-        || PageError::Conflict("What you chose isn't here any more, or doesn't fit this walkthrough. Nothing was changed.".to_owned());
-    let name = |text: &str| Name::parse(text).map_err(|_| gone());
-    let (chosen, words) = if !form.provider.is_empty() {
-        let offered = providers(&web, &walk).await?;
-        let found = app.store.provider(&name(&form.provider)?).await?;
-        let found = found
-            .filter(|one| offered.iter().any(|(name, _)| name == one.name.as_str()))
-            .ok_or_else(gone)?;
-        let words = format!("provider {}", found.name);
-        (Chosen::Provider(found.id, found.name), words)
-    } else if !form.token.is_empty() {
-        let found = app.store.token(&name(&form.token)?).await?;
-        let of_provider = |provider| walk.provider.as_ref().is_some_and(|own| own.id == provider);
-        let found = found
-            .filter(|one| of_provider(one.provider_id.clone()) && token_suits(&walk, one))
-            .ok_or_else(gone)?;
-        let words = format!("token {}", found.name);
-        (Chosen::Token(found.id, found.name), words)
-    } else {
-        let found = app.store.mailbox(&name(&form.mailbox)?).await?.ok_or_else(gone)?;
-        let words = found.address.clone();
-        (Chosen::Mailbox(found.id, found.name), words)
-    };
     let path = at(&id, form.step.max(1));
-    match walkthroughs::choose(app, &user.actor(), &id, Some(form.version), chosen).await {
+    if form.version != walk.row.version {
+        return stale(&user, &web, &path, &id).await;
+    }
+    let Some((chosen, words)) = chosen(&web, &form).await? else {
+        let flash = Flash::bad("What you chose isn't here any more. Nothing was changed.");
+        return user.redirect_with(&path, flash).await;
+    };
+    if let Some(why) = misfit(&web.app, &walk, &chosen).await? {
+        let flash = Flash::bad(&format!("This walkthrough can't be about {words}: {why}. Nothing was changed."));
+        return user.redirect_with(&path, flash).await;
+    }
+    match walkthroughs::choose(&web.app, &user.actor(), &id, Some(form.version), chosen).await {
         Ok(()) => user.redirect(&path, &format!("This walkthrough is about {words} now.")).await,
         Err(ActionError::Store(StoreError::Stale)) => stale(&user, &web, &path, &id).await,
         Err(error) => Err(error.into()),

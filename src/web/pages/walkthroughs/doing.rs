@@ -1,20 +1,23 @@
 //! What the open step offers to do: forms elsewhere in the console that lead back here, things that are here to be chosen, buttons.
 
+use super::fit::suits;
+use super::problem::problem;
 use super::values::{permissions, values};
 use super::{Opened, sure_words};
-use crate::actions::walkthroughs::{Stand, Walk, fits};
+use crate::actions::walkthroughs::{Stand, Walk};
 use crate::model::Date;
-use crate::model::provider::{ClientAuth, Provider};
-use crate::model::template::TemplateKind;
-use crate::model::token::GrantType;
+use crate::model::provider::ClientAuth;
+use crate::model::token::{GrantType, Token};
 use crate::model::user::Permission;
 use crate::model::walkthrough::{Act, Check, Send};
 use crate::web::WebState;
 use crate::web::back::Back;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
-use crate::web::pages::providers::cards::Card;
 use crate::web::time::date_words;
+
+/// How many of what is here are offered to be chosen?
+const OFFERED: i64 = 200;
 
 /// A link or a form with one button.
 #[derive(Debug, Clone)]
@@ -70,31 +73,11 @@ fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     format!("{path}?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
 }
 
-/// Whether a provider could serve this walkthrough.
-fn suits(walk: &Walk, provider: &Provider) -> bool {
-    let kind = provider.template;
-    match walk.template.card.as_str() {
-        "" => true,
-        "microsoft" => kind == TemplateKind::Microsoft && !Card::of(provider).is_app_only(),
-        "microsoft-certificate" => Card::of(provider) == Card::MicrosoftCertificate,
-        "microsoft-secret" => Card::of(provider) == Card::MicrosoftSecret,
-        "google" => kind == TemplateKind::Google && Card::of(provider) == Card::Google,
-        "google-service" => Card::of(provider) == Card::GoogleService,
-        "yahoo" => kind == TemplateKind::Yahoo,
-        _ => kind == TemplateKind::Custom,
-    }
-}
-
 /// The providers a walkthrough of this kind could be about.
-pub(super) async fn providers(web: &WebState, walk: &Walk) -> Result<Vec<(String, String)>, PageError> {
-    let all = web
-        .app
-        .store
-        .providers()
-        .await?
-        .into_iter()
-        .filter(|provider| suits(walk, provider));
-    Ok(all
+async fn providers(web: &WebState, walk: &Walk) -> Result<Vec<(String, String)>, PageError> {
+    let all = web.app.store.providers().await?;
+    let fitting = all.into_iter().filter(|provider| suits(walk.template, provider));
+    Ok(fitting
         .map(|one| (one.name.to_string(), format!("{}, {}", one.name, one.template.label())))
         .collect())
 }
@@ -186,15 +169,11 @@ impl Maker<'_> {
             return Ok(false);
         };
         let grant = walk.wanted_grant();
-        let tokens = self.web.app.store.tokens_of(&provider.id).await?;
-        let one_kind = |token: &&crate::model::token::Token| match grant {
-            GrantType::AuthorizationCode => token.grant.needs_person(),
-            other => token.grant == other,
-        };
-        let options: Vec<_> = tokens.iter().filter(one_kind).collect();
+        let store = &self.web.app.store;
+        let options = store.some_tokens_of(&provider.id, walk.wanted_grants(), "", OFFERED).await?;
         let chosen = walk.token.as_ref().map(|token| token.name.to_string()).unwrap_or_default();
         if options.iter().any(|token| token.name.as_str() != chosen) {
-            let words = |token: &&crate::model::token::Token| {
+            let words = |token: &Token| {
                 let who = token.user.as_deref().map(|user| format!(", {user}")).unwrap_or_default();
                 (token.name.to_string(), format!("{}{who}", token.name))
             };
@@ -251,7 +230,7 @@ impl Maker<'_> {
             ),
         }
         let used = match &walk.token {
-            Some(token) => self.web.app.store.mailboxes_of_token(&token.id).await?,
+            Some(token) => self.web.app.store.some_mailboxes_of_token(&token.id, OFFERED).await?,
             None => Vec::new(),
         };
         let chosen = walk.mailbox.as_ref().map(|mailbox| mailbox.name.to_string()).unwrap_or_default();
@@ -259,11 +238,7 @@ impl Maker<'_> {
             self.doing.pick = Some(Pick {
                 field: "mailbox",
                 label: "Or use one that has this token",
-                options: used
-                    .iter()
-                    .take(200)
-                    .map(|one| (one.name.to_string(), one.address.clone()))
-                    .collect(),
+                options: used.iter().map(|one| (one.name.to_string(), one.address.clone())).collect(),
                 chosen,
             });
         }
@@ -321,7 +296,7 @@ impl Maker<'_> {
 impl Opened {
     pub(super) async fn of(web: &WebState, user: &CurrentUser, walk: &Walk, stand: &Stand) -> Result<Self, PageError> {
         let step = stand.step;
-        let back = Back::new(&walk.row.id, stand.number).path();
+        let back = Back::new(&walk.row.id, stand.number, walk.row.version).field();
         let maker = Maker {
             web,
             walk,
@@ -333,6 +308,12 @@ impl Opened {
         } else {
             Doing::default()
         };
+        let mut problem = problem(&web.app, user, walk, stand).await?;
+        // What the step does anyway stands once.
+        for way in problem.iter_mut().flat_map(|problem| &mut problem.ways) {
+            let here = |words: &str| words == "Check now" || doing.buttons.iter().any(|button| button.words == words);
+            way.buttons.retain(|lead| !here(&lead.words));
+        }
         let (send, send_later) = match (step.send, &walk.provider, &walk.token) {
             (Send::Nobody, ..) => ("", ""),
             (Send::Mail, ..) => ("Write the request", ""),
@@ -353,25 +334,21 @@ impl Opened {
             send_later,
             asks_address: step.act == Act::Limit,
             verified: Date::parse(&step.verified).map(date_words).unwrap_or_default(),
+            problem,
             stand: stand.clone(),
         })
     }
 
     /// Whether one of the buttons is what comes next.
     pub(super) fn has_primary(&self) -> bool {
-        self.doing.buttons.iter().any(|button| button.primary) || (self.sends_first() && !self.stand.state.is_over())
+        let fixes = self.problem.iter().flat_map(|problem| &problem.ways).next();
+        fixes.is_some_and(|way| !way.buttons.is_empty())
+            || self.doing.buttons.iter().any(|button| button.primary)
+            || (self.sends_first() && !self.stand.state.is_over())
     }
 
     /// Whether sending it is what most people do.
     pub(super) fn sends_first(&self) -> bool {
         self.stand.step.send == Send::Consent && !self.send.is_empty()
-    }
-}
-
-/// Whether a token suits the walkthrough, for one that is chosen.
-pub(super) fn token_suits(walk: &Walk, token: &crate::model::token::Token) -> bool {
-    match walk.wanted_grant() {
-        GrantType::AuthorizationCode => token.grant.needs_person(),
-        other => fits(&walk.row, other, token) || token.grant == other,
     }
 }

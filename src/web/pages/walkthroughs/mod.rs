@@ -3,11 +3,13 @@
 
 mod acts;
 mod doing;
+pub(in crate::web) mod fit;
+mod problem;
 mod send;
 mod start;
 mod values;
 
-use crate::actions::walkthroughs::{self, Stand, Walk};
+use crate::actions::walkthroughs::{self, Seen, Stand, Walk};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::user::Permission;
@@ -17,6 +19,7 @@ use crate::web::error::PageError;
 use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::diagnosis::DiagnosisView;
 use crate::web::routes::{Access, Routes};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -89,10 +92,10 @@ struct Row {
 }
 
 async fn rows(app: &App, finished: bool) -> Result<Vec<Row>, PageError> {
-    let mut rows = Vec::new();
+    let (mut rows, mut seen) = (Vec::new(), Seen::default());
     for row in app.store.walkthroughs(finished, LISTED).await? {
         let Some(walk) = walkthroughs::of(app, row).await? else { continue };
-        let stands = walk.stands(app).await?;
+        let stands = walk.stands(app, &mut seen).await?;
         let of = |state: StepState| stands.iter().find(|stand| stand.state == state);
         let (kind, words) = match (of(StepState::Problem), of(StepState::Waiting)) {
             (Some(stand), _) => ("bad", format!("There is a problem with step {}", stand.number)),
@@ -174,6 +177,8 @@ struct Place {
 /// What the open step shows.
 struct Opened {
     stand: Stand,
+    /// What is wrong with it, where that is known.
+    problem: Option<DiagnosisView>,
     values: Vec<Shown>,
     permissions: Vec<(String, &'static str)>,
     doing: Doing,
@@ -219,6 +224,9 @@ fn line(stand: &Stand, stands: &[Stand], open: Option<usize>) -> Line {
         (StepState::Open, Some(other)) => format!("{}. Waits for step {}, {}", stand.step.brief, other.number, other.step.title),
         (StepState::Open, None) if stand.evidence.is_empty() => stand.step.brief.clone(),
         (StepState::Confirmed, _) if stand.evidence.is_empty() => format!("{} says it's done", stand.by),
+        (StepState::Waiting, _) if stand.sent.as_ref().is_some_and(|sent| sent.outdated) => {
+            "The provider changed since you sent this".to_owned()
+        }
         (StepState::Waiting, _) => match stand.sent.as_ref().map(|sent| sent.to.as_str()).filter(|to| !to.is_empty()) {
             Some(to) => format!("Sent to {to}"),
             None => format!("Sent to {}", stand.step.to),
@@ -254,7 +262,7 @@ async fn page(
     errors: FieldErrors,
 ) -> Result<ShowPage, PageError> {
     let walk = find(&web.app, id).await?;
-    let stands = walk.stands(&web.app).await?;
+    let stands = walk.stands(&web.app, &mut Seen::default()).await?;
     let may = user.may(Permission::ProviderEdit);
     let next = |stand: &&Stand| !stand.state.is_over() && stand.may_start();
     let shown = match wanted {

@@ -3,12 +3,12 @@
 use crate::actions::consent;
 use crate::actions::providers::trial;
 use crate::actions::walkthroughs::Walk;
-use crate::diagnosis::ways::commands::quoted;
+use crate::diagnosis::ways::commands::{fill, quoted};
 use crate::model::mailbox::check_address;
 use crate::model::provider::Cloud;
 use crate::model::template::{TemplateKind, scopes_of};
 use crate::model::token::GrantType;
-use crate::model::walkthrough::{Step, Value};
+use crate::model::walkthrough::{Step, Value, Walkthrough};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::pages::consent::view::{Asked, asked_of};
@@ -47,35 +47,13 @@ fn lines(id: &str, label: &str, value: String, hint: &str) -> Shown {
 }
 
 /// The text of a command with the addresses of the walkthrough, each as PowerShell takes it literally.
-fn filled(walk: &Walk, text: &str) -> String {
-    fill(text, &walk.row.address, walk.row.signs_in())
-}
-
-fn fill(text: &str, mailbox: &str, account: &str) -> String {
-    let one = |address: &str, name: &str| check_address(address).map_or_else(|| format!("<{name}>"), |address| quoted(&address));
-    let values = [
-        ("{mailbox}", one(mailbox, "mailbox")),
-        ("<mailbox>", one(mailbox, "mailbox")),
-        ("{account}", one(account, "account")),
-    ];
-    // In one go: an address may hold braces, and what was filled in is not looked at again.
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '<']) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        match values.iter().find(|(place, _)| rest.starts_with(place)) {
-            Some((place, value)) => {
-                out.push_str(value);
-                rest = &rest[place.len()..];
-            }
-            None => {
-                out.push_str(&rest[..1]);
-                rest = &rest[1..];
-            }
-        }
-    }
-    out + rest
+fn filled(row: &Walkthrough, text: &str) -> String {
+    let one = |address: &str| check_address(address).map_or_else(String::new, |address| quoted(&address));
+    fill(text, |place| match place {
+        "mailbox" => one(&row.address),
+        "account" => one(row.signs_in()),
+        _ => String::new(),
+    })
 }
 
 /// The values of a step.
@@ -88,7 +66,7 @@ pub(super) async fn values(web: &WebState, walk: &Walk, step: &Step) -> Result<V
         all.push(lines(
             &format!("cmd-{at}"),
             title,
-            filled(walk, text),
+            filled(&walk.row, text),
             "In PowerShell, after Connect-ExchangeOnline.",
         ));
     }
@@ -168,29 +146,45 @@ async fn app_commands(web: &WebState, walk: &Walk) -> Result<Vec<Shown>, PageErr
     let Some(token) = &walk.token else {
         let found = limit(provider.name.as_str(), &provider.client_id, None);
         return Ok(vec![
-            lines("c-exchange", "For IMAP, POP and SMTP", filled(walk, &found.exchange), ""),
-            lines("c-graph", "For Microsoft Graph", filled(walk, &found.graph), ""),
+            lines("c-exchange", "For IMAP, POP and SMTP", filled(&walk.row, &found.exchange), ""),
+            lines("c-graph", "For Microsoft Graph", filled(&walk.row, &found.graph), ""),
         ]);
     };
-    let mut mailboxes = web.app.store.mailboxes_of_token(&token.id).await?;
-    // One that is to change over is meant too.
-    if let Some(mailbox) = walk.mailbox.as_ref().filter(|own| mailboxes.iter().all(|known| known.id != own.id)) {
-        let mut mailbox = mailbox.clone();
+    let store = &web.app.store;
+    let most = i64::try_from(SHOWN).unwrap_or(i64::MAX);
+    let mut mailboxes = store.some_mailboxes_of_token(&token.id, most).await?;
+    // One that is to change over is meant too, and stands among those that are shown.
+    if let Some(own) = walk.mailbox.as_ref().filter(|own| mailboxes.iter().all(|known| known.id != own.id)) {
+        let mut mailbox = own.clone();
         for side in [&mut mailbox.incoming, &mut mailbox.outgoing].into_iter().flatten() {
             if let crate::model::mailbox::Auth::OAuth2 { token_id, .. } = &mut side.auth {
                 token_id.clone_from(&token.id);
             }
         }
+        mailboxes.truncate(SHOWN - 1);
         mailboxes.push(mailbox);
     }
     let abilities = abilities(&web.app, token, provider, walk.grant.as_ref(), &mailboxes);
     let found = commands(token, provider, object_id(&abilities), &mailboxes, SHOWN);
     // Where it has mailboxes their addresses stand there already, quoted.
-    let whole = |lines: String| if mailboxes.is_empty() { filled(walk, &lines) } else { lines };
+    let whole = |lines: String| if mailboxes.is_empty() { filled(&walk.row, &lines) } else { lines };
     let found = found.into_iter().filter(|command| command.id != "c-policy");
-    Ok(found
+    let mut all: Vec<Shown> = found
         .map(|command| lines(command.id, command.title, whole(command.lines), command.hint))
-        .collect())
+        .collect();
+    if mailboxes.len() == SHOWN && !all.is_empty() {
+        let count = store.count_mailboxes_of_token(&token.id).await?;
+        all.push(Shown {
+            href: format!("/tokens/{}/commands", token.name),
+            ..shown(
+                "c-all",
+                &format!("The same lines for each of the {count} mailboxes that use token {}", token.name),
+                format!("exchange-{}.txt", token.name),
+                "",
+            )
+        });
+    }
+    Ok(all)
 }
 
 /// The permissions a step is about: names, and what they mean.
@@ -218,19 +212,4 @@ pub(super) async fn permissions(web: &WebState, walk: &Walk, step: &Step) -> Res
     };
     let pair = |Asked { name, plain }: Asked| (name, plain);
     Ok(asked_of(&names).into_iter().map(pair).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fill;
-
-    #[test]
-    fn an_address_stays_in_its_quotes_whatever_it_holds() {
-        let command = "Add-MailboxPermission -Identity {mailbox} -User {account}";
-        assert_eq!(
-            fill(command, "{account}@x.test", "a|Disable-Mailbox&#@x.test"),
-            "Add-MailboxPermission -Identity '{account}@x.test' -User 'a|Disable-Mailbox&#@x.test'"
-        );
-        assert_eq!(fill(command, "", ""), "Add-MailboxPermission -Identity <mailbox> -User <account>");
-    }
 }
