@@ -12,10 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many bytes may a form have?
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
-/// And the form that brings settings along, from somebody who is signed in? The text of it may be escaped, or be a file in UTF-16.
+/// And the forms that bring settings or a whole page of errors along, from somebody who is signed in? The text of it may be escaped, or
+/// be a file in UTF-16.
 pub(super) const LARGE_LIMIT: usize = 2 * crate::model::import::LONGEST + BODY_LIMIT;
-/// The path of that form.
-pub(super) const LARGE: &str = "/transfer/import";
+/// The paths of those forms.
+const LARGE: [&str; 2] = ["/transfer/import", super::routes::EXPLAIN];
 /// How many of those may arrive at the same time?
 const ARRIVING_LARGE: usize = 4;
 /// How long may a body take to arrive?
@@ -52,6 +53,14 @@ impl Arriving {
         let place = Arc::clone(&self.all).try_acquire_owned().map_err(|_| PageError::Busy(5))?;
         Ok((place, share))
     }
+}
+
+/// Whether a form is one of those that may be large, and doesn't say that it is small.
+pub(super) fn is_large(path: &str, headers: &HeaderMap) -> bool {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    LARGE.contains(&path) && length.is_none_or(|length| length > BODY_LIMIT)
 }
 
 /// A form as it came.

@@ -2,7 +2,7 @@
 //! SESS-6). A form needs the token bound to its session, or for people without one to their visitor cookie, and must come from our
 //! own origin. There are no exceptions by path but files and health, which take no forms.
 
-use super::body::{BODY_LIMIT, LARGE, LARGE_LIMIT, Sent, read};
+use super::body::{BODY_LIMIT, LARGE_LIMIT, Sent, is_large, read};
 use super::error::PageError;
 use super::guard::Visit;
 use super::visit::{Was, elsewhere, host, visit, with_cookies};
@@ -116,7 +116,7 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     let (parts, body) = request.into_parts();
     let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
     let arriving = web.arriving.take(address).map_err(IntoResponse::into_response)?;
-    let is_large = parts.uri.path() == LARGE && visit.signed_in.is_some();
+    let is_large = is_large(parts.uri.path(), &parts.headers) && visit.signed_in.is_some();
     let large = if is_large {
         let place = Arc::clone(&web.arriving.large).try_acquire_owned();
         Some(place.map_err(|_| PageError::Busy(5).into_response())?)

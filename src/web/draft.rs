@@ -25,7 +25,7 @@ const WAIT: i64 = 30 * 60;
 pub(super) async fn answer(visit: &Visit, owner: &UserId, path: &str, mut typed: Vec<(String, String)>) -> Response {
     typed.retain(|(name, _)| name != FIELD);
     // What is pasted to be explained may have anything in it, and nothing of it is stored.
-    let keeps = !typed.is_empty() && path != LOGIN && path != EXPLAIN && own_path(path).is_some();
+    let keeps = !typed.is_empty() && path != LOGIN && path != EXPLAIN && path != SEARCH && own_path(path).is_some();
     if keeps && let Err(error) = keep(visit, owner, path, &typed).await {
         tracing::warn!(error = %error, "A form that came without a session could not be kept: {error}");
     }

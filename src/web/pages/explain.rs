@@ -4,7 +4,7 @@
 use super::diagnosis::DiagnosisView;
 use crate::actions::judgement::scene_of_console;
 use crate::actions::mailboxes::trimmed;
-use crate::diagnosis::explain;
+use crate::diagnosis::{LONGEST, explain};
 use crate::model::bundle::{Piece, without_secrets};
 use crate::model::user::Permission;
 use crate::web::WebState;
@@ -13,13 +13,14 @@ use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::routes::{Access, EXPLAIN, Routes};
+use crate::web::upload::Upload;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-/// How many characters of a text are read?
-const LONGEST: usize = 40_000;
+/// How many characters of a text are shown again?
+const SHOWN: usize = 40_000;
 /// How many of each that show it now?
 const LISTED: i64 = 50;
 
@@ -58,6 +59,8 @@ struct Answer {
     recognised: String,
     pieces: Vec<Piece>,
     removed: usize,
+    /// How many characters of it aren't shown.
+    more: usize,
     showing: Showing,
 }
 
@@ -76,7 +79,13 @@ pub fn is_known(text: &str) -> bool {
 }
 
 async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
-    let explanation = explain(text);
+    let text = text.to_owned();
+    // A whole page of text takes a while, in which other pages are answered.
+    let read = tokio::task::spawn_blocking(move || {
+        let shown = without_secrets(&text);
+        (explain(&text), shown.removed(), shown.pieces())
+    });
+    let (explanation, removed, pieces) = read.await.map_err(PageError::internal)?;
     let known = explanation.is_known();
     let id = &explanation.diagnosis.id;
     let mut showing = Showing::default();
@@ -86,25 +95,50 @@ async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
         showing.tokens = store.tokens_showing(id, LISTED).await?;
         showing.providers = store.providers_showing(id, LISTED).await?;
     }
-    let shown = without_secrets(text);
+    let (pieces, more) = beginning(pieces, SHOWN);
     Ok(Answer {
         known,
         diagnosis: DiagnosisView::plain("answer", &explanation.diagnosis, &scene_of_console(&web.app).await?),
         recognised: explanation.recognised.join(", "),
-        removed: shown.removed(),
-        pieces: shown.pieces(),
+        removed,
+        pieces,
+        more,
         showing,
     })
 }
 
+/// As many pieces as have so many characters, and how many characters the others have.
+fn beginning(pieces: Vec<Piece>, most: usize) -> (Vec<Piece>, usize) {
+    let (mut shown, mut count, mut more) = (Vec::new(), 0, 0);
+    for piece in pieces {
+        let length = piece.text.chars().count();
+        let kept = length.min(most - count);
+        count += kept;
+        more += length - kept;
+        if kept == length {
+            shown.push(piece);
+        } else if kept > 0 {
+            let text = piece.text.chars().take(kept).collect();
+            shown.push(Piece { text, ..piece });
+        }
+    }
+    (shown, more)
+}
+
+/// The page with an answer, for a text that came some other way than by its form.
+pub(super) async fn answered(web: &WebState, user: &CurrentUser, text: &str) -> Result<Response, PageError> {
+    let answer = explained(web, text).await?;
+    page(user, ExplainForm::default(), FieldErrors::default(), Some(answer))
+        .await
+        .show()
+}
+
 /// `GET /explain`; with `?text=` of the search it answers at once.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Query(form): Query<ExplainForm>) -> Result<Response, PageError> {
-    let wanted = trimmed(&form.text).to_owned();
-    let answer = match wanted.is_empty() || wanted.chars().count() > LONGEST {
-        true => None,
-        false => Some(explained(&web, &wanted).await?),
-    };
-    page(&user, ExplainForm::default(), FieldErrors::default(), answer).await.show()
+    match trimmed(&form.text) {
+        "" => page(&user, ExplainForm::default(), FieldErrors::default(), None).await.show(),
+        text => answered(&web, &user, text).await,
+    }
 }
 
 async fn page(user: &CurrentUser, form: ExplainForm, errors: FieldErrors, answer: Option<Answer>) -> ExplainPage {
@@ -122,27 +156,29 @@ async fn page(user: &CurrentUser, form: ExplainForm, errors: FieldErrors, answer
     }
 }
 
-/// `POST` of the same.
-pub async fn answer(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<ExplainForm>) -> Result<Response, PageError> {
-    let text = trimmed(&form.text).to_owned();
+/// `POST` of the same. The page sends it in parts, so that a text takes no more room than it has.
+pub async fn answer(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    upload: Result<Upload, PageError>,
+    form: Result<CsrfForm<ExplainForm>, PageError>,
+) -> Result<Response, PageError> {
+    let text = match &upload {
+        Ok(upload) => trimmed(upload.text("text")).to_owned(),
+        Err(_) => trimmed(&form?.0.text).to_owned(),
+    };
     let mut errors = FieldErrors::default();
     let mut kept = String::new();
     if text.is_empty() {
         errors.add("text", "Enter a code or text");
-    } else if text.chars().count() > LONGEST {
-        errors.add(
-            "text",
-            "Code or text must be 40,000 characters or fewer. Paste the lines around the error only",
-        );
-        // As much of it as will be taken, so that its end can be cut off where that belongs.
-        let cut: String = text.chars().take(LONGEST).collect();
+    } else if text.len() > LONGEST {
+        errors.add("text", "Code or text must be 1 MiB or less. Paste the lines around the error only");
+        // As much of it as is shown, so that its end can be cut off where that belongs.
+        let cut: String = text.chars().take(SHOWN).collect();
         kept = without_secrets(&cut).plain();
     }
     if !errors.is_empty() {
         return page(&user, ExplainForm { text: kept }, errors, None).await.refused();
     }
-    let answer = explained(&web, &text).await?;
-    page(&user, ExplainForm::default(), FieldErrors::default(), Some(answer))
-        .await
-        .show()
+    answered(&web, &user, &text).await
 }

@@ -1,6 +1,9 @@
 //! The search of every page (`ux.md` section 5): mailboxes, tokens, providers, people, test runs and error codes.
+//!
+//! Its form posts: what is typed there may be a whole error text, with a token or a name in it, and an address ends in the browser's
+//! history and in the logs of proxies. A word goes on to `GET /search?q=`; a text is explained at once and stands in no address.
 
-use super::explain::is_known;
+use super::explain::{answered, is_known};
 use crate::actions::mailboxes::trimmed;
 use crate::model::bundle::without_secrets;
 use crate::model::user::Permission;
@@ -8,9 +11,10 @@ use crate::store::mailboxes::{MailboxFilter, MailboxSort, Page as ListPage};
 use crate::store::token_list::TokenFilter;
 use crate::web::WebState;
 use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
-use crate::web::routes::{self, Access, EXPLAIN, Routes};
+use crate::web::routes::{self, Access, EXPLAIN, Routes, SEARCH};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -19,15 +23,16 @@ use serde::Deserialize;
 /// How many hits of a kind are shown?
 const HITS: usize = 20;
 /// How many characters are looked for as a name? What is longer is a text of an error.
-const NAME: usize = 120;
-/// And how many as an error?
-const LONGEST: usize = 4000;
+const NAME: usize = 80;
+/// How long is a code? An error that is longer is a text.
+const CODE: usize = 24;
 /// How many characters of a run's number have to be known?
 const RUN: usize = 6;
 
 /// The routes of this section.
 pub fn routes() -> Routes {
-    Routes::new().get("/search", Access::Permission(Permission::View), show)
+    let view = Access::Permission(Permission::View);
+    Routes::new().get(SEARCH, view, show).post(SEARCH, view, ask)
 }
 
 /// What is looked for.
@@ -63,16 +68,37 @@ struct SearchPage {
     explain: Option<String>,
 }
 
+/// Whether a text is a word to look for, or a code: what may stand in an address.
+fn is_word(text: &str) -> bool {
+    let count = text.chars().count();
+    count <= NAME && !text.contains(['\n', '\r']) && without_secrets(text).removed() == 0 && (count <= CODE || !is_known(text))
+}
+
+/// `POST /search`: on to the address of a word; a text of an error is explained here.
+pub async fn ask(State(web): State<WebState>, user: CurrentUser, CsrfForm(query): CsrfForm<SearchQuery>) -> Result<Response, PageError> {
+    let wanted = trimmed(&query.q);
+    if !is_word(wanted) {
+        return answered(&web, &user, wanted).await;
+    }
+    let query = serde_urlencoded::to_string([("q", wanted)]).unwrap_or_default();
+    Ok(Redirect::to(&format!("{SEARCH}?{query}")).into_response())
+}
+
 /// `GET /search?q=`. A single hit is opened, an error is explained.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Query(query): Query<SearchQuery>) -> Result<Response, PageError> {
-    let wanted: String = trimmed(&query.q).chars().take(LONGEST).collect();
-    let name = !wanted.is_empty() && wanted.chars().count() <= NAME && !wanted.contains(['\n', '\r']);
-    let mut hits = if name { found(&web, &user, &wanted).await? } else { Vec::new() };
+    let wanted = trimmed(&query.q);
+    // Somebody typed it into the address. It goes no further than this page.
+    if !is_word(wanted) {
+        return answered(&web, &user, wanted).await;
+    }
+    let mut hits = if wanted.is_empty() {
+        Vec::new()
+    } else {
+        found(&web, &user, wanted).await?
+    };
     hits.retain(|hits| !hits.list.is_empty());
-    // What is looked for stands in the address; a secret in it goes no further.
-    let shown = without_secrets(&wanted).plain();
-    let text = serde_urlencoded::to_string([("text", &shown)]).unwrap_or_default();
-    let explain = (!wanted.is_empty() && is_known(&wanted)).then(|| format!("{EXPLAIN}?{text}"));
+    let text = serde_urlencoded::to_string([("text", wanted)]).unwrap_or_default();
+    let explain = (!wanted.is_empty() && is_known(wanted)).then(|| format!("{EXPLAIN}?{text}"));
     let single = match hits.as_slice() {
         [] => explain.clone(),
         [only] if only.list.len() == 1 && explain.is_none() => Some(only.list[0].href.clone()),
@@ -84,11 +110,11 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Query(query): 
     let title = if wanted.is_empty() {
         "Search".to_owned()
     } else {
-        format!("{shown}: search")
+        format!("{wanted}: search")
     };
     SearchPage {
         layout: user.layout(Section::Search, &title).await,
-        q: shown,
+        q: wanted.to_owned(),
         hits,
         explain,
     }
