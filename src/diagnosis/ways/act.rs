@@ -129,6 +129,11 @@ impl Lead {
     }
 }
 
+/// Whether somebody signs in in a browser that comes back here: only that can be begun with a link.
+fn by_browser(scene: &Scene) -> bool {
+    scene.grant.is_none_or(|grant| grant == GrantType::AuthorizationCode)
+}
+
 const GET_TOKEN: &str = "Get authorization token";
 
 impl Act {
@@ -155,7 +160,7 @@ impl Act {
             Self::AskForSecret if scene.client_auth != Some(ClientAuth::None) => {
                 (format!("{}/request", provider()?), Permission::SecretSet)
             }
-            Self::SendSignInLink => (format!("/tokens/{}/links", scene.token.as_ref()?), Permission::TokenAuthorize),
+            Self::SendSignInLink if by_browser(scene) => (format!("/tokens/{}/links", scene.token.as_ref()?), Permission::TokenAuthorize),
             _ => return None,
         };
         let mut lead = Lead::send(href, "Make a link and put it in the request", permission, &[]);
@@ -206,7 +211,7 @@ impl Act {
             // Google knows no such prompt.
             Self::SignInLogin if scene.template == Some(TemplateKind::Google) => sign_in("select_account"),
             Self::SignInLogin => sign_in("login"),
-            Self::SendSignInLink if !alone => Lead::send(
+            Self::SendSignInLink if by_browser(scene) => Lead::send(
                 format!("{home}/links"),
                 "Send a sign-in link",
                 Permission::TokenAuthorize,

@@ -4,6 +4,7 @@
 use super::authorize::view::view;
 use super::authorize::{PromptForm, asked, flow, prompt_words, set_flow_cookie};
 use super::diagnosis::asked_with;
+use super::guest::{DonePage, Guest, cant_begin};
 use super::tokens::{find, prompts};
 use crate::actions::authorize::{self, BeginError, Mode, Outcome, leave_url};
 use crate::actions::links::{self, LONGEST, LinkState, state};
@@ -191,10 +192,8 @@ pub async fn start(
         }
         Err(BeginError::OAuth(error)) => {
             tracing::warn!(error = %error, "A sign-in by link can't begin: {error}");
-            Err(PageError::Conflict(format!(
-                "The sign-in can't begin: something about the provider is not set up yet. Tell {}.",
-                link.created_by
-            )))
+            let guest = Guest::owner(&provider, token.user.as_deref().unwrap_or_default(), &link.created_by);
+            cant_begin(&web.app, &visit, &provider, &guest, &error)
         }
         Err(BeginError::LinkWornOut) => Err(PageError::Conflict(format!(
             "This link was started too often. Ask {} for a new one.",
@@ -245,54 +244,45 @@ pub async fn leave(State(web): State<WebState>, visit: Visit, Path((code, id)): 
     .show()
 }
 
-#[derive(Template)]
-#[template(path = "links/done.html")]
-struct DonePage {
-    layout: Layout,
-    kind: &'static str,
-    heading: String,
-    text: Vec<String>,
-    list: Vec<String>,
-    good: bool,
-}
-
 /// `GET /l/done/{attempt}`: done, or what went wrong.
 pub async fn done(State(web): State<WebState>, visit: Visit, Path(id): Path<String>) -> Result<Response, PageError> {
     let missing = || PageError::Missing("There is no such sign-in. It may be too long ago.".to_owned());
-    let attempt = web.app.store.authorization(&id).await?.filter(|attempt| attempt.link_id.is_some());
+    let app = &web.app;
+    let attempt = app.store.authorization(&id).await?.filter(|attempt| attempt.link_id.is_some());
     let attempt = attempt.ok_or_else(missing)?;
     let outcome = Outcome::read(&attempt.outcome, &attempt.detail).ok_or_else(missing)?;
-    let token = web.app.store.token_by_id(&attempt.token_id).await?.ok_or_else(missing)?;
-    let provider = web.app.store.provider_by_id(&token.provider_id).await?.ok_or_else(missing)?;
+    let token = app.store.token_by_id(&attempt.token_id).await?.ok_or_else(missing)?;
+    let provider = app.store.provider_by_id(&token.provider_id).await?.ok_or_else(missing)?;
     let shown = view(&outcome, &token, &provider, true, &prompts(&provider));
+    let again = "Open the link again to try once more.";
+    if let Some(diagnosis) = &shown.diagnosis {
+        let link = app.store.link(attempt.link_id.as_deref().unwrap_or_default()).await?;
+        let sender = link.map(|link| link.created_by).unwrap_or_default();
+        let guest = Guest::owner(&provider, token.user.as_deref().unwrap_or_default(), &sender);
+        return DonePage::wrong(&visit, guest.told(diagnosis).note(format!("Nothing changed. {again}"))).show();
+    }
     let good = outcome.stored();
     // Who was expected and who came is all a stranger needs to know; what the provider said to the console stays here.
-    let (heading, text, list) = match &outcome {
+    let (heading, mut text) = match &outcome {
         Outcome::SignedIn { account, .. } => (
             "Done".to_owned(),
             vec![format!("{account} is signed in. You can close this window.")],
-            vec![],
         ),
         Outcome::DifferentAccount { account, expected, .. } => (
             format!("You signed in as {account}"),
             vec![format!(
                 "This link is for {expected}, so nothing changed. Open the link again and choose {expected}."
             )],
-            vec![],
         ),
-        _ => (
-            shown.heading,
-            shown.text.into_iter().take(1).collect(),
-            if good { shown.list } else { vec![] },
-        ),
+        _ => (shown.heading, shown.text.into_iter().take(1).collect()),
     };
+    if !good {
+        text.push(again.to_owned());
+    }
+    let is_listed = good && !matches!(outcome, Outcome::SignedIn { .. });
     DonePage {
-        layout: visit.layout(&heading),
-        kind: shown.kind,
-        heading,
-        text,
-        list,
-        good,
+        list: if is_listed { shown.list } else { Vec::new() },
+        ..DonePage::new(&visit, shown.kind, heading, text)
     }
     .show()
 }

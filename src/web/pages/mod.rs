@@ -9,6 +9,7 @@ pub mod demo;
 pub mod diagnosis;
 pub mod explain;
 pub mod files;
+mod guest;
 pub mod health;
 pub mod history;
 pub mod links;

@@ -5,9 +5,12 @@
 mod request;
 mod words;
 
+use super::diagnosis::DiagnosisView;
+use super::guest::{DonePage, Guest};
 use super::links::{no_such_link, word};
 use super::providers::certificate;
 use crate::actions::ActionError;
+use crate::actions::judgement::scene_of_provider;
 use crate::actions::links::LinkState;
 use crate::actions::provider_links::{self, Brought, Entered, SECRETS, state};
 use crate::actions::providers;
@@ -17,7 +20,6 @@ use crate::model::consent::{LinkKind, ProviderLink};
 use crate::model::credential::CertificateFacts;
 use crate::model::lint::is_guid;
 use crate::model::provider::Provider;
-use crate::model::report::Diagnosis;
 use crate::model::template::TemplateKind;
 use crate::model::user::Permission;
 use crate::oauth::ServiceKey;
@@ -74,7 +76,8 @@ pub struct SecretForm {
 struct OpenPage {
     layout: Layout,
     errors: FieldErrors,
-    refusal: Option<Diagnosis>,
+    /// What the provider says against it.
+    refusal: Option<DiagnosisView>,
     /// `secret`, `certificate` or `service_key`.
     kind: &'static str,
     short: &'static str,
@@ -251,8 +254,9 @@ pub async fn enter(
                     _ => format!("{what} was refused by {short}. Nothing was stored"),
                 },
             );
+            let guest = Guest::admin(scene_of_provider(&web.app, &provider).await?, tell);
             OpenPage {
-                refusal: Some(diagnosis),
+                refusal: Some(guest.told(&diagnosis)),
                 ..page(errors)
             }
             .refused()
@@ -281,32 +285,16 @@ async fn counted(web: &WebState, link: &ProviderLink) -> Result<(), PageError> {
     )))
 }
 
-#[derive(Template)]
-#[template(path = "consent/done.html")]
-struct DonePage {
-    layout: Layout,
-    kind: &'static str,
-    heading: String,
-    text: String,
-    list: Vec<String>,
-}
-
 /// `GET /s/{code}/done`.
 pub async fn done(State(web): State<WebState>, visit: Visit, Path(code): Path<String>) -> Result<Response, PageError> {
     let (link, provider) = find_link(&web, &code).await?;
     if link.used_at.is_none() {
         return Ok(Redirect::to(&format!("/s/{code}")).into_response());
     }
-    DonePage {
-        layout: visit.layout("Thank you"),
-        kind: "ok",
-        heading: "Thank you".to_owned(),
-        text: format!(
-            "{} takes it. What you sent is stored encrypted: nobody can read it here, {} can't either. You can close this window.",
-            provider.template.short_name(),
-            link.created_by
-        ),
-        list: Vec::new(),
-    }
-    .show()
+    let text = format!(
+        "{} takes it. What you sent is stored encrypted: nobody can read it here, {} can't either. You can close this window.",
+        provider.template.short_name(),
+        link.created_by
+    );
+    DonePage::new(&visit, "ok", "Thank you".to_owned(), vec![text]).show()
 }

@@ -4,6 +4,7 @@
 use super::view::{Group, asked, organisation};
 use super::{flow, set_flow_cookie};
 use crate::actions::consent::{self, BeginError, Mode, Outcome};
+use crate::actions::judgement::scene_of_provider;
 use crate::actions::links::LinkState;
 use crate::actions::provider_links::{self, state};
 use crate::clock::Timestamp;
@@ -14,6 +15,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::Visit;
 use crate::web::page::{Layout, Page};
+use crate::web::pages::guest::{DonePage, Guest, cant_begin};
 use crate::web::pages::links::{no_such_link, word};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -90,10 +92,8 @@ pub async fn start(State(web): State<WebState>, visit: Visit, Path(code): Path<S
         }
         Err(BeginError::OAuth(error)) => {
             tracing::warn!(error = %error, "A consent by link can't begin: {error}");
-            Err(PageError::Conflict(format!(
-                "It can't begin: something about the provider is not set up yet. Tell {}.",
-                link.created_by
-            )))
+            let guest = Guest::admin(scene_of_provider(&web.app, &provider).await?, &link.created_by);
+            cant_begin(&web.app, &visit, &provider, &guest, &error)
         }
         Err(BeginError::LinkWornOut) => Err(PageError::Conflict(format!(
             "This link was started too often. Ask {} for a new one.",
@@ -141,16 +141,6 @@ pub async fn leave(State(web): State<WebState>, visit: Visit, Path((code, id)): 
     .show()
 }
 
-#[derive(Template)]
-#[template(path = "consent/done.html")]
-struct DonePage {
-    layout: Layout,
-    kind: &'static str,
-    heading: String,
-    text: String,
-    list: Vec<String>,
-}
-
 /// `GET /c/done/{attempt}`: done, or what went wrong.
 pub async fn done(State(web): State<WebState>, visit: Visit, Path(id): Path<String>) -> Result<Response, PageError> {
     let missing = || PageError::Missing("There is no such consent. It may be too long ago.".to_owned());
@@ -168,6 +158,10 @@ pub async fn done(State(web): State<WebState>, visit: Visit, Path(id): Path<Stri
     let who = organisation(&provider, "Your organisation");
     let again = "Open the link again to try once more.";
     // What the provider said to the console stays here; whoever has the link needs to know what to do.
+    if let Outcome::Refused { diagnosis, .. } = &outcome {
+        let guest = Guest::admin(scene_of_provider(&web.app, &provider).await?, &sender);
+        return DonePage::wrong(&visit, guest.told(diagnosis).note(format!("Nothing changed. {again}"))).show();
+    }
     let (kind, heading, text) = match &outcome {
         Outcome::Granted { .. } => (
             "ok",
@@ -199,31 +193,23 @@ pub async fn done(State(web): State<WebState>, visit: Visit, Path(id): Path<Stri
             format!("You consented for {tenant}"),
             format!("This provider is for {expected}, so nothing changed here. Sign in as an admin of {expected}. {again}"),
         ),
-        Outcome::Refused { diagnosis, .. } => (
-            "bad",
-            diagnosis.title.clone(),
-            format!("{} Nothing changed. {again}", diagnosis.meaning),
-        ),
         Outcome::Working => (
             "run",
             "One moment".to_owned(),
             "The provider is being asked. Load this page again.".to_owned(),
         ),
-        Outcome::TooOld | Outcome::Used | Outcome::OtherWindow | Outcome::Unknown => (
+        Outcome::Refused { .. } | Outcome::TooOld | Outcome::Used | Outcome::OtherWindow | Outcome::Unknown => (
             "off",
             "This came back too late".to_owned(),
             format!("It must come back within 10 minutes, in the window it was started in, while the link works. Nothing changed. {again}"),
         ),
     };
     DonePage {
-        layout: visit.layout(&heading),
-        kind,
-        heading,
-        text,
         list: match outcome {
             Outcome::Missing { missing, .. } => missing,
             _ => Vec::new(),
         },
+        ..DonePage::new(&visit, kind, heading, vec![text])
     }
     .show()
 }
