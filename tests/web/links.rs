@@ -135,6 +135,44 @@ async fn another_account_through_a_link_changes_nothing_and_the_link_stays_good(
 }
 
 #[tokio::test]
+async fn whoever_came_through_a_link_sees_the_cause_and_what_they_can_do_and_nothing_else() {
+    let (t, provider) = house().await;
+    t.add_mailbox("hr", Some(1), None).await;
+    let path = make(&t).await;
+    for (said, can) in [
+        // Theirs to mend; and one that only the people of the console can.
+        (
+            "AADSTS50126: Error validating credentials canary-said",
+            "Sign in again with the right password",
+        ),
+        ("AADSTS700016: Application canary-said was not found", "Tell Maija Korhonen"),
+    ] {
+        let mut stranger = t.anonymous();
+        open(&mut stranger, &path).await;
+        let leave = press(&mut stranger, &path).await;
+        let back = provider.back(
+            &leave,
+            &[("error", "invalid_grant"), ("error_description", said), ("iss", &provider.url)],
+        );
+        let page = come_back(&mut stranger, &back).await;
+        assert!(page.has(".diagnosis h1") && page.text(".fixes").contains(can), "{}", page.words());
+        assert!(
+            page.words().contains("Nothing changed. Open the link again to try once more."),
+            "{}",
+            page.words()
+        );
+        assert!(
+            !page.has("form") && !page.has("a.btn") && !page.has("a[href^='/']"),
+            "no way into the console: {}",
+            page.words()
+        );
+        for kept in ["canary-said", "hr@contoso.test", "Who can do it: Entra"] {
+            assert!(!page.body.contains(kept), "{kept}: {}", page.words());
+        }
+    }
+}
+
+#[tokio::test]
 async fn withdrawn_and_ended_links_do_nothing_also_in_the_middle_of_a_sign_in() {
     let (t, provider) = house().await;
     let path = make(&t).await;

@@ -48,7 +48,7 @@ async fn a_name_that_is_taken_is_told_and_what_has_it_is_offered() {
     let page = send(&mut admin, &page, "/walkthroughs/new", &over).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
-        page.text("#name-e span"),
+        page.text("#name-e > span"),
         "Error: Name is already used by provider contoso. Enter another one, or use that provider"
     );
     assert_eq!(page.attribute("#address", "value").as_deref(), Some("hr@contoso.test"));
@@ -202,7 +202,7 @@ async fn what_was_sent_is_out_of_date_once_the_provider_is_another_app() {
         assert_eq!(page.status, StatusCode::OK, "{}", page.words());
     };
     // One names the app, one only the mailbox.
-    send(&mut admin, "redirect", 2).await;
+    send(&mut admin, "register", 1).await;
     send(&mut admin, "mail-on", 6).await;
     let told = "The provider changed since you sent this";
     assert!(!admin.get(&path).await.body.contains(told));
@@ -217,21 +217,21 @@ async fn what_was_sent_is_out_of_date_once_the_provider_is_another_app() {
         ..provider
     })
     .await;
-    let page = admin.get(format!("{path}?step=2")).await;
+    let page = admin.get(format!("{path}?step=1")).await;
     assert!(page.text("#sent").contains(told), "{}", page.text("#open"));
     assert!(
         !admin.get(format!("{path}?step=6")).await.text("#sent").contains(told),
         "the mailbox is the same"
     );
     // Send again, to the same person, and it is up to date.
-    let page = admin.get(format!("{path}?step=2")).await;
-    let fields = page.form(&format!("{path}/steps/redirect/send"));
+    let page = admin.get(format!("{path}?step=1")).await;
+    let fields = page.form(&format!("{path}/steps/register/send"));
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert!(
         page.text("#sent button").contains("Send again") && fields.contains(&("to", "it@contoso.test")),
         "{fields:?}"
     );
-    let page = admin.post(&format!("{path}/steps/redirect/send"), &fields).await;
+    let page = admin.post(&format!("{path}/steps/register/send"), &fields).await;
     assert!(page.text("#words").contains("/oauth/callback/contoso"), "{}", page.words());
     assert!(!admin.get(&path).await.body.contains(told));
     change(&|provider| Provider {
@@ -239,7 +239,7 @@ async fn what_was_sent_is_out_of_date_once_the_provider_is_another_app() {
         ..provider
     })
     .await;
-    assert!(admin.get(format!("{path}?step=2")).await.text("#sent").contains(told));
+    assert!(admin.get(format!("{path}?step=1")).await.text("#sent").contains(told));
 }
 
 /// Ten thousand mailboxes of one app; the pages offer some and count the others.

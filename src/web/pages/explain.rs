@@ -21,6 +21,8 @@ use serde::Deserialize;
 
 /// How many characters of a text are shown again?
 const SHOWN: usize = 40_000;
+/// How many more are looked at for secrets that begin before that? No token or key is longer.
+const EDGE: usize = 16_000;
 /// How many of each that show it now?
 const LISTED: i64 = 50;
 
@@ -82,10 +84,13 @@ async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
     let text = text.to_owned();
     // A whole page of text takes a while, in which other pages are answered.
     let read = tokio::task::spawn_blocking(move || {
-        let shown = without_secrets(&text);
-        (explain(&text), shown.removed(), shown.pieces())
+        // What isn't shown needs no cleaning, but for what reaches over the edge.
+        let end = text.char_indices().nth(SHOWN + EDGE).map_or(text.len(), |(at, _)| at);
+        let (near, far) = text.split_at(end);
+        let shown = without_secrets(near);
+        (explain(&text), shown.removed(), shown.pieces(), far.chars().count())
     });
-    let (explanation, removed, pieces) = read.await.map_err(PageError::internal)?;
+    let (explanation, removed, pieces, far) = read.await.map_err(PageError::internal)?;
     let known = explanation.is_known();
     let id = &explanation.diagnosis.id;
     let mut showing = Showing::default();
@@ -102,7 +107,7 @@ async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
         recognised: explanation.recognised.join(", "),
         removed,
         pieces,
-        more,
+        more: more + far,
         showing,
     })
 }
