@@ -73,7 +73,8 @@ impl Back {
     /// is, and the page says why it wasn't taken.
     pub async fn arrive(&self, user: &CurrentUser, chosen: Option<Chosen>, flash: Flash) -> Result<Response, PageError> {
         let why = match user.may(Permission::ProviderEdit) {
-            true => self.take_in(user, chosen).await?,
+            // It holds all of a walkthrough: not on the stack of every form that leads here.
+            true => Box::pin(self.take_in(user, chosen)).await?,
             false => None,
         };
         let app = &user.visit.web.app;
