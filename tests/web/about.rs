@@ -11,7 +11,11 @@ async fn the_checks_of_the_doctor_run_when_somebody_asks_and_their_findings_stay
     monitor::tick(&t.app).await.unwrap();
     let mut operator = t.operator();
     let page = operator.get("/about").await;
-    assert!(page.words().contains("They have not run since the console started"), "{}", page.words());
+    assert!(
+        page.words().contains("They have not run since the console started"),
+        "{}",
+        page.words()
+    );
     assert!(page.words().contains("Process"), "an instance that lives is listed");
     let answer = operator.submit("/about/check", &[]).await;
     assert_eq!(answer.location().as_deref(), Some("/about"), "{}", answer.words());
@@ -22,7 +26,10 @@ async fn the_checks_of_the_doctor_run_when_somebody_asks_and_their_findings_stay
     for part in ["audit chain", "master key", "database", "What to do:"] {
         assert!(words.contains(part), "{part} is missing in {words}");
     }
-    assert!(!page.has("form[action='/about/check']") && words.contains("Run the checks: Only people"), "{words}");
+    assert!(
+        !page.has("form[action='/about/check']") && words.contains("Run the checks: Only people"),
+        "{words}"
+    );
     let support = page.text("#support");
     assert!(support.contains("worker") || support.contains("sound:"), "{support}");
     assert!(!support.contains('@') && !support.contains("127.0.0.1"), "{support}");

@@ -5,6 +5,7 @@ use crate::model::mailbox::{Protocol, Security};
 use crate::model::provider::ClientAuth;
 use crate::model::report::Direction;
 use crate::model::template::TemplateKind;
+use crate::model::token::GrantType;
 use crate::model::user::Permission;
 use crate::model::words;
 

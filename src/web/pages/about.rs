@@ -10,8 +10,8 @@ use crate::model::user::Permission;
 use crate::store::Engine;
 use crate::store::instances::Instance;
 use crate::web::WebState;
-use crate::web::form::CsrfForm;
 use crate::web::error::PageError;
+use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{Access, Routes};
@@ -27,9 +27,11 @@ const LONGEST: Duration = Duration::from_secs(25);
 
 /// The routes of this section.
 pub fn routes() -> Routes {
-    Routes::new()
-        .get("/about", Access::Permission(Permission::View), show)
-        .post("/about/check", Access::Permission(Permission::MailboxTest), check)
+    Routes::new().get("/about", Access::Permission(Permission::View), show).post(
+        "/about/check",
+        Access::Permission(Permission::MailboxTest),
+        check,
+    )
 }
 
 /// What the checks found when they last ran.
@@ -139,7 +141,11 @@ fn support(page: &AboutPage) -> String {
         lines.push(format!("checked: {}", at.to_rfc3339()));
         // What was found can name providers, people and servers; how it ended can't.
         let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-        for (verdict, word) in [(Verdict::Ok, "sound"), (Verdict::Warning, "need attention"), (Verdict::Failed, "failed")] {
+        for (verdict, word) in [
+            (Verdict::Ok, "sound"),
+            (Verdict::Warning, "need attention"),
+            (Verdict::Failed, "failed"),
+        ] {
             lines.push(format!("{word}: {}", count(verdict)));
         }
     }

@@ -58,6 +58,7 @@ impl<'a> Guest<'a> {
         for way in &mut ways {
             // It is they who would be asked.
             way.request.clear();
+            way.link = None;
             way.who = "you";
         }
         if ways.is_empty() {
@@ -72,6 +73,7 @@ impl<'a> Guest<'a> {
                 command: String::new(),
                 shell: "",
                 request: String::new(),
+                link: None,
             });
         }
         DiagnosisView {

@@ -4,10 +4,10 @@ mod causes;
 mod checks;
 mod dates;
 mod recent;
-mod setups;
 
 use super::consent::view::{ConsentCard, card};
 use super::mailboxes::list::{grouped, state_kind, state_words};
+use super::walkthroughs::{self, Row};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::mailbox::MailboxState;
@@ -28,10 +28,11 @@ use checks::{Checked, Standing, checked, standing};
 use dates::{Track, tracks};
 use recent::{Change, changes};
 use serde::Deserialize;
-use setups::{Setup, setups};
 
 /// How many causes are shown?
 const SHOWN: usize = 7;
+/// How many unfinished setups are shown?
+const SETUPS: i64 = 3;
 /// For how many days is the answer of an admin shown, and how many at most?
 const CONSENT_DAYS: i64 = 7;
 const CONSENTS: i64 = 5;
@@ -80,7 +81,8 @@ struct OverviewPage {
     total: i64,
     total_words: String,
     shares: Vec<Share>,
-    setups: Vec<Setup>,
+    /// Walkthroughs that somebody began and nobody finished.
+    setups: Vec<Row>,
     more_setups: bool,
     consents: Vec<ConsentCard>,
     changes: Vec<Change>,
@@ -114,7 +116,10 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): 
         },
         Standing::Next(_) | Standing::None => heading(&states, found, empty),
     };
-    let (setups, more_setups) = setups(app).await?;
+    let mut setups = walkthroughs::rows(app, false, SETUPS + 1).await?;
+    let most = usize::try_from(SETUPS).unwrap_or(3);
+    let more_setups = setups.len() > most;
+    setups.truncate(most);
     OverviewPage {
         layout: user.layout(Section::Overview, &heading).await,
         sub: match total {

@@ -78,22 +78,23 @@ fn state_words(stand: &Stand) -> (&'static str, &'static str, &'static str) {
 }
 
 /// A walkthrough in a list.
-struct Row {
-    id: String,
-    title: &'static str,
-    address: String,
-    over: usize,
-    of: usize,
+pub(super) struct Row {
+    pub id: String,
+    pub title: &'static str,
+    pub address: String,
+    pub over: usize,
+    pub of: usize,
     /// Mark and words of what is most urgent.
-    kind: &'static str,
-    words: String,
+    pub kind: &'static str,
+    pub words: String,
     touched_by: String,
     touched_at: Timestamp,
 }
 
-async fn rows(app: &App, finished: bool) -> Result<Vec<Row>, PageError> {
+/// The last touched ones, at most so many.
+pub(super) async fn rows(app: &App, finished: bool, most: i64) -> Result<Vec<Row>, PageError> {
     let (mut rows, mut seen) = (Vec::new(), Seen::default());
-    for row in app.store.walkthroughs(finished, LISTED).await? {
+    for row in app.store.walkthroughs(finished, most).await? {
         let Some(walk) = walkthroughs::of(app, row).await? else { continue };
         let stands = walk.stands(app, &mut seen).await?;
         let of = |state: StepState| stands.iter().find(|stand| stand.state == state);
@@ -142,8 +143,8 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Res
         }
     }
     IndexPage {
-        running: rows(&web.app, false).await?,
-        finished: rows(&web.app, true).await?,
+        running: rows(&web.app, false, LISTED).await?,
+        finished: rows(&web.app, true, LISTED).await?,
         layout: user.layout(Section::Walkthroughs, "Walkthroughs").await,
         families,
     }
