@@ -2,6 +2,10 @@
 //! and long values cut, so that nothing from outside starts a line of its own (INJ-5). `RUST_LOG` filters; what would write secrets
 //! or passwords stays off whatever it says: the mail crates log commands, tokens included, below `warn`.
 
+mod copies;
+
+pub use copies::{Copies, Queue, UNKEPT};
+
 use crate::config::LogFormat;
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -9,7 +13,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -44,6 +48,17 @@ const VALUE_LIMIT: usize = 1024;
 
 /// Starts logging for the process. `default` counts where `RUST_LOG` says nothing: `info` for `serve`, `warn` for commands.
 pub fn start(format: LogFormat, default: &str) {
+    begin(format, default, None);
+}
+
+/// The same, and what is notable is copied for the system log, whatever `RUST_LOG` says.
+pub fn start_kept(format: LogFormat, default: &str) -> Queue {
+    let (copies, queue) = Copies::queue();
+    begin(format, default, Some(copies));
+    queue
+}
+
+fn begin(format: LogFormat, default: &str, copies: Option<Copies>) {
     let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let filter = asked
         .and_then(|text| EnvFilter::try_new(text).ok())
@@ -53,7 +68,8 @@ pub fn start(format: LogFormat, default: &str) {
         Err(_) => filter,
     };
     let lines = Lines::new(format, || Box::new(std::io::stderr().lock()));
-    let _ = registry().with(filter).with(filter_fn(is_quiet_enough)).with(lines).try_init();
+    let lines = lines.with_filter(filter.and(filter_fn(is_quiet_enough)));
+    let _ = registry().with(lines).with(copies.map(Copies::layer)).try_init();
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = info.payload().downcast_ref::<&str>().copied();
@@ -101,6 +117,22 @@ impl Fields {
     fn add(&mut self, field: &Field, value: Value) {
         self.0.retain(|(name, _)| *name != field.name());
         self.0.push((field.name(), value));
+    }
+
+    /// Takes a value out, as text.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| *known == name)?;
+        match self.0.remove(at).1 {
+            Value::Text(text) | Value::Plain(text) => Some(text),
+        }
+    }
+
+    /// A value as text.
+    fn text(&self, name: &str) -> Option<String> {
+        let found = self.0.iter().find(|(known, _)| *known == name)?;
+        match &found.1 {
+            Value::Text(text) | Value::Plain(text) => Some(text.clone()),
+        }
     }
 }
 
@@ -159,38 +191,46 @@ fn is_odd(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Remembers the fields of a span; both layers do, and they are the same.
+fn keep_fields<S>(attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let mut fields = Fields::default();
+    attributes.record(&mut fields);
+    if let Some(span) = context.span(id) {
+        span.extensions_mut().replace(fields);
+    }
+}
+
+/// Adds to the fields of a span.
+fn add_fields<S>(id: &Id, values: &Record<'_>, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if let Some(span) = context.span(id)
+        && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+    {
+        values.record(fields);
+    }
+}
+
 impl<S> Layer<S> for Lines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(fields);
-        }
+        keep_fields(attributes, id, &context);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
-        {
-            values.record(fields);
-        }
+        add_fields(id, values, &context);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let message = fields
-            .0
-            .iter()
-            .position(|(name, _)| *name == "message")
-            .map(|at| fields.0.remove(at).1);
-        let message = match message {
-            Some(Value::Text(text) | Value::Plain(text)) => text,
-            None => String::new(),
-        };
+        let message = fields.take("message").unwrap_or_default();
         let metadata = event.metadata();
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         let mut record = Line::new(self.format, &at, metadata, &message);

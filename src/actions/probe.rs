@@ -311,7 +311,7 @@ pub fn open_messages(app: &App, run: &Run) -> Option<Messages> {
     match app.vault.open(&messages_place(&run.id), sealed) {
         Ok(text) => serde_json::from_str(&text).ok(),
         Err(error) => {
-            tracing::warn!(run.id = %run.id, %error, "The messages of run {} can't be opened", run.id);
+            tracing::warn!(mailbox.name = %run.mailbox_name, run.id = %run.id, %error, "The messages of run {} can't be opened", run.id);
             None
         }
     }

@@ -256,7 +256,7 @@ pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Pro
         && let Some(now) = app.store.provider_by_id(&provider.id).await?
         && let Err(error) = trial::check(app, actor, &now).await
     {
-        tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
+        tracing::warn!(provider.name = %provider.name, error = %error, "Provider {} could not be checked: {error}", provider.name);
     }
     Ok(entered)
 }

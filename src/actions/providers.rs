@@ -153,10 +153,10 @@ pub async fn update(app: &App, actor: &Actor, current: &Provider, edit: Provider
 
 /// The provider takes the app again: its problem is over, what failed because of it is tried again at once, and tests that failed for
 /// want of its tokens say nothing any more.
-pub(in crate::actions) async fn recovered(app: &App, tx: &mut Tx, provider: &Provider) -> StoreResult<()> {
+pub(in crate::actions) async fn recovered(app: &App, tx: &mut Tx, provider: &Provider) -> StoreResult<bool> {
     let now = app.clock.now();
     if !tx.set_provider_problem(&provider.id, None, now).await? {
-        return Ok(());
+        return Ok(false);
     }
     tx.retry_grants_of(&provider.id).await?;
     if let Some(over) = provider.problem_found() {
@@ -168,7 +168,8 @@ pub(in crate::actions) async fn recovered(app: &App, tx: &mut Tx, provider: &Pro
         detail: String::new(),
         outcome: "ok",
     };
-    tx.audit(now, &Actor::console(), entry).await
+    tx.audit(now, &Actor::console(), entry).await?;
+    Ok(true)
 }
 
 /// Writes what differs between two states of a provider, with everything that follows from it: the audit entry, a line in the history

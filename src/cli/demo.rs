@@ -56,7 +56,7 @@ pub async fn run(flags: &Flags) -> Outcome {
     if !config.listen.ip().is_loopback() {
         return Err(Failure::wrong("the demo listens on this machine only").help("use an address like 127.0.0.1:8080"));
     }
-    crate::telemetry::start(config.log_format, "warn");
+    let queue = crate::telemetry::start_kept(config.log_format, "warn");
     let listener = bind(config.listen, flags.listen.is_some()).await?;
     let port = listener
         .local_addr()
@@ -84,7 +84,7 @@ pub async fn run(flags: &Flags) -> Outcome {
         "Mailgrant demo: everything runs on this machine and is gone when it ends. Stop it with Ctrl+C.\n\n  \
          Address   {address}\n  Email     {ADMIN}\n  Password  {password}\n\nOpen a mailbox there and test it; under Demo, choose what goes wrong."
     ))?;
-    let outcome = serve::until_stopped(&app, listener, web, stop).await;
+    let outcome = serve::until_stopped(&app, listener, web, stop, queue).await;
     sandbox.stop().await;
     outcome
 }

@@ -102,13 +102,13 @@ async fn run(cli: Cli) -> Outcome {
         return diagnose::run(&code, json);
     }
     let mut config = settings(&cli.flags)?;
+    if matches!(cli.command, Command::Serve) {
+        let queue = crate::telemetry::start_kept(config.log_format, "info");
+        let app = open(config).await?;
+        return serve::run(&app, queue).await;
+    }
     // How long the database took is a matter for whoever runs the console, not for whoever types a command.
-    let default = if matches!(cli.command, Command::Serve) {
-        "info"
-    } else {
-        "warn,sqlx::query=error"
-    };
-    crate::telemetry::start(config.log_format, default);
+    crate::telemetry::start(config.log_format, "warn,sqlx::query=error");
     // Gone with the last line of this function.
     let passing = match &cli.command {
         Command::Config(command) if command.changes_nothing() => Passing::instead_of(&config)?,
@@ -124,9 +124,8 @@ async fn run(cli: Cli) -> Outcome {
     }
     let app = open(config).await?;
     let outcome = match cli.command {
-        Command::Serve => return serve::run(&app).await,
         // Ran above: they have settings of their own, or none.
-        Command::Demo | Command::Diagnose { .. } => Ok(Answer::Yes),
+        Command::Serve | Command::Demo | Command::Diagnose { .. } => Ok(Answer::Yes),
         Command::User(command) => user::run(&app, command).await,
         Command::Config(command) => config::run(&app, command).await,
         Command::Provider(command) => provider::run(&app, command).await,

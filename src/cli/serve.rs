@@ -6,7 +6,7 @@ use super::stop::StopSignals;
 use crate::actions::authorize::device;
 use crate::actions::{access_token, probe, setup};
 use crate::app::App;
-use crate::telemetry::NOTICE;
+use crate::telemetry::{NOTICE, Queue};
 use crate::web::pages::metrics;
 use crate::web::server::{Limits, serve};
 use crate::web::{WebState, router};
@@ -17,14 +17,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// How long may a stop take?
 const STOP: Duration = Duration::from_secs(30);
 /// How long does the start wait for renewals that were interrupted?
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long may the system log take to keep what is left?
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Serves until SIGTERM or SIGINT.
-pub async fn run(app: &App) -> Outcome {
+pub async fn run(app: &App, queue: Queue) -> Outcome {
     let _lock = lock(app)?;
     app.store.check_integrity().await?;
     let listen = app.config.listen;
@@ -37,11 +40,11 @@ pub async fn run(app: &App) -> Outcome {
     probe::recover(app).await?;
     let web = WebState::new(app.clone()).await?;
     announce(app, &web).await?;
-    until_stopped(app, listener, web, stop).await
+    until_stopped(app, listener, web, stop, queue).await
 }
 
 /// Serves what is prepared until SIGTERM or SIGINT, and lets work under way finish.
-pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState, mut stop: StopSignals) -> Outcome {
+pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState, mut stop: StopSignals, queue: Queue) -> Outcome {
     let limits = Limits {
         proxies: app.config.trusted_proxies.clone(),
         ..Limits::default()
@@ -49,9 +52,12 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
     let measured = serve_metrics(app).await?;
     worker::start(app).await;
+    let ended = CancellationToken::new();
+    let log = tokio::spawn(worker::log::run(app.clone(), queue, ended.clone()));
+    tracing::info!(area = "console", version = env!("CARGO_PKG_VERSION"), "The console started");
     app.tasks.spawn(device::watch(app.clone()));
     stop.received().await;
-    tracing::info!(target: NOTICE, "Stopping: requests and renewals under way may finish");
+    tracing::info!(target: NOTICE, area = "console", "Stopping: requests and renewals under way may finish");
     app.stopping.cancel();
     app.tasks.close();
     let finished = tokio::time::timeout(STOP, async {
@@ -67,6 +73,9 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     if let Err(error) = worker::instances::leave(app).await {
         tracing::warn!(%error, "The other instances will take 20 seconds to notice that this one stopped: {error}");
     }
+    // What the last of them had to say is kept as well.
+    ended.cancel();
+    let _ = tokio::time::timeout(LAST_WORDS, log).await;
     app.store.close().await;
     tracing::info!(target: NOTICE, "Stopped");
     Ok(Answer::Yes)

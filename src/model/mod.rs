@@ -9,6 +9,7 @@ pub mod credential;
 pub mod import;
 pub mod limits;
 pub mod lint;
+pub mod log;
 pub mod mailbox;
 pub mod proof;
 pub mod provider;

@@ -1,9 +1,12 @@
-//! What nobody needs any more: ended sessions, old forms, counted tries, replaced refresh tokens, credentials that were kept for a while.
+//! What nobody needs any more: ended sessions, old forms, counted tries, replaced refresh tokens, credentials that were kept for a while,
+//! old entries of the system log.
 
 use crate::actions::ActionError;
 use crate::actions::access_token;
 use crate::actions::providers::credential;
+use crate::actions::settings;
 use crate::app::App;
+use crate::model::settings::KEEP_LOG;
 use crate::store::StoreResult;
 use crate::store::checks::CountKind;
 use std::time::Duration;
@@ -16,6 +19,10 @@ const DAYS_KEPT: i64 = 90;
 const HOURS_KEPT: i64 = 8;
 /// How many rows go in one transaction, about?
 const PRUNED_AT_ONCE: i64 = 500;
+/// How many entries of the system log go at once, how often in one pass, and with what rest between?
+const STEP: i64 = 500;
+const STEPS: u32 = 200;
+const REST: Duration = Duration::from_millis(50);
 
 /// Sweeps. What fails does not keep the rest from being swept; the first failure is told.
 pub async fn tick(app: &App) -> Result<(), ActionError> {
@@ -23,7 +30,8 @@ pub async fn tick(app: &App) -> Result<(), ActionError> {
     let tokens = access_token::forget_previous(app).await;
     let credentials = credential::forget_outdated(app).await;
     let counts = prune_counts(app).await;
-    sessions.and(counts).and(tokens).map_err(ActionError::from).and(credentials)
+    let log = prune_log(app).await;
+    sessions.and(counts).and(tokens).and(log).map_err(ActionError::from).and(credentials)
 }
 
 /// Counts of checks go step by step, so that nobody waits long for the database.
@@ -38,6 +46,20 @@ async fn prune_counts(app: &App) -> StoreResult<()> {
                 break;
             }
         }
+    }
+    Ok(())
+}
+
+/// Deletes entries of the system log that need not be kept any more, in small steps: others write in between.
+pub async fn prune_log(app: &App) -> StoreResult<()> {
+    let days = settings::number(app, &KEEP_LOG).await?;
+    let before = app.clock.now().plus(-days * 86_400);
+    for _ in 0..STEPS {
+        let gone = app.store.prune_log(before, STEP).await?;
+        if i64::try_from(gone).unwrap_or(0) < STEP || app.stopping.is_cancelled() {
+            break;
+        }
+        tokio::time::sleep(REST).await;
     }
     Ok(())
 }

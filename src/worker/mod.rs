@@ -7,6 +7,7 @@
 
 pub mod cleanup;
 pub mod instances;
+pub mod log;
 pub mod monitor;
 
 use crate::app::App;
@@ -45,8 +46,8 @@ impl Workers {
         self.lock().clone()
     }
 
-    fn note(&self, worker: &'static str, pass: Pass) {
-        self.lock().insert(worker, pass);
+    fn note(&self, worker: &'static str, pass: Pass) -> Option<Pass> {
+        self.lock().insert(worker, pass)
     }
 
     fn seen(&self) -> &instances::Seen {
@@ -92,11 +93,17 @@ where
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("something that must not happen did".to_owned()),
             };
-            if let Some(problem) = &problem {
-                tracing::warn!(worker = name, "The worker {name} could not do its work: {problem}");
-            }
             let (ended_at, took) = (app.clock.now(), began.elapsed());
-            app.workers.note(name, Pass { ended_at, took, problem });
+            let told = problem.clone();
+            let before = app.workers.note(name, Pass { ended_at, took, problem });
+            // What goes on as it was is no news.
+            match (told, before.and_then(|before| before.problem)) {
+                (Some(problem), before) if before.as_ref() != Some(&problem) => {
+                    tracing::warn!(worker = name, "The worker {name} could not do its work: {problem}");
+                }
+                (None, Some(_)) => tracing::info!(area = "console", worker = name, "The worker {name} does its work again"),
+                _ => {}
+            }
             tokio::select! {
                 () = app.stopping.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}

@@ -7,6 +7,7 @@ mod credentials;
 mod former;
 mod imports;
 mod instances;
+pub mod log;
 mod mailboxes;
 mod open;
 mod people;

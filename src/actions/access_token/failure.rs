@@ -100,7 +100,7 @@ impl Failure {
 /// Writes down why an attempt failed, and says so. `grant` is the one that was claimed.
 pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant: &Grant, failure: Failure) -> AccessError {
     let new = failure.applied_to(app, grant);
-    info!(token.id = %token.id, diagnosis = %failure.found.id, "Renewing token {} failed: {}", token.name, failure.found.title);
+    say(token, grant, &new, &failure);
     let attempt = new.attempt_id.as_deref();
     let written = async {
         let mut tx = app.store.begin().await?;
@@ -112,14 +112,25 @@ pub(super) async fn failed(app: &App, token: &Token, provider: &Provider, grant:
     };
     if let Err(error) = written.await {
         // The row still says "sent": the next one who asks will try again at once.
-        warn!(token.id = %token.id, %error, "Why token {} was not renewed could not be written down", token.name);
+        warn!(token.name = %token.name, %error, "Why token {} was not renewed could not be written down", token.name);
     }
     failure.told(new.retry_at)
 }
 
+/// Tells the log: once for each cause, for it is asked again and again. What is wrong with an app is told of its provider.
+fn say(token: &Token, old: &Grant, new: &Grant, failure: &Failure) {
+    let (name, id, title) = (&token.name, &failure.found.id, &failure.found.title);
+    let is_known = old.last_error == new.last_error && old.state == new.state;
+    if is_known || failure.class == Class::AppBroken {
+        info!(token.name = %name, diagnosis = %id, "Renewing token {name} failed: {title}");
+    } else {
+        warn!(token.name = %name, diagnosis = %id, "Renewing token {name} failed: {title}");
+    }
+}
+
 /// Gives the claim back after an attempt for another resource that failed: the sign-in stands as it stood, and so do its tokens.
 pub(super) async fn failed_other(app: &App, token: &Token, grant: &Grant, failure: Failure) -> AccessError {
-    info!(token.id = %token.id, diagnosis = %failure.found.id, "No second access token of token {}: {}", token.name, failure.found.title);
+    info!(area = "token", token.name = %token.name, diagnosis = %failure.found.id, "No second access token of token {}: {}", token.name, failure.found.title);
     let mut new = grant.clone();
     new.lease_owner = None;
     new.lease_until = None;
@@ -133,7 +144,7 @@ pub(super) async fn failed_other(app: &App, token: &Token, grant: &Grant, failur
         StoreResult::Ok(())
     };
     if let Err(error) = written.await {
-        warn!(token.id = %token.id, %error, "Why token {} got no second access token could not be written down", token.name);
+        warn!(token.name = %token.name, %error, "Why token {} got no second access token could not be written down", token.name);
     }
     failure.told(None)
 }
@@ -163,7 +174,7 @@ pub(super) async fn refused(app: &App, token: &Token, provider: &Provider, grant
     let known = (&new.state, &new.last_error, &new.outcome) == (&grant.state, &grant.last_error, &grant.outcome)
         && (failure.class != Class::AppBroken || provider.problem == new.last_error);
     if !known && let Err(error) = write_refusal(app, token, provider, grant, &new, &failure).await {
-        warn!(token.id = %token.id, %error, "Why token {} can't be renewed could not be written down", token.name);
+        warn!(token.name = %token.name, %error, "Why token {} can't be renewed could not be written down", token.name);
     }
     failure.told(None)
 }
@@ -198,6 +209,8 @@ async fn tell(tx: &mut Tx, app: &App, token: &Token, provider: &Provider, old: &
                 outcome: "failed",
             };
             tx.audit(now, &Actor::console(), entry).await?;
+            let (name, id, title) = (&provider.name, &failure.found.id, &failure.found.title);
+            warn!(provider.name = %name, diagnosis = %id, "Provider {name} has a problem: {title}");
         }
     } else if news {
         audit(tx, app, token, detail, "failed").await?;

@@ -12,7 +12,7 @@ use crate::model::token::{Grant, GrantState, Identity, OtherToken, Token, TokenE
 use crate::oauth::{OAuthError, TokenResponse};
 use crate::secret::RefreshToken;
 use crate::store::{StoreResult, Tx};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// How many lines about successful renewals does a token's history keep?
 const RENEWALS_KEPT: i64 = 30;
@@ -164,11 +164,11 @@ pub(super) enum Written {
 pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> {
     let (token, new, now) = (&renewal.token, &renewal.grant, app.clock.now());
     let mut tx = app.store.begin().await?;
-    let wrong = tx.grant(&token.id).await?.as_ref().and_then(stored);
+    let old = tx.grant(&token.id).await?;
     if !tx.update_grant(new, renewal.was, None).await? {
         let gone = tx.grant(&token.id).await?.is_none();
         drop(tx);
-        warn!(token.id = %token.id, "A renewal came too late: token {} was replaced meanwhile", token.name);
+        warn!(token.name = %token.name, "A renewal came too late: token {} was replaced meanwhile", token.name);
         if gone {
             let (app, renewal) = (app.clone(), renewal.clone());
             app.tasks.clone().spawn(async move {
@@ -176,7 +176,7 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
                     token, provider, grant, ..
                 } = &renewal;
                 if let Err(error) = tokens::give_back(&app, token, provider, grant).await {
-                    warn!(token.id = %token.id, %error, "What became of token {} could not be written down", token.name);
+                    warn!(token.name = %token.name, %error, "What became of token {} could not be written down", token.name);
                 }
             });
         }
@@ -194,7 +194,7 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
         .await?;
         tx.prune_token_events(&token.id, TokenEventKind::Renewed, RENEWALS_KEPT).await?;
         audit(&mut tx, app, token, format!("generation {}", new.generation), "ok").await?;
-        if let Some(over) = wrong {
+        if let Some(over) = old.as_ref().and_then(stored) {
             tx.forget_failures_of_token(&token.id, &over.id).await?;
         }
     } else if let Some(found) = stored(new) {
@@ -206,8 +206,15 @@ pub(super) async fn write(app: &App, renewal: &Renewal) -> StoreResult<Written> 
         audit(&mut tx, app, token, format!("{}: {}", found.id, found.title), outcome).await?;
     }
     let provider = &renewal.provider;
-    providers::recovered(app, &mut tx, provider).await?;
+    let mended = providers::recovered(app, &mut tx, provider).await?;
     tx.commit().await?;
+    let recovered = old.is_some_and(|old| old.last_error.is_some() && old.state != GrantState::Active);
+    if new.state == GrantState::Active && recovered {
+        info!(area = "token", token.name = %token.name, "Token {} is renewed again", token.name);
+    }
+    if mended {
+        info!(area = "provider", provider.name = %provider.name, "Provider {} works again", provider.name);
+    }
     Ok(Written::Stored)
 }
 

@@ -133,7 +133,7 @@ pub(super) async fn store(app: &App, renewal: Renewal) -> Result<Written, Access
         return Ok(written);
     }
     let (id, name) = (renewal.token.id.clone(), renewal.token.name.clone());
-    error!(token.id = %id, error = %problem, "The database does not take the renewed token {name}; it goes to the recovery folder");
+    error!(token.name = %name, error = %problem, "The database does not take the renewed token {name}; it goes to the recovery folder");
     let kept = keep(app, &renewal.grant).is_ok();
     app.flights.unsaved().insert(id.clone(), Unsaved { renewal, kept });
     let (app, tasks) = (app.clone(), app.tasks.clone());
@@ -141,7 +141,7 @@ pub(super) async fn store(app: &App, renewal: Renewal) -> Result<Written, Access
     if kept {
         Ok(Written::Stored)
     } else {
-        error!("The recovery folder takes no file either; nobody is given the renewed token {name} before one of the two does");
+        error!(token.name = %name, "The recovery folder takes no file either; nobody is given the renewed token {name} before one of the two does");
         Err(AccessError::from(problem))
     }
 }
@@ -261,7 +261,7 @@ async fn take_in(app: &App, file: &Path) -> Option<Option<Grant>> {
     match store_kept(app, &id, generation, file).await {
         Ok(taken) => {
             if taken {
-                info!(token.id = %id, "A token set from the recovery folder is in the database now");
+                info!(area = "token", token.id = %id, "A token set from the recovery folder is in the database now");
             }
             let _ = fs::remove_file(file);
             None

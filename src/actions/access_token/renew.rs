@@ -351,7 +351,7 @@ fn compare_clocks(app: &App, provider: &Provider, response: &TokenResponse) {
     if let Some(theirs) = response.date {
         let apart = app.clock.now().since(theirs);
         if apart.abs() > SKEW {
-            warn!(provider = %provider.name, seconds = apart, "This server's clock and the one of provider {} differ by {apart} s", provider.name);
+            warn!(provider.name = %provider.name, seconds = apart, "This server's clock and the one of provider {} differ by {apart} s", provider.name);
         }
     }
 }

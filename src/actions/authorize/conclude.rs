@@ -155,7 +155,7 @@ impl Flow {
             tx.commit().await
         };
         if let Err(error) = noted.await {
-            tracing::error!(error = %error, "The problem of provider {} could not be stored", self.provider.name);
+            tracing::error!(provider.name = %self.provider.name, error = %error, "The problem of provider {} could not be stored", self.provider.name);
         }
     }
 
@@ -163,7 +163,19 @@ impl Flow {
     pub async fn end(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let mut tx = self.app.store.begin().await?;
         self.write(&mut tx, outcome).await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.tell(outcome);
+        Ok(())
+    }
+
+    /// Tells the log how it ended; who signed in is no matter of the log.
+    fn tell(&self, outcome: &Outcome) {
+        let (name, word) = (&self.token.name, outcome.word());
+        if outcome.stored() {
+            tracing::info!(area = "token", token.name = %name, outcome = word, "Somebody signed in for token {name}");
+        } else {
+            tracing::warn!(token.name = %name, outcome = word, "A sign-in for token {name} brought nothing: {word}");
+        }
     }
 
     /// The attempt, the token's history, the audit and the link: all of what an outcome leaves behind beside the grant.
@@ -237,6 +249,7 @@ impl Flow {
         }
         self.write(&mut tx, &outcome).await?;
         tx.commit().await?;
+        self.tell(&outcome);
         if outcome.stored()
             && self.tests
             && let Some(started) = self.first_test().await
@@ -293,7 +306,7 @@ impl Flow {
         match probe::start(&self.app, &self.actor, order).await {
             Ok(run) | Err(probe::ProbeError::UnderWay(run)) => Some(run.0),
             Err(error) => {
-                tracing::warn!(error = %error, "No test was started after the sign-in of token {}: {error}", self.token.name);
+                tracing::warn!(token.name = %self.token.name, error = %error, "No test was started after the sign-in of token {}: {error}", self.token.name);
                 None
             }
         }

@@ -340,7 +340,7 @@ async fn put(flow: &Flow, device: &Device, now: Timestamp) -> Asked {
             failures: 0,
         },
         Polled::NoAnswer(error) => {
-            tracing::warn!(error = %error, "A device sign-in of token {} was asked about in vain: {error}", flow.token.name);
+            tracing::warn!(token.name = %flow.token.name, error = %error, "A device sign-in of token {} was asked about in vain: {error}", flow.token.name);
             Asked::Later {
                 pause: device.pause,
                 failures: device.failures.saturating_add(1),

@@ -81,7 +81,7 @@ pub(super) fn password(app: &App, mailbox: &Mailbox, direction: Direction, side:
             password: Password::new(text.as_str()),
         }),
         Err(error) => {
-            tracing::error!(mailbox.id = %mailbox.id, %error, "The password of mailbox {} can't be opened", mailbox.id);
+            tracing::error!(mailbox.name = %mailbox.name, %error, "The password of mailbox {} can't be opened", mailbox.name);
             Err(failure(own::DAMAGED, "the stored password can't be opened"))
         }
     }
@@ -115,7 +115,7 @@ pub(super) async fn token(
         return Err(failure(own::NOT_AUTHORIZED, "this side has no token"));
     };
     let unavailable = |error: StoreError| {
-        tracing::error!(%error, "The token {name} can't be read");
+        tracing::error!(token.name = %name, %error, "The token {name} can't be read");
         failure(own::UNKNOWN, "the token can't be read from the database")
     };
     let Some(token) = app.store.token_by_id(token_id).await.map_err(unavailable)? else {

@@ -80,6 +80,7 @@ impl Job {
         let stopped = stopped && !failure.is_some_and(|failure| is_send_unknown(failure.own_id));
         self.fill_row(&report, &findings.messages, stopped);
         self.record(&report, stopped).await;
+        self.tell(&report, stopped);
         Ended {
             run: self.row,
             report,
@@ -104,6 +105,30 @@ impl Job {
         });
     }
 
+    /// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news.
+    fn tell(&self, report: &Report, stopped: bool) {
+        let (mailbox, direction) = (&self.order.mailbox, self.order.direction);
+        if stopped || self.order.draft {
+            return;
+        }
+        let before = match direction {
+            Direction::Incoming => &mailbox.incoming_state,
+            Direction::Outgoing => &mailbox.outgoing_state,
+        };
+        let (name, run) = (&mailbox.name, &self.row.id);
+        let failed_before = before.outcome == Some(Outcome::Failed);
+        match &report.diagnosis {
+            Some(found) if !failed_before || before.problem.as_deref() != Some(&found.title) => {
+                let (id, title) = (&found.id, &found.title);
+                tracing::warn!(mailbox.name = %name, run.id = %run, diagnosis = %id, "Test {direction} of mailbox {name} failed: {title}");
+            }
+            None if failed_before => {
+                tracing::info!(area = "mailbox", mailbox.name = %name, run.id = %run, "Test {direction} of mailbox {name} passes again");
+            }
+            _ => {}
+        }
+    }
+
     /// Stores the end. Whoever watches hears it in any case.
     async fn record(&self, report: &Report, stopped: bool) {
         for attempt in 1..=STORE_TRIES {
@@ -111,7 +136,7 @@ impl Job {
                 Ok(()) => return,
                 Err(error) => {
                     let id = &self.row.id;
-                    tracing::error!(run.id = %id, %error, attempt, "The result of run {id} can't be stored");
+                    tracing::error!(mailbox.name = %self.row.mailbox_name, run.id = %id, %error, attempt, "The result of run {id} can't be stored");
                 }
             }
             if attempt < STORE_TRIES {

@@ -247,7 +247,7 @@ pub async fn adopt(
     let (refusal, message) = match done.map_err(explained)? {
         Replaced::Done { saved, proved } => {
             if let Err(error) = trial::check(&web.app, &user.actor(), &saved.provider).await {
-                tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
+                tracing::warn!(provider.name = %name, error = %error, "Provider {name} could not be checked: {error}");
             }
             let words = match proved {
                 true => format!("Certificate of {name} is in use. The provider accepts it."),

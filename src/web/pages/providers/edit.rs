@@ -249,7 +249,7 @@ async fn saved(web: &WebState, user: &CurrentUser, provider: &Provider, noun: &s
         Ok(check) if check.failed() => Flash::bad(&format!("{noun} saved. The check found a problem.")),
         Ok(_) => Flash::ok(&format!("{noun} saved and checked.")),
         Err(error) => {
-            tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
+            tracing::warn!(provider.name = %provider.name, error = %error, "Provider {} could not be checked: {error}", provider.name);
             Flash::warn(&format!("{noun} saved. The check could not be run."))
         }
     };
@@ -270,7 +270,7 @@ async fn saved_for(
         && provider.held().is_some()
         && let Err(error) = trial::check(&web.app, &user.actor(), provider).await
     {
-        tracing::warn!(error = %error, "Provider {} could not be checked: {error}", provider.name);
+        tracing::warn!(provider.name = %provider.name, error = %error, "Provider {} could not be checked: {error}", provider.name);
     }
     let chosen = Chosen::Provider(provider.id.clone(), provider.name.clone());
     back.arrive(user, Some(chosen), Flash::ok(&format!("{noun} saved."))).await

@@ -165,7 +165,7 @@ pub async fn update(
         Replaced::Done { proved } => {
             let provider = find(&web.app, &name).await?;
             if let Err(error) = trial::check(&web.app, &user.actor(), &provider).await {
-                tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
+                tracing::warn!(provider.name = %name, error = %error, "Provider {name} could not be checked: {error}");
             }
             let words = match proved {
                 Some(account) => format!("Key of {name} stored. It acts for {account}."),

@@ -124,7 +124,7 @@ pub async fn update(
         Replaced::Done { saved, proved } => {
             // So that the page doesn't show the check of the old one beside it.
             if let Err(error) = trial::check(&web.app, &user.actor(), &saved.provider).await {
-                tracing::warn!(error = %error, "Provider {name} could not be checked: {error}");
+                tracing::warn!(provider.name = %name, error = %error, "Provider {name} could not be checked: {error}");
             }
             let words = match proved {
                 true => format!("Client secret of {name} replaced. The provider accepts it."),
