@@ -14,7 +14,8 @@
 //!
 //! - [`app`]: the parts every command and request shares, built once, cheap to clone. [`config`]: typed settings from file, environment
 //!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`secret`]: newtypes that never
-//!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line.
+//!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line;
+//!   notable ones are copied into the system log, which [`worker::log`] keeps.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
 //!   entries, the shape of the configuration file, the readers of what people bring along ([`model::import`]), and as dated data what
@@ -42,7 +43,7 @@
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or
 //!   [`mail`], so that the two sides can't share a mistake.
 //! - [`worker`]: what goes on by itself: each worker is a `tick` and a loop around it. Which instances serve one database, and which of
-//!   them does what only one should do, is known by [`worker::instances`].
+//!   them does what only one should do, is known by [`worker::instances`]. [`worker::audit`] looks through the chain of the audit log.
 //! - [`cli`]: the command tree; [`cli::serve`] runs the console and the workers.
 //!
 //! # How a test run flows

@@ -152,7 +152,7 @@ pub async fn update(app: &App, actor: &Actor, current: &Provider, edit: Provider
 }
 
 /// The provider takes the app again: its problem is over, what failed because of it is tried again at once, and tests that failed for
-/// want of its tokens say nothing any more.
+/// want of its tokens say nothing any more. Says whether it had one.
 pub(in crate::actions) async fn recovered(app: &App, tx: &mut Tx, provider: &Provider) -> StoreResult<bool> {
     let now = app.clock.now();
     if !tx.set_provider_problem(&provider.id, None, now).await? {

@@ -57,12 +57,17 @@ pub async fn sign_in(app: &App, passwords: &Passwords, attempt: Attempt<'_>) -> 
         name: found.as_ref().map_or_else(|| "somebody".into(), |user| user.name.clone()),
         address: attempt.address.to_owned(),
         request_id: attempt.request_id.to_owned(),
+        session: String::new(),
     };
     let counted = match counted {
         Ok(counted) => counted,
         Err(wait) => {
             // Once a wait has begun, further tries are not worth a row each.
             tracing::warn!("Refused a try to sign in, {wait} s too early");
+            if let Some(left_out) = app.strangers.take(now) {
+                let detail = sparingly(&format!("too many tries, {wait} s to wait"), left_out);
+                app.store.audit(now, &actor, entry("refused", &detail)).await?;
+            }
             return Ok(SignIn::Wait(wait));
         }
     };
@@ -80,6 +85,7 @@ pub async fn sign_in(app: &App, passwords: &Passwords, attempt: Attempt<'_>) -> 
         Some(user) if right && !user.disabled => user.clone(),
         _ => {
             app.store.audit(now, &actor, entry("refused", "")).await?;
+            tracing::warn!("Refused a try to sign in: the address or the password is wrong, or the account is turned off");
             return Ok(SignIn::Refused);
         }
     };
@@ -106,6 +112,37 @@ pub async fn signed_out(app: &App, actor: &Actor) -> StoreResult<()> {
         target: actor.id.clone(),
         detail: String::new(),
         outcome: "ok",
+    };
+    app.store.audit(app.clock.now(), actor, entry).await
+}
+
+/// A detail that says how many others like it were only noted in the log.
+fn sparingly(detail: &str, left_out: u64) -> String {
+    match left_out {
+        0 => detail.to_owned(),
+        n => format!("{detail}; {n} more before it are only in the log"),
+    }
+}
+
+/// Writes down that a one-time link was refused; `target` is what it is for. Whoever has the link can cause this.
+pub async fn refused_link(app: &App, actor: &Actor, target: String, why: &str) -> StoreResult<()> {
+    refuse_sparingly(app, actor, "link.refuse", target, why).await
+}
+
+/// Writes down that a form was refused because no page of ours sent it, or one of an earlier visit. Anybody can cause this.
+pub async fn refused_form(app: &App, actor: &Actor, path: &str, why: &str) -> StoreResult<()> {
+    refuse_sparingly(app, actor, "form.refuse", format!("page:{path}"), why).await
+}
+
+async fn refuse_sparingly(app: &App, actor: &Actor, action: &'static str, target: String, why: &str) -> StoreResult<()> {
+    let Some(left_out) = app.strangers.take(app.clock.now()) else {
+        return Ok(());
+    };
+    let entry = AuditEntry {
+        action,
+        target,
+        detail: sparingly(why, left_out),
+        outcome: "refused",
     };
     app.store.audit(app.clock.now(), actor, entry).await
 }

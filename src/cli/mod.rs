@@ -1,6 +1,7 @@
 //! The command tree, exit statuses and `--json` (`interfaces.md`, Commands).
 
 pub mod answer;
+pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod diagnose;
@@ -62,6 +63,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Is this installation sound?
     Doctor {
         /// Print JSON
@@ -131,6 +135,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Provider(command) => provider::run(&app, command).await,
         Command::Token(command) => token::run(&app, command).await,
         Command::Mailbox(command) => mailbox::run(&app, command).await,
+        Command::Audit(command) => audit::run(&app, command).await,
         Command::Doctor { json } => doctor::run(&app, json).await,
     };
     finish(&app).await;

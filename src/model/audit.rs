@@ -1,6 +1,13 @@
-//! Audit entries: who did what to what, when, from where, and what came of it.
+//! Audit entries: who did what to what, when, from where, and what came of it; and what the look through their chain found.
+
+mod actions;
+mod anchor;
+
+pub use actions::{ACTIONS, action_words};
+pub use anchor::Anchor;
 
 use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Who acts, and from where. Every action takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +20,12 @@ pub struct Actor {
     pub address: String,
     /// Request id; empty outside requests.
     pub request_id: String,
+    /// The beginning of the session's hash; empty where nobody is signed in.
+    pub session: String,
 }
+
+/// How many characters of a session's hash say which session it is?
+pub const SESSION_LENGTH: usize = 12;
 
 impl Actor {
     /// The console acting by itself.
@@ -23,6 +35,7 @@ impl Actor {
             name: "the console".into(),
             address: String::new(),
             request_id: String::new(),
+            session: String::new(),
         }
     }
 
@@ -33,6 +46,7 @@ impl Actor {
             name: "the command line".into(),
             address: String::new(),
             request_id: String::new(),
+            session: String::new(),
         }
     }
 }
@@ -71,6 +85,47 @@ pub struct AuditRow {
     pub address: String,
     /// Request id.
     pub request_id: String,
+    /// The beginning of the session's hash.
+    pub session: String,
     /// HMAC over the previous hash and this row, hexadecimal.
     pub hash: String,
+}
+
+/// What a look through the whole chain found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The first entry there is; those before it were cut by retention.
+    pub first: i64,
+    /// The last one the chain says there is.
+    pub last: i64,
+    /// Its hash.
+    pub head: String,
+    /// Where the chain breaks; none: it is intact.
+    pub broken: Option<Break>,
+}
+
+impl Chain {
+    /// How many entries are intact.
+    pub fn entries(&self) -> i64 {
+        let end = self.broken.as_ref().map_or(self.last, |broken| broken.sequence - 1);
+        (end - self.first + 1).max(0)
+    }
+}
+
+/// Where a chain breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Break {
+    /// The first entry that can't be trusted.
+    pub sequence: i64,
+    /// What is wrong with it: a sentence without a full stop.
+    pub what: String,
+}
+
+/// A look through the chain, as the page tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it found.
+    pub chain: Chain,
 }

@@ -1,5 +1,11 @@
 //! Audit entries: append only, gapless, each bound to the one before by an HMAC (AUD-1 to AUD-3).
 
+mod chain;
+mod pages;
+
+pub use chain::{Held, Trim};
+pub use pages::AuditFilter;
+
 use super::{Columns, Engine, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
 use crate::model::audit::{Actor, AuditEntry, AuditRow};
@@ -9,6 +15,14 @@ use sqlx::any::AnyRow;
 
 /// Characters of a detail that are kept.
 const DETAIL_LIMIT: usize = 1000;
+
+/// What keeps SQLite from deleting entries.
+const DELETE_GUARD: &str =
+    "CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries are append only'); END";
+
+/// Entries after a number, oldest first.
+const COLUMNS_FROM: &str = "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash
+     FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2";
 
 impl Tx {
     /// Appends an entry; it lasts when the transaction does.
@@ -32,12 +46,13 @@ impl Tx {
             outcome: entry.outcome.to_owned(),
             address: actor.address.clone(),
             request_id: actor.request_id.clone(),
+            session: actor.session.clone(),
             hash: String::new(),
         };
         row.hash = link(&key, &head.text("hash")?, &row);
         sqlx::query(
-            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(row.sequence)
         .bind(row.at.0)
@@ -48,6 +63,7 @@ impl Tx {
         .bind(&row.outcome)
         .bind(&row.address)
         .bind(&row.request_id)
+        .bind(&row.session)
         .bind(&row.hash)
         .execute(&mut ***self)
         .await
@@ -72,7 +88,7 @@ impl Store {
     /// The newest entries, newest first.
     pub async fn audit_rows(&self, limit: i64) -> StoreResult<Vec<AuditRow>> {
         let rows = sqlx::query(
-            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash FROM audit ORDER BY sequence DESC LIMIT $1",
+            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit ORDER BY sequence DESC LIMIT $1",
         )
         .bind(limit)
         .fetch_all(self.pool())
@@ -83,7 +99,7 @@ impl Store {
     /// The newest entries about one thing, `mailbox:support`, newest first.
     pub async fn audit_rows_of(&self, target: &str, limit: i64) -> StoreResult<Vec<AuditRow>> {
         let rows = sqlx::query(
-            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash FROM audit
+            "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit
              WHERE target = $1 ORDER BY sequence DESC LIMIT $2",
         )
         .bind(target)
@@ -93,49 +109,12 @@ impl Store {
         rows.iter().map(audit_row).collect()
     }
 
-    /// Walks the whole chain. `Ok(n)`: n entries, all intact. `Err` holds the number of the first bad one.
-    pub async fn verify_audit(&self) -> StoreResult<Result<i64, i64>> {
-        let key = self
-            .audit_key
-            .get()
-            .cloned()
-            .ok_or_else(|| StoreError::Unusable("the audit key is not loaded".into()))?;
-        let (mut expected, mut previous) = (1, String::new());
-        loop {
-            let rows = sqlx::query(
-                "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, hash
-                 FROM audit WHERE sequence >= $1 ORDER BY sequence LIMIT 1000",
-            )
-            .bind(expected)
-            .fetch_all(self.pool())
-            .await?;
-            for row in &rows {
-                let row = audit_row(row)?;
-                if row.sequence != expected || row.hash != link(&key, &previous, &row) {
-                    return Ok(Err(expected));
-                }
-                previous = row.hash;
-                expected += 1;
-            }
-            if rows.is_empty() {
-                break;
-            }
-        }
-        let head = sqlx::query("SELECT sequence, hash FROM audit_head WHERE id = 1")
-            .fetch_one(self.pool())
-            .await?;
-        if head.int("sequence")? != expected - 1 || head.text("hash")? != previous {
-            return Ok(Err(expected));
-        }
-        Ok(Ok(expected - 1))
-    }
-
     /// Makes the engine refuse changes of audit rows. Not a migration, because the text differs by engine.
     pub(super) async fn protect_audit(&self) -> StoreResult<()> {
         let statements: &[&'static str] = match self.engine {
             Engine::Sqlite => &[
                 "CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries are append only'); END",
-                "CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries are append only'); END",
+                DELETE_GUARD,
             ],
             Engine::Postgres => &[
                 "CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''audit entries are append only''; END'",
@@ -152,7 +131,7 @@ impl Store {
 fn link(key: &hmac::Key, previous: &str, row: &AuditRow) -> String {
     let (sequence, at) = (row.sequence.to_string(), row.at.0.to_string());
     let mut context = hmac::Context::with_key(key);
-    let parts = [
+    let mut parts = vec![
         previous,
         &sequence,
         &at,
@@ -164,6 +143,10 @@ fn link(key: &hmac::Key, previous: &str, row: &AuditRow) -> String {
         &row.address,
         &row.request_id,
     ];
+    // Rows from before sessions were noted have none, and keep their hash.
+    if !row.session.is_empty() {
+        parts.push(&row.session);
+    }
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
@@ -182,6 +165,7 @@ fn audit_row(row: &AnyRow) -> StoreResult<AuditRow> {
         outcome: row.text("outcome")?,
         address: row.text("address")?,
         request_id: row.text("request_id")?,
+        session: row.text("session")?,
         hash: row.text("hash")?,
     })
 }

@@ -7,9 +7,10 @@ use super::error::PageError;
 use super::guard::Visit;
 use super::visit::{Was, elsewhere, host, visit, with_cookies};
 use super::{ClientAddress, WebState, draft};
+use crate::actions::sign_in;
 use aws_lc_rs::hmac;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -103,9 +104,11 @@ pub(super) async fn gate(State(web): State<WebState>, mut request: Request, next
 /// Reads the form and decides; the answer in `Err` if it goes no further.
 async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> Result<Request, Response> {
     let from = origin(request.headers(), &web.base_url());
+    let path = pattern(&request);
     if let Origin::Other(origin) = from {
         let origin: String = origin.chars().filter(|c| !c.is_control()).take(200).collect();
         tracing::warn!(origin, "Refused a form from {origin}");
+        note(web, visit, &path, &format!("it came from {origin}")).await;
         return Err(PageError::CrossSite(format!(
             "It came from {origin}, and this console's address is {}. Nothing was changed. If {origin} is how you reach the console, \
              MAILGRANT_BASE_URL has to say so.",
@@ -152,7 +155,27 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     let owner = visit.signed_in.as_ref().map(|signed_in| signed_in.user.id.clone()).or(was.user);
     match owner {
         Some(owner) if ours => Err(draft::answer(visit, &owner, request.uri().path(), fields).await),
-        _ => Err(PageError::StaleForm(visit.referer()).into_response()),
+        _ => {
+            note(web, visit, &path, "its token belongs to no page of this visit").await;
+            Err(PageError::StaleForm(visit.referer()).into_response())
+        }
+    }
+}
+
+/// The pattern of the route, never the address.
+fn pattern(request: &Request) -> String {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    path.unwrap_or("-").to_owned()
+}
+
+/// Writes a refusal to the audit log.
+async fn note(web: &WebState, visit: &Visit, path: &str, why: &str) {
+    let actor = match visit.user() {
+        Some(user) => user.actor(),
+        None => visit.actor("nobody", "somebody"),
+    };
+    if let Err(error) = sign_in::refused_form(&web.app, &actor, path, why).await {
+        tracing::warn!(error = %error, "A refusal could not be written to the audit: {error}");
     }
 }
 

@@ -6,7 +6,7 @@ use super::page::{Flash, Layout, Section};
 use super::routes::Access;
 use super::{WebState, draft};
 use crate::actions::sign_in;
-use crate::model::audit::Actor;
+use crate::model::audit::{Actor, SESSION_LENGTH};
 use crate::model::user::{Permission, Role, User};
 use crate::store::sessions::SessionRow;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -137,6 +137,11 @@ impl Visit {
             name: name.to_owned(),
             address: self.address.clone(),
             request_id: self.request_id.clone(),
+            session: self
+                .session_hash()
+                .and_then(|hash| hash.get(..SESSION_LENGTH))
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! piece by piece in the name of an instance, and what one does for all is a duty ([`has_duty`]). Claims of a process that died are free
 //! within half a minute.
 
+pub mod audit;
 pub mod cleanup;
 pub mod instances;
 pub mod log;
@@ -15,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::store::StoreResult;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ struct Inner {
     passes: Mutex<BTreeMap<&'static str, Pass>>,
     seen: instances::Seen,
     checks: monitor::Checks,
+    looked: AtomicBool,
 }
 
 impl Workers {
@@ -48,6 +51,15 @@ impl Workers {
 
     fn note(&self, worker: &'static str, pass: Pass) -> Option<Pass> {
         self.lock().insert(worker, pass)
+    }
+
+    /// Whether this process has looked through the audit log.
+    fn has_looked(&self) -> bool {
+        self.0.looked.load(Ordering::Relaxed)
+    }
+
+    fn note_look(&self) {
+        self.0.looked.store(true, Ordering::Relaxed);
     }
 
     fn seen(&self) -> &instances::Seen {
@@ -72,6 +84,7 @@ pub async fn start(app: &App) {
     start_one(app, "instances", instances::EVERY, |app| async move { instances::tick(&app).await });
     start_one(app, "checks", monitor::EVERY, |app| async move { monitor::tick(&app).await });
     start_one(app, "cleanup", cleanup::EVERY, |app| async move { cleanup::tick(&app).await });
+    start_one(app, "audit", audit::EVERY, |app| async move { audit::tick(&app).await });
 }
 
 /// A loop around a tick: the first pass at once, the next ones after `pause`. A pass that fails or panics is told in the log and on the

@@ -1,6 +1,7 @@
 //! The binary on its own, without servers: files in, answers and exit statuses out.
 
 mod answers;
+mod audit;
 mod config_apply;
 mod config_secrets;
 mod config_wrong;

@@ -1,5 +1,12 @@
+//! The audit log: numbers, chain, pages, cutting its old end.
+
 use crate::support::databases::{NOW, databases};
-use mailgrant::model::audit::{Actor, AuditEntry};
+use mailgrant::clock::Timestamp;
+use mailgrant::model::audit::{Actor, Anchor, AuditEntry, AuditRow};
+use mailgrant::store::Store;
+use mailgrant::store::audit::{AuditFilter, Held, Trim};
+use mailgrant::store::slices::Place;
+use std::time::Duration;
 
 fn entry(target: &str) -> AuditEntry {
     AuditEntry {
@@ -58,5 +65,328 @@ async fn nobody_changes_or_deletes_an_entry_and_a_forced_change_is_found() {
             .await
             .unwrap();
         assert_eq!(store.verify_audit().await.unwrap(), Err(2));
+    }
+}
+
+/// Takes away what keeps rows from being changed, as somebody does who owns the database.
+async fn without_guard(store: &Store) {
+    for drop_guard in [
+        "DROP TRIGGER audit_no_update",
+        "DROP TRIGGER audit_no_delete",
+        "DROP TRIGGER audit_no_change ON audit",
+    ] {
+        let _ = sqlx::query(drop_guard).execute(store.raw_pool()).await;
+    }
+}
+
+async fn run(store: &Store, sql: &'static str) {
+    sqlx::query(sql).execute(store.raw_pool()).await.unwrap();
+}
+
+async fn fill(store: &Store, count: i64) {
+    for n in 1..=count {
+        let actor = Actor {
+            session: if n % 2 == 0 { "0123456789ab".into() } else { String::new() },
+            ..Actor::console()
+        };
+        store.audit(NOW.plus(n * 3600), &actor, entry(&format!("t:{n}"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_changed_taken_away_or_put_in_is_named() {
+    let harm: [(&str, &[&str], i64); 9] = [
+        ("edited", &["UPDATE audit SET outcome = 'refused' WHERE sequence = 4"], 4),
+        ("another session", &["UPDATE audit SET session = '' WHERE sequence = 4"], 4),
+        ("a session put in", &["UPDATE audit SET session = 'f00d' WHERE sequence = 5"], 5),
+        ("deleted", &["DELETE FROM audit WHERE sequence = 4"], 4),
+        ("deleted at the beginning", &["DELETE FROM audit WHERE sequence <= 2"], 1),
+        ("cut off at the end", &["DELETE FROM audit WHERE sequence > 7"], 8),
+        (
+            "deleted and closed up",
+            &[
+                "DELETE FROM audit WHERE sequence = 4",
+                "UPDATE audit SET sequence = sequence - 1 WHERE sequence = 5",
+            ],
+            4,
+        ),
+        (
+            "a false marker of a cut",
+            &[
+                "DELETE FROM audit WHERE sequence <= 4",
+                "INSERT INTO audit_cut (id, sequence, hash, at, seal) VALUES (1, 4, 'x', 0, 'y')",
+            ],
+            5,
+        ),
+        ("a false head", &["UPDATE audit_head SET hash = 'x'"], 10),
+    ];
+    for (what, statements, first_bad) in harm {
+        for database in databases().await {
+            let store = &database.store;
+            fill(store, 9).await;
+            assert_eq!(store.verify_audit().await.unwrap(), Ok(9));
+            without_guard(store).await;
+            for sql in statements {
+                run(store, sql).await;
+            }
+            let chain = store.check_audit(Duration::ZERO).await.unwrap();
+            let broken = chain.broken.as_ref().map(|broken| broken.sequence);
+            assert_eq!(broken, Some(first_bad), "{what}: {chain:?}");
+            if first_bad <= 7 {
+                let trimmed = store.trim_audit(NOW.plus(8 * 3600), NOW, 100).await.unwrap();
+                assert_eq!(trimmed, Trim::Broken(first_bad), "{what}: retention takes no evidence away");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_was_cut_off_cleanly_is_found_by_an_anchor() {
+    for database in databases().await {
+        let store = &database.store;
+        fill(store, 5).await;
+        let early = store.audit_head().await.unwrap();
+        fill(store, 5).await;
+        let late = store.audit_head().await.unwrap();
+        assert_eq!((early.sequence, late.sequence), (5, 10));
+        for anchor in [&early, &late] {
+            assert_eq!(store.holds_anchor(anchor).await.unwrap(), Held::Yes);
+        }
+        without_guard(store).await;
+        run(store, "DELETE FROM audit WHERE sequence > 7").await;
+        run(
+            store,
+            "UPDATE audit_head SET sequence = 7, hash = (SELECT hash FROM audit WHERE sequence = 7)",
+        )
+        .await;
+        assert_eq!(store.verify_audit().await.unwrap(), Ok(7), "the chain alone can't tell");
+        assert_eq!(store.holds_anchor(&early).await.unwrap(), Held::Yes);
+        assert_eq!(store.holds_anchor(&late).await.unwrap(), Held::No);
+        let forged = Anchor {
+            sequence: 3,
+            hash: late.hash.clone(),
+        };
+        assert_eq!(store.holds_anchor(&forged).await.unwrap(), Held::No);
+    }
+}
+
+#[tokio::test]
+async fn retention_cuts_the_old_end_and_the_rest_is_still_proved() {
+    for database in databases().await {
+        let store = &database.store;
+        fill(store, 30).await;
+        let anchor = store.audit_head().await.unwrap();
+        let before = NOW.plus(21 * 3600);
+        let mut steps = Vec::new();
+        while steps.last() != Some(&Trim::Nothing) {
+            steps.push(store.trim_audit(before, NOW, 8).await.unwrap());
+        }
+        assert_eq!(steps, [Trim::Cut(8), Trim::Cut(8), Trim::Cut(4), Trim::Nothing]);
+        let chain = store.check_audit(Duration::ZERO).await.unwrap();
+        assert_eq!((chain.first, chain.last, chain.broken.clone(), chain.entries()), (21, 33, None, 13));
+        let newest = store.audit_rows(1).await.unwrap().remove(0);
+        assert_eq!(
+            (newest.action.as_str(), newest.detail.as_str()),
+            ("audit.cut", "entries 17 to 20, the newest of them from 2026-11-22T04:00:00Z")
+        );
+        assert_eq!(store.holds_anchor(&anchor).await.unwrap(), Held::Yes);
+        let gone = Anchor {
+            sequence: 9,
+            hash: anchor.hash.clone(),
+        };
+        assert_eq!(store.holds_anchor(&gone).await.unwrap(), Held::Cut);
+        // The guard is back, and what is left is still proved.
+        for sql in [
+            "DELETE FROM audit WHERE sequence = 25",
+            "UPDATE audit SET detail = 'x' WHERE sequence = 25",
+        ] {
+            let error = sqlx::query(sql).execute(store.raw_pool()).await.err().unwrap().to_string();
+            assert!(error.contains("append only"), "{error}");
+        }
+        // Everything can go; what comes after is bound to it all the same.
+        assert!(matches!(
+            store.trim_audit(NOW.plus(40 * 3600), NOW, 100).await.unwrap(),
+            Trim::Cut(_)
+        ));
+        store.audit(NOW, &Actor::console(), entry("t:after")).await.unwrap();
+        assert!(store.verify_audit().await.unwrap().is_ok());
+        without_guard(store).await;
+        run(store, "UPDATE audit_cut SET sequence = sequence - 1").await;
+        assert!(store.verify_audit().await.unwrap().is_err(), "the marker is sealed");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_retention_and_nothing_is_lost_beside_it() {
+    for database in databases().await {
+        let store = &database.store;
+        fill(store, 60).await;
+        let writers = (0..10).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for m in 0..5 {
+                    store
+                        .audit(NOW.plus(400_000), &Actor::console(), entry(&format!("w:{n}-{m}")))
+                        .await
+                        .unwrap();
+                }
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        let mut cut = 0;
+        while let Trim::Cut(rows) = store.trim_audit(NOW.plus(51 * 3600), NOW, 7).await.unwrap() {
+            cut += rows;
+            assert!(store.verify_audit().await.unwrap().is_ok());
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        assert_eq!(cut, 50);
+        let chain = store.check_audit(Duration::ZERO).await.unwrap();
+        assert_eq!((chain.first, chain.broken.is_none()), (51, true));
+        assert_eq!(
+            chain.entries(),
+            10 + 50 + 8,
+            "what was left, what was written, and eight entries of the cuts"
+        );
+    }
+}
+
+/// Numbers of everything a filter finds, page by page, and back again.
+async fn walked(store: &Store, filter: &AuditFilter, size: usize) -> Vec<i64> {
+    let (mut numbers, mut pages, mut place) = (Vec::new(), Vec::<Vec<AuditRow>>::new(), Some(Place::Newest));
+    while let Some(at) = place {
+        let slice = store.audit_page(filter, at, size).await.unwrap();
+        numbers.extend(slice.rows.iter().map(|row| row.sequence));
+        place = slice.older();
+        pages.push(slice.rows);
+    }
+    for pair in pages.windows(2) {
+        let first = pair[1].first().unwrap().sequence;
+        let before = store.audit_page(filter, Place::NewerThan(first), size).await.unwrap();
+        assert_eq!(before.rows, pair[0]);
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn every_filter_of_the_audit_finds_what_it_says_in_pages_without_gaps() {
+    for database in databases().await {
+        let store = &database.store;
+        let mut all = Vec::new();
+        for n in 1..=60_i64 {
+            let actor = Actor {
+                id: if n % 3 == 0 { "user:a@b.test".into() } else { "console".into() },
+                address: if n % 4 == 0 { "192.0.2.7".into() } else { String::new() },
+                ..Actor::console()
+            };
+            let entry = AuditEntry {
+                action: if n % 5 == 0 { "token.get" } else { "sign_in" },
+                ..entry(&format!("t:{}", n % 6))
+            };
+            // A clock that was put back for a while.
+            let at = NOW.plus(if (30..35).contains(&n) { n * 60 - 900 } else { n * 60 });
+            store.audit(at, &actor, entry.clone()).await.unwrap();
+            all.push((n, at, actor, entry));
+        }
+        let any = AuditFilter::default;
+        type Fits = fn(&(i64, Timestamp, Actor, AuditEntry)) -> bool;
+        let filters: [(AuditFilter, Fits); 12] = [
+            (any(), |_| true),
+            (
+                AuditFilter {
+                    actor: "user:a@b.test".into(),
+                    ..any()
+                },
+                |row| row.0 % 3 == 0,
+            ),
+            (
+                AuditFilter {
+                    action: "token.get".into(),
+                    ..any()
+                },
+                |row| row.0 % 5 == 0,
+            ),
+            (
+                AuditFilter {
+                    address: "192.0.2.7".into(),
+                    ..any()
+                },
+                |row| row.0 % 4 == 0,
+            ),
+            (
+                AuditFilter {
+                    targets: vec!["t:2".into()],
+                    ..any()
+                },
+                |row| row.0 % 6 == 2,
+            ),
+            (
+                AuditFilter {
+                    targets: vec!["x".into(), "t:2".into(), "t:4".into()],
+                    ..any()
+                },
+                |row| [2, 4].contains(&(row.0 % 6)),
+            ),
+            (
+                AuditFilter {
+                    targets: vec!["t:0".into()],
+                    actor: "user:a@b.test".into(),
+                    action: "token.get".into(),
+                    ..any()
+                },
+                |row| row.0 % 30 == 0,
+            ),
+            (
+                AuditFilter {
+                    actor: "user:nobody@b.test".into(),
+                    ..any()
+                },
+                |_| false,
+            ),
+            (
+                AuditFilter {
+                    from: Some(NOW.plus(1800)),
+                    ..any()
+                },
+                |row| row.1 >= NOW.plus(1800),
+            ),
+            (
+                AuditFilter {
+                    until: Some(NOW.plus(1200)),
+                    ..any()
+                },
+                |row| row.1 < NOW.plus(1200),
+            ),
+            (
+                AuditFilter {
+                    from: Some(NOW.plus(1000)),
+                    until: Some(NOW.plus(2400)),
+                    address: "192.0.2.7".into(),
+                    ..any()
+                },
+                |row| row.1 >= NOW.plus(1000) && row.1 < NOW.plus(2400) && row.0 % 4 == 0,
+            ),
+            (
+                AuditFilter {
+                    from: Some(NOW.plus(1_000_000)),
+                    ..any()
+                },
+                |_| false,
+            ),
+        ];
+        for (filter, fits) in filters {
+            let expected: Vec<i64> = all.iter().rev().filter(|row| fits(row)).map(|row| row.0).collect();
+            for size in [4, 25, 200] {
+                assert_eq!(walked(store, &filter, size).await, expected, "{filter:?}");
+            }
+            let found = store.count_audit(&filter).await.unwrap();
+            assert_eq!(
+                (found.rows, found.exact),
+                (i64::try_from(expected.len()).unwrap(), true),
+                "{filter:?}"
+            );
+        }
+        assert_eq!(store.oldest_audit().await.unwrap(), Some(NOW.plus(60)));
     }
 }

@@ -130,6 +130,7 @@ mod tests {
             outcome: "ok".to_owned(),
             address: String::new(),
             request_id: String::new(),
+            session: String::new(),
             hash: String::new(),
         }
     }

@@ -8,6 +8,7 @@ use super::guest::{DonePage, Guest, cant_begin};
 use super::tokens::{find, prompts};
 use crate::actions::authorize::{self, BeginError, Mode, Outcome, leave_url};
 use crate::actions::links::{self, LONGEST, LinkState, state};
+use crate::actions::sign_in::refused_link;
 use crate::clock::Timestamp;
 use crate::diagnosis::ways::{LinkFor, with_link};
 use crate::model::token::{Link, Prompt, Token};
@@ -171,11 +172,14 @@ pub async fn start(
     CsrfForm(_): CsrfForm<PromptForm>,
 ) -> Result<Response, PageError> {
     let (link, token) = links::find(&web.app, &code).await?.ok_or_else(no_such_link)?;
-    if state(&link, web.app.clock.now()) != LinkState::Ready {
+    let state = state(&link, web.app.clock.now());
+    let actor = visit.actor(&format!("link:{}", link.id), "Someone with the sign-in link");
+    let target = || format!("token:{}", token.name);
+    if state != LinkState::Ready {
+        refused_link(&web.app, &actor, target(), word(state)).await?;
         return open_page(&web, &visit, &code, &link, &token).await;
     }
     let provider = web.app.store.provider_by_id(&token.provider_id).await?.ok_or_else(no_such_link)?;
-    let actor = visit.actor(&format!("link:{}", link.id), "Someone with the sign-in link");
     match authorize::begin(
         &web.app,
         &actor,
@@ -195,10 +199,11 @@ pub async fn start(
             let guest = Guest::owner(&provider, token.user.as_deref().unwrap_or_default(), &link.created_by);
             cant_begin(&web.app, &visit, &provider, &guest, &error)
         }
-        Err(BeginError::LinkWornOut) => Err(PageError::Conflict(format!(
-            "This link was started too often. Ask {} for a new one.",
-            link.created_by
-        ))),
+        Err(BeginError::LinkWornOut) => {
+            refused_link(&web.app, &actor, target(), "started too often").await?;
+            let text = format!("This link was started too often. Ask {} for a new one.", link.created_by);
+            Err(PageError::Conflict(text))
+        }
         Err(error @ BeginError::TooManyOpen(_)) => Err(PageError::internal(error)),
         Err(BeginError::Store(error)) => Err(error.into()),
     }

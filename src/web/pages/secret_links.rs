@@ -15,6 +15,7 @@ use crate::actions::links::LinkState;
 use crate::actions::provider_links::{self, Brought, Entered, SECRETS, state};
 use crate::actions::providers;
 use crate::actions::providers::credential::New;
+use crate::actions::sign_in::refused_link;
 use crate::clock::Timestamp;
 use crate::model::consent::{LinkKind, ProviderLink};
 use crate::model::credential::CertificateFacts;
@@ -212,7 +213,10 @@ pub async fn enter(
         expires: form.client_secret_expires.clone(),
         ..OpenPage::new(&web, &visit, &code, &link, &provider, errors)
     };
-    if page(FieldErrors::default()).state != word(LinkState::Ready) {
+    let state = page(FieldErrors::default()).state;
+    if state != word(LinkState::Ready) {
+        let actor = visit.actor(&format!("link:{}", link.id), "Someone with the secret link");
+        refused_link(&web.app, &actor, format!("provider:{}", provider.name), state).await?;
         return page(FieldErrors::default()).show();
     }
     let tell = &link.created_by;

@@ -209,6 +209,7 @@ pub async fn create_admin(
             request_id: visit.request_id.clone(),
             id: "setup".into(),
             name: "first-run setup".into(),
+            session: String::new(),
         };
         match users::create(app, &web.passwords, &actor, new).await {
             Ok(user) => {

@@ -7,6 +7,7 @@ use crate::actions::consent::{self, BeginError, Mode, Outcome};
 use crate::actions::judgement::scene_of_provider;
 use crate::actions::links::LinkState;
 use crate::actions::provider_links::{self, state};
+use crate::actions::sign_in::refused_link;
 use crate::clock::Timestamp;
 use crate::model::consent::{LinkKind, ProviderLink};
 use crate::model::provider::Provider;
@@ -81,10 +82,13 @@ pub async fn open(State(web): State<WebState>, visit: Visit, method: Method, Pat
 /// `POST /c/{code}`: begins in this browser.
 pub async fn start(State(web): State<WebState>, visit: Visit, Path(code): Path<String>) -> Result<Response, PageError> {
     let (link, provider) = find(&web, &code).await?;
-    if state(&link, &provider, web.app.clock.now()) != LinkState::Ready {
+    let state = state(&link, &provider, web.app.clock.now());
+    let actor = visit.actor(&format!("link:{}", link.id), "Someone with the consent link");
+    let target = || format!("provider:{}", provider.name);
+    if state != LinkState::Ready {
+        refused_link(&web.app, &actor, target(), word(state)).await?;
         return open_page(&web, &visit, &code, &link, &provider).await;
     }
-    let actor = visit.actor(&format!("link:{}", link.id), "Someone with the consent link");
     match consent::begin(&web.app, &actor, &provider, Mode::Link(&link)).await {
         Ok(begun) => {
             set_flow_cookie(&web, &visit, &begun.consent.id, begun.flow.expose_secret());
@@ -95,10 +99,11 @@ pub async fn start(State(web): State<WebState>, visit: Visit, Path(code): Path<S
             let guest = Guest::admin(scene_of_provider(&web.app, &provider).await?, &link.created_by);
             cant_begin(&web.app, &visit, &provider, &guest, &error)
         }
-        Err(BeginError::LinkWornOut) => Err(PageError::Conflict(format!(
-            "This link was started too often. Ask {} for a new one.",
-            link.created_by
-        ))),
+        Err(BeginError::LinkWornOut) => {
+            refused_link(&web.app, &actor, target(), "started too often").await?;
+            let text = format!("This link was started too often. Ask {} for a new one.", link.created_by);
+            Err(PageError::Conflict(text))
+        }
         Err(BeginError::Store(error)) => Err(error.into()),
     }
 }
