@@ -223,6 +223,14 @@
     clearInterval(waiting);
     location.reload();
   }, pause * 1000);
+  // What only a script can do is offered where there is one.
+  all("[data-scripted]").forEach((part) => { part.hidden = false; });
+  // <… data-poll="/…">: a block that is asked for at its own address, which changes with it.
+  setInterval(async () => {
+    const address = !document.hidden && document.querySelector("[data-poll]")?.dataset.poll;
+    const response = address && (await fetch(address, quiet).catch(() => null));
+    if (response?.ok && !response.redirected) replace(await response.text());
+  }, 15000);
   // <… data-refresh="30">: the whole page's blocks, every so many seconds while it is looked at.
   const every = Number(document.querySelector("[data-refresh]")?.dataset.refresh);
   if (every > 0) setInterval(() => { if (!document.hidden) again(); }, every * 1000);

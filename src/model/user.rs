@@ -20,8 +20,10 @@ words!(
     Permission {
         /// See everything except message data.
         View = "view",
-        /// Read log, transcripts and audit.
+        /// Read log, transcripts and bundles.
         LogRead = "log.read",
+        /// Read the audit log.
+        AuditRead = "audit.read",
         /// Run tests.
         MailboxTest = "mailbox.test",
         /// Start sign-ins, send links.
@@ -51,8 +53,8 @@ impl Role {
         use Permission as P;
         match self {
             Self::Admin => true,
-            Self::Operator => matches!(permission, P::View | P::LogRead | P::MailboxTest | P::TokenAuthorize),
-            Self::Viewer => matches!(permission, P::View | P::LogRead),
+            Self::Operator => matches!(permission, P::View | P::LogRead | P::AuditRead | P::MailboxTest | P::TokenAuthorize),
+            Self::Viewer => matches!(permission, P::View | P::LogRead | P::AuditRead),
         }
     }
 }

@@ -139,6 +139,7 @@ pub fn who_can(permission: Permission) -> String {
     let words = match permission {
         Permission::View => "permission to look around",
         Permission::LogRead => "permission to read the logs",
+        Permission::AuditRead => "permission to read the audit log",
         Permission::MailboxTest => "permission to run tests",
         Permission::TokenAuthorize => "permission to start sign-ins",
         Permission::MailboxPeek => "permission to see senders and subjects",

@@ -175,6 +175,8 @@ pub fn all() -> Routes {
         .merge(p::consent::routes())
         .merge(p::secret_links::routes())
         .merge(p::walkthroughs::routes())
+        .merge(p::log::routes())
+        .merge(p::audit::routes())
         .merge(p::transfer::routes())
         .merge(p::files::routes())
 }

@@ -57,6 +57,10 @@ words!(
         Tokens = "tokens",
         /// `/walkthroughs`
         Walkthroughs = "walkthroughs",
+        /// `/log`
+        Log = "log",
+        /// `/audit`
+        Audit = "audit",
         /// `/transfer`
         Transfer = "transfer",
         /// `/about`
@@ -312,6 +316,11 @@ impl Layout {
     /// `20 Nov 2025, 15:29`, or with "today" and "yesterday", as `<time>`.
     pub fn time(&self, at: impl Borrow<Timestamp>) -> Html {
         self.zone.time(*at.borrow(), self.now)
+    }
+
+    /// A time to the second, for logs.
+    pub fn seconds(&self, at: impl Borrow<Timestamp>) -> Html {
+        self.zone.seconds(*at.borrow(), self.now)
     }
 
     /// A time in full, where there can be no element: `20 Nov 2025, 15:29`.

@@ -137,6 +137,47 @@ impl Zone {
         self.tag(at, &self.words(at, now))
     }
 
+    /// `15:29:02 today`, `20 Nov 2025, 15:29:02`: for logs, to the second.
+    pub fn seconds(&self, at: Timestamp, now: Timestamp) -> Html {
+        let words = match (self.at(at), self.at(now)) {
+            (Some(then), Some(today)) if then.date() == today.date() => then.strftime("%H:%M:%S today").to_string(),
+            (Some(then), _) => then.strftime("%-d %b %Y, %H:%M:%S").to_string(),
+            _ => at.to_rfc3339(),
+        };
+        self.tag(at, &words)
+    }
+
+    /// The moment somebody here means by a date, or by a date and a time of day: `2026-11-21`, `21.11.2026 14:30`. A date alone is its
+    /// first second, and with `to_end` the first one after it.
+    pub fn moment(&self, text: &str, to_end: bool) -> Option<Timestamp> {
+        let text = text.trim();
+        // As machines write it.
+        let text = match text.as_bytes().get(10) {
+            Some(b'T') => text.replacen('T', " ", 1),
+            _ => text.to_owned(),
+        };
+        let (date, clock) = match text.rsplit_once([' ', ',']) {
+            Some((date, clock)) if clock.contains(':') => (date.trim_end_matches([' ', ',']), Some(clock)),
+            _ => (text.as_str(), None),
+        };
+        let date = Date::parse(date)?;
+        let date = jiff::civil::Date::new(
+            i16::try_from(date.0.year()).ok()?,
+            i8::try_from(u8::from(date.0.month())).ok()?,
+            i8::try_from(date.0.day()).ok()?,
+        );
+        let mut date = date.ok()?;
+        let time = match clock {
+            Some(clock) => clock.parse::<jiff::civil::Time>().ok()?,
+            None => jiff::civil::Time::midnight(),
+        };
+        if to_end && clock.is_none() {
+            date = date.tomorrow().ok()?;
+        }
+        let moment = date.to_datetime(time).to_zoned(self.zone.clone()).ok()?;
+        Some(Timestamp(moment.timestamp().as_second()))
+    }
+
     /// A text whose words that are times (RFC 3339) or dates (`2026-12-21`) are told as [`Self::time`] and `21 Dec 2026`.
     pub fn told(&self, text: &str, now: Timestamp) -> Html {
         let words: Vec<String> = text
@@ -259,6 +300,25 @@ mod tests {
             told("issued by <CA & Sons>, valid until 2026-12-21"),
             "issued by &lt;CA &amp; Sons&gt;, valid until <time datetime=\"2026-12-21\">21 Dec 2026</time>"
         );
+    }
+
+    #[test]
+    fn a_typed_moment_is_meant_in_the_zone_of_who_types() {
+        let zone = Zone::named("Europe/Helsinki").unwrap();
+        let moment = |text: &str, to_end| zone.moment(text, to_end).map(|at| at.to_rfc3339());
+        for text in ["2026-11-21", "21.11.2026", "21 Nov 2026", " 2026-11-21 00:00 "] {
+            assert_eq!(moment(text, false).as_deref(), Some("2026-11-20T22:00:00Z"), "{text}");
+        }
+        assert_eq!(moment("2026-11-21", true).as_deref(), Some("2026-11-21T22:00:00Z"));
+        for text in ["2026-11-21 14:30", "21.11.2026, 14:30", "2026-11-21T14:30", "21 Nov 2026 14:30:00"] {
+            assert_eq!(moment(text, true).as_deref(), Some("2026-11-21T12:30:00Z"), "{text}");
+        }
+        for text in ["", "soon", "2026-13-01", "14:30", "2026-11-21 25:00"] {
+            assert_eq!(moment(text, false), None, "{text}");
+        }
+        let words = |html: Html| html.0.split(['>', '<']).nth(2).unwrap().to_owned();
+        assert_eq!(words(zone.seconds(NOW, NOW)), "10:14:02 today");
+        assert_eq!(words(zone.seconds(NOW.plus(-86_400), NOW)), "20 Nov 2026, 10:14:02");
     }
 
     #[test]

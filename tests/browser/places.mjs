@@ -208,7 +208,7 @@ async function history(browser, console, { works, nobody, poor }) {
 }
 
 /** The pages of a furnished console: `path`, and how to get there where a path alone doesn't (`open`); `status` of an answer that is an
-    error; `as` for whom; `close` afterwards; `live`: changes while it is looked at, and so is judged by live.test.mjs. */
+    error; `as` for whom; `close` afterwards; `inPlace`: what opens it leads to no new page, with script or 'always'; `live`: changes while it is looked at, and so is judged by live.test.mjs. */
 function places(seen) {
   const { works, runs, turnstile } = seen;
   const at = (path, more = {}) => ({ name: slug(path), path, ...more });
@@ -319,6 +319,20 @@ function places(seen) {
     named('walkthrough-sent', `${seen.walkthroughs['microsoft-user']}?step=1`, { open: (page) => press(page, 'Write the request') }),
     named('walkthrough-delete', `${seen.walkthroughs.other}/delete`),
     named('viewer-walkthrough', seen.walkthroughs['google-user'], { as: VIEWER }),
+    at('/log'),
+    at('/log?level=warn&range=day&size=25'),
+    at('/log?live=on'),
+    named('log-open', '/log', { inPlace: 'always', open: (page) => page.locator('tbody summary').first().click() }),
+    named('log-nothing', '/log?until=2020-01-01'),
+    named('log-refused', '/log?from=yesterday', { status: 422 }),
+    at('/log/export?level=warn'),
+    at('/audit'),
+    at('/audit?action=mailbox.test&person=command+line'),
+    named('audit-open', '/audit', { inPlace: 'always', open: (page) => page.locator('tbody summary').first().click() }),
+    named('audit-nothing', '/audit?object=nothing-has-this-name'),
+    named('audit-refused', '/audit?until=never', { status: 422 }),
+    at('/audit/export'),
+    named('viewer-audit', '/audit?size=25', { as: VIEWER }),
     at('/transfer'),
     at('/transfer/import'),
     named('transfer-refused', '/transfer/import', { status: 422, open: (page) => bring(page, '[provider]\nname = "x"\n[token]\nname = "y"', /^Import$/) }),

@@ -12,8 +12,8 @@ export async function enter(browsing, place) {
   await page.goto(place.path);
   if (!place.open) return;
   if (place.status) browsing.expect(place.status);
-  // What script changes in place is no new page.
-  if (place.inPlace && browsing.script) return place.open(page);
+  // What changes in place is no new page; some of it only where there is script.
+  if (place.inPlace === 'always' || (place.inPlace && browsing.script)) return place.open(page);
   // Each of them leads to one page.
   await Promise.all([page.waitForEvent('domcontentloaded', { timeout: 20_000 }), place.open(page)]);
 }

@@ -1,6 +1,7 @@
 //! A file a section: routes, handlers, forms and page structs.
 
 pub mod about;
+pub mod audit;
 pub mod authorize;
 pub mod bundle;
 pub mod changes;
@@ -13,6 +14,7 @@ mod guest;
 pub mod health;
 pub mod history;
 pub mod links;
+pub mod log;
 pub mod login;
 pub mod mailboxes;
 pub mod me;
@@ -20,6 +22,7 @@ pub mod metrics;
 pub mod overview;
 pub mod providers;
 pub mod radar;
+mod records;
 pub mod search;
 pub mod secret_links;
 pub mod setup;
