@@ -19,8 +19,8 @@
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
 //!   entries, the shape of the configuration file, the readers of what people bring along ([`model::import`]), and as dated data what
-//!   providers allow ([`model::limits`], beside what it limits) and what they turn off ([`model::retirements`]: [`store`] finds the
-//!   mailboxes a change touches, [`web::pages`] mark them).
+//!   providers allow ([`model::limits`], beside what it limits), how long they keep sign-ins ([`model::idle`]) and what they turn off
+//!   ([`model::retirements`]: [`store`] finds the mailboxes a change touches, [`web::pages`] mark them).
 //! - [`store`]: the only SQL, one text for SQLite and PostgreSQL; changes happen in a transaction together with their audit entry.
 //!   [`vault`]: secrets at rest, bound to their place, version and destination.
 //! - [`oauth`]: the OAuth 2.0 client. One token-endpoint call for every grant; authorization code with PKCE; who signed in; refresh,
@@ -43,7 +43,8 @@
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or
 //!   [`mail`], so that the two sides can't share a mistake.
 //! - [`worker`]: what goes on by itself: each worker is a `tick` and a loop around it. Which instances serve one database, and which of
-//!   them does what only one should do, is known by [`worker::instances`]. [`worker::audit`] looks through the chain of the audit log.
+//!   them does what only one should do, is known by [`worker::instances`]. [`worker::refresher`] renews what is due, [`worker::monitor`]
+//!   checks mailboxes, [`worker::audit`] looks through the chain of the audit log.
 //! - [`cli`]: the command tree; [`cli::serve`] runs the console and the workers.
 //!
 //! # How a test run flows
@@ -67,7 +68,9 @@
 //! # How a token stays alive
 //!
 //! [`actions::access_token`] hands out the stored access token while it lives, else renews it: the attempt is durable before anything
-//! is sent, the answer before anyone is answered, one renewal at a time across processes.
+//! is sent, the answer before anyone is answered, one renewal at a time across processes. Before that comes to it,
+//! [`worker::refresher`] renews what is due ([`model::due`]); how long a provider keeps a sign-in is data ([`model::idle`]), and what
+//! ends when says [`actions::expiry`].
 
 pub mod actions;
 pub mod app;

@@ -1,6 +1,7 @@
 //! Is this installation sound? Checks of the data directory, database, key, clock-independent dates, and of the way to the servers in
 //! use. Reads only; the same checks serve the command and, later, the page.
 
+mod renewals;
 mod servers;
 
 use crate::actions::settings;
@@ -85,6 +86,7 @@ pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
     checks.push(people(app).await?);
     checks.extend(providers(app).await?);
     checks.extend(tokens(app).await?);
+    checks.push(renewals::check(app).await?);
     checks.extend(servers(app).await?);
     Ok(checks)
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod consent;
 pub mod demo;
 pub mod doctor;
+pub mod expiry;
 pub mod judgement;
 pub mod links;
 pub mod mailboxes;

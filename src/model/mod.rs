@@ -6,6 +6,8 @@ pub mod bundle;
 pub mod config_file;
 pub mod consent;
 pub mod credential;
+pub mod due;
+pub mod idle;
 pub mod import;
 pub mod limits;
 pub mod lint;

@@ -49,8 +49,6 @@ pub enum Rotation {
 pub struct RefreshProfile {
     /// What becomes of the old refresh token.
     pub rotation: Rotation,
-    /// After how many days without use a refresh token lapses; none: not known, or never.
-    pub idle_days: Option<u32>,
 }
 
 impl RefreshProfile {
@@ -128,7 +126,6 @@ impl TemplateKind {
 
 const UNKNOWN: RefreshProfile = RefreshProfile {
     rotation: Rotation::Unknown,
-    idle_days: None,
 };
 
 const MICROSOFT: Template = Template {
@@ -147,11 +144,8 @@ const MICROSOFT: Template = Template {
     extra_authorize_params: &[],
     scope_separator: ' ',
     always: &["offline_access"],
-    // learn.microsoft.com/entra/identity-platform/refresh-tokens: replaced at every use, the old one is not revoked; 90 days.
-    refresh: RefreshProfile {
-        rotation: Rotation::Keep,
-        idle_days: Some(90),
-    },
+    // learn.microsoft.com/entra/identity-platform/refresh-tokens: replaced at every use, the old one is not revoked.
+    refresh: RefreshProfile { rotation: Rotation::Keep },
     checks_tenant: true,
     revoke_page: "https://myapps.microsoft.com",
 };
@@ -167,11 +161,8 @@ const GOOGLE: Template = Template {
     extra_authorize_params: &[("access_type", "offline")],
     scope_separator: ' ',
     always: &[],
-    // developers.google.com/identity/protocols/oauth2#expiration: no rotation; six months without use.
-    refresh: RefreshProfile {
-        rotation: Rotation::None,
-        idle_days: Some(180),
-    },
+    // developers.google.com/identity/protocols/oauth2#expiration: no rotation.
+    refresh: RefreshProfile { rotation: Rotation::None },
     checks_tenant: false,
     revoke_page: "https://myaccount.google.com/connections",
 };

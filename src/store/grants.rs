@@ -22,8 +22,8 @@ macro_rules! insert_grant {
         concat!(
             "INSERT INTO grants (token_id, generation, state, rt_current, rt_current_version, rt_current_proven, rt_previous, rt_previous_version,
              rt_rotated_at, access_token, access_version, token_type, issued_at, expires_at, granted_scopes, identity, destination, authorized_at,
-             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+             authorized_by, refreshed_at, lease_owner, lease_until, attempt_id, attempt_started, outcome, failures, retry_at, last_error, last_error_at, others, due_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)",
             $rest
         )
     };
@@ -68,7 +68,7 @@ impl Store {
     ) -> StoreResult<bool> {
         let mut tx = self.begin().await?;
         let done = sqlx::query(
-            "UPDATE grants SET lease_owner = $3, lease_until = $4, attempt_id = $5, attempt_started = $6, outcome = 'sent'
+            "UPDATE grants SET lease_owner = $3, lease_until = $4, attempt_id = $5, attempt_started = $6, outcome = 'sent', due_at = $6
              WHERE token_id = $1 AND generation = $2 AND (lease_owner IS NULL OR lease_until <= $6 OR lease_owner = $7)",
         )
         .bind(token.as_str())
@@ -89,11 +89,14 @@ impl Store {
 impl Tx {
     /// Makes every token be renewed when it is next asked for, without waiting for anything; renewals under way are left alone.
     pub async fn renew_at_next_use(&mut self, now: Timestamp) -> StoreResult<()> {
-        sqlx::query("UPDATE grants SET expires_at = $1, retry_at = NULL, others = '[]' WHERE lease_owner IS NULL")
-            .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        sqlx::query(
+            "UPDATE grants SET expires_at = $1, retry_at = NULL, others = '[]', due_at = CASE WHEN due_at IS NULL THEN NULL ELSE $1 END
+             WHERE lease_owner IS NULL",
+        )
+        .bind(now.0)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
         Ok(())
     }
 
@@ -146,8 +149,8 @@ impl Tx {
              rt_previous_version = $8, rt_rotated_at = $9, access_token = $10, access_version = $11, token_type = $12, issued_at = $13, expires_at = $14,
              granted_scopes = $15, identity = $16, destination = $17, authorized_at = $18, authorized_by = $19, refreshed_at = $20, lease_owner = $21,
              lease_until = $22, attempt_id = $23, attempt_started = $24, outcome = $25, failures = $26, retry_at = $27, last_error = $28,
-             last_error_at = $29, others = $30
-             WHERE token_id = $1 AND generation = $31 AND ($32 = '' OR attempt_id = $32)",
+             last_error_at = $29, others = $30, due_at = $31
+             WHERE token_id = $1 AND generation = $32 AND ($33 = '' OR attempt_id = $33)",
         );
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
         let done = bind_grant(query, grant)
@@ -163,7 +166,7 @@ impl Tx {
     pub async fn refuse_grant(&mut self, grant: &Grant, was: &Grant) -> StoreResult<bool> {
         let done = sqlx::query(
             "UPDATE grants SET state = $5, outcome = $6, failures = $7, retry_at = $8, last_error = $9, last_error_at = $10,
-             lease_owner = NULL, lease_until = NULL
+             lease_owner = NULL, lease_until = NULL, due_at = $11
              WHERE token_id = $1 AND generation = $2 AND COALESCE(attempt_id, '') = $3 AND COALESCE(lease_owner, '') = $4",
         )
         .bind(was.token_id.as_str())
@@ -176,6 +179,7 @@ impl Tx {
         .bind(grant.retry_at.map(|at| at.0))
         .bind(grant.last_error.as_deref())
         .bind(grant.last_error_at.map(|at| at.0))
+        .bind(grant.due_at().map(|at| at.0))
         .execute(&mut ***self)
         .await
         .map_err(StoreError::from_write)?;
@@ -185,7 +189,7 @@ impl Tx {
     /// Lets the failing grants of a provider be tried again at once: what they failed at may be mended now.
     pub async fn retry_grants_of(&mut self, provider: &ProviderId) -> StoreResult<()> {
         sqlx::query(
-            "UPDATE grants SET retry_at = NULL, failures = 0 WHERE state = 'failing' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
+            "UPDATE grants SET retry_at = NULL, failures = 0, due_at = 0 WHERE state = 'failing' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
         )
         .bind(provider.as_str())
         .execute(&mut ***self)
@@ -194,10 +198,24 @@ impl Tx {
         Ok(())
     }
 
+    /// Lets the grants of a provider be tried again at once that failed for this reason, an entry of the diagnosis: it has passed.
+    pub async fn retry_grants_that(&mut self, provider: &ProviderId, reason: &str) -> StoreResult<u64> {
+        let done = sqlx::query(
+            "UPDATE grants SET retry_at = NULL, failures = 0, due_at = 0 WHERE state = 'failing' AND lease_owner IS NULL AND last_error LIKE $2
+             AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
+        )
+        .bind(provider.as_str())
+        .bind(format!("{{\"id\":\"{reason}\"%"))
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(done.rows_affected())
+    }
+
     /// What waited for an admin's consent is tried again: the provider may take its refresh token now.
     pub async fn retry_unconsented(&mut self, provider: &ProviderId) -> StoreResult<()> {
         sqlx::query(
-            "UPDATE grants SET state = 'failing', retry_at = NULL, failures = 0 WHERE state = 'revoked' AND rt_current IS NOT NULL
+            "UPDATE grants SET state = 'failing', retry_at = NULL, failures = 0, due_at = 0 WHERE state = 'revoked' AND rt_current IS NOT NULL
              AND last_error LIKE '{\"id\":\"entra-65001-consent-missing\"%' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
         )
         .bind(provider.as_str())
@@ -268,6 +286,7 @@ fn bind_grant<'q>(query: Query<'q>, g: &'q Grant) -> Query<'q> {
         .bind(g.last_error.as_deref())
         .bind(g.last_error_at.map(|at| at.0))
         .bind(to_json(&g.others))
+        .bind(g.due_at().map(|at| at.0))
 }
 
 fn grant(row: &AnyRow) -> StoreResult<Grant> {

@@ -58,6 +58,9 @@ impl Store {
             .execute(&mut **tx)
             .await
             .map_err(StoreError::from_write)?;
+        if done.rows_affected() == 1 {
+            tx.free_claims(id).await?;
+        }
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }

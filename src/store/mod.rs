@@ -9,6 +9,8 @@ mod changes;
 pub mod checks;
 pub mod consents;
 mod devices;
+pub mod due;
+pub mod expiry;
 pub mod former;
 pub mod grants;
 pub mod imports;

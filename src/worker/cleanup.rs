@@ -31,7 +31,12 @@ pub async fn tick(app: &App) -> Result<(), ActionError> {
     let credentials = credential::forget_outdated(app).await;
     let counts = prune_counts(app).await;
     let log = prune_log(app).await;
-    sessions.and(counts).and(tokens).and(log).map_err(ActionError::from).and(credentials)
+    sessions
+        .and(counts)
+        .and(tokens)
+        .and(log)
+        .map_err(ActionError::from)
+        .and(credentials)
 }
 
 /// Counts of checks go step by step, so that nobody waits long for the database.

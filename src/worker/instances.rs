@@ -56,12 +56,17 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     let all = app.store.instances().await?;
     let mut dead = app.workers.seen().still(&all, Instant::now());
     let directory = lease::directory(app);
-    dead.extend(all.into_iter().filter(|instance| lease::is_dead(&directory, &instance.id)));
+    dead.extend(all.iter().filter(|instance| lease::is_dead(&directory, &instance.id)).cloned());
     for gone in dead.iter().filter(|instance| instance.id != own) {
         if app.store.remove_instance(&gone.id, gone.beat).await? {
             tracing::warn!(host = %gone.host, "An instance on {} stopped without a word; its work is taken over", gone.host);
         }
     }
+    let mut living: Vec<&str> = all.iter().map(|instance| instance.id.as_str()).collect();
+    living.retain(|id| *id == own || dead.iter().all(|gone| gone.id != *id));
+    living.sort_unstable();
+    app.workers
+        .note_share(living.iter().position(|id| *id == own).unwrap_or(0), living.len());
     Ok(())
 }
 

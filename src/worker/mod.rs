@@ -10,6 +10,7 @@ pub mod cleanup;
 pub mod instances;
 pub mod log;
 pub mod monitor;
+pub mod refresher;
 
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -41,6 +42,8 @@ struct Inner {
     seen: instances::Seen,
     checks: monitor::Checks,
     looked: AtomicBool,
+    share: Mutex<Option<(u64, u64)>>,
+    refresher: refresher::Refresher,
 }
 
 impl Workers {
@@ -70,6 +73,21 @@ impl Workers {
         &self.0.checks
     }
 
+    fn refresher(&self) -> &refresher::Refresher {
+        &self.0.refresher
+    }
+
+    /// Which of the living instances this one is, and how many there are, as far as it knows: the first of one before it has looked.
+    pub fn share(&self) -> (u64, u64) {
+        let share = *self.0.share.lock().unwrap_or_else(PoisonError::into_inner);
+        share.unwrap_or((0, 1))
+    }
+
+    fn note_share(&self, place: usize, of: usize) {
+        let share = (u64::try_from(place).unwrap_or(0), u64::try_from(of).unwrap_or(1).max(1));
+        *self.0.share.lock().unwrap_or_else(PoisonError::into_inner) = Some(share);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Pass>> {
         self.0.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,6 +101,7 @@ pub async fn start(app: &App) {
     }
     start_one(app, "instances", instances::EVERY, |app| async move { instances::tick(&app).await });
     start_one(app, "checks", monitor::EVERY, |app| async move { monitor::tick(&app).await });
+    start_one(app, "refresher", refresher::EVERY, |app| async move { refresher::tick(&app).await });
     start_one(app, "cleanup", cleanup::EVERY, |app| async move { cleanup::tick(&app).await });
     start_one(app, "audit", audit::EVERY, |app| async move { audit::tick(&app).await });
 }

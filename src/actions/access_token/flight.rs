@@ -1,17 +1,19 @@
 //! One renewal of a grant at a time in this process; everyone who asks meanwhile waits for it. The renewal is a task of its own: who
 //! leaves does not cancel it, and a stop of the program waits for it.
 
-use super::hold::Holds;
+use super::hold::{Holds, Standing};
 use super::lease::{self, Owner};
 use super::recovery::Unsaved;
 use super::{AccessError, Handed, Wanted, renew};
 use crate::app::App;
 use crate::diagnosis::own;
-use crate::model::TokenId;
+use crate::model::report::Diagnosis;
 use crate::model::scopes::Resource;
 use crate::model::token::Token;
+use crate::model::{ProviderId, TokenId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How many may wait for one renewal?
@@ -54,6 +56,16 @@ impl Flights {
     /// Providers that don't answer.
     pub(super) fn holds(&self) -> &Holds {
         &self.0.holds
+    }
+
+    /// How a provider stands with what nobody waits for. `now` is what the clock has run.
+    pub fn standing(&self, provider: &ProviderId, now: Duration) -> Standing {
+        self.holds().standing(provider, now)
+    }
+
+    /// What a provider said last that is left in peace, and for how long still; none: it answers, as far as known here.
+    pub fn heard(&self, provider: &ProviderId, now: Duration) -> Option<(Box<Diagnosis>, Duration)> {
+        self.holds().heard(provider, now)
     }
 
     /// Providers that did not answer may be asked again at once: it is known that something has changed there.

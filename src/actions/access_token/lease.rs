@@ -182,6 +182,11 @@ impl Watch {
     }
 }
 
+/// Whether somebody who lives, as far as can be known here, holds the claim of this owner until then.
+pub fn is_held(app: &App, owner: Option<&str>, until: Option<Timestamp>, now: Timestamp) -> bool {
+    owner.is_some_and(|owner| until.is_some_and(|until| until > now) && !is_dead(&directory(app), owner))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,7 @@ mod wanted;
 
 pub use error::AccessError;
 pub use first::{NewGrant, store_first_grant};
+pub use hold::Standing;
 pub use read::{ReadToken, read_claims};
 pub use settle::{forget_previous, settle_unanswered};
 pub use state::{missing_scopes, not_granted, other_needed, required_scopes, side_scopes, state};
@@ -144,6 +145,16 @@ pub async fn refresh_now(app: &App, token: &Token) -> Result<Handed, AccessError
     flight::renew(app, token, Wanted::Newer(grant.generation)).await
 }
 
+/// Renews what is due, for nobody who waits: nothing is done where the grant isn't of this generation any more.
+pub async fn renew_due(app: &App, token: &Token, generation: i64) -> Result<(), AccessError> {
+    let grant = current_grant(app, token).await?;
+    if grant.generation != generation {
+        return Ok(());
+    }
+    may_renew(app, token, &grant, app.clock.now())?;
+    flight::renew(app, token, Wanted::Newer(generation)).await.map(drop)
+}
+
 /// Lets the next request ask the provider again, where it refused for something an admin may have mended meanwhile. Only for people who
 /// press a button: what runs by itself stops at a refusal (F11).
 pub async fn once_more(app: &App, token: &Token) -> StoreResult<()> {
@@ -233,7 +244,7 @@ fn may_renew(app: &App, token: &Token, grant: &Grant, now: Timestamp) -> Result<
     if pausing || !may_renew_at_all(grant) {
         return Err(last_error(grant));
     }
-    match app.flights.holds().check(&token.provider_id, tokio::time::Instant::now()) {
+    match app.flights.holds().check(&token.provider_id, app.clock.running()) {
         None => Ok(()),
         Some((diagnosis, left)) => Err(AccessError::Transient {
             diagnosis,

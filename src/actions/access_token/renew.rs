@@ -19,7 +19,7 @@ use crate::oauth::{Class, Client, Match, OAuthError, TokenResponse, identity, re
 use crate::secret::RefreshToken;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// How long does a claim hold, in seconds? Longer than the calls it has to cover.
 pub(super) const MAX_LEASE: i64 = 60;
@@ -263,14 +263,15 @@ async fn call(
                 None => failure,
             };
             if error.is_of_the_server() {
-                app.flights.holds().note(&provider.id, &failure.found, Instant::now());
+                let holds = app.flights.holds();
+                holds.note(&provider.id, &failure.found, failure.asked, app.clock.running());
             } else {
-                app.flights.holds().lift(&provider.id);
+                answers(app, provider);
             }
             return Err(failure);
         }
     };
-    app.flights.holds().lift(&provider.id);
+    answers(app, provider);
     compare_clocks(app, provider, &response);
     let rotated = response.refresh_token.as_ref().is_some_and(|new| match &used {
         With::Refresh(used) => new.expose_secret() != used.expose_secret(),
@@ -303,6 +304,26 @@ async fn call(
         new.last_error_at = Some(app.clock.now());
     }
     Ok(new)
+}
+
+/// The provider answers. Where it did not before, nobody has to wait for the end of a pause: what failed for that is due again.
+fn answers(app: &App, provider: &Provider) {
+    let Some(heard) = app.flights.holds().lift(&provider.id) else {
+        return;
+    };
+    info!(provider = %provider.name, "Provider {} answers again", provider.name);
+    let (app, provider) = (app.clone(), provider.id.clone());
+    // Not here: the answer has to be stored first.
+    app.tasks.clone().spawn(async move {
+        let again = async {
+            let mut tx = app.store.begin().await?;
+            tx.retry_grants_that(&provider, &heard.id).await?;
+            tx.commit().await
+        };
+        if let Err(error) = again.await {
+            warn!(%error, "What waits for a provider that answers again goes on waiting");
+        }
+    });
 }
 
 fn is_invalid_grant(error: &OAuthError) -> bool {

@@ -13,7 +13,7 @@ const SHORT_LIFETIME: i64 = 300;
 /// How far may two clocks be apart, in seconds, before the age of a token is taken for unknown?
 const SKEW: i64 = 300;
 /// How soon may a grant be renewed again, in seconds, while its last token lives? Against loops with odd lifetimes (F6).
-pub(super) const BETWEEN_RENEWALS: i64 = 30;
+pub(super) use crate::model::due::BETWEEN_RENEWALS;
 
 /// What a renewal is for: it is done when the grant has it.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use super::{CLOCK_LIMIT, Finding};
 use crate::diagnosis::family::Family;
 use crate::diagnosis::judge::Seen;
 use crate::diagnosis::own;
+use crate::model::idle;
 use crate::model::provider::{ClientAuth, ConsentScreen};
 use crate::model::scopes;
 use crate::model::template::TemplateKind;
@@ -134,7 +135,8 @@ pub(super) fn consent_screen_in_testing(seen: &Seen<'_>) -> Option<Finding> {
 /// A sign-in that nobody used for longer than the provider keeps it.
 pub(super) fn unused(seen: &Seen<'_>) -> Option<Finding> {
     let provider = seen.case.provider.as_ref()?;
-    let limit = provider.template.template().refresh.idle_days.map(i64::from)?;
+    let profile = idle::profile(provider.template, None).filter(|profile| profile.from == idle::From::Use)?;
+    let limit = profile.days();
     let days = provider.used_days.filter(|days| *days >= limit)?;
     let id = match provider.template {
         TemplateKind::Microsoft => "entra-700082-refresh-inactive",

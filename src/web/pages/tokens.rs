@@ -6,6 +6,7 @@ pub(super) mod commands;
 mod conflict;
 mod device;
 pub mod edit;
+mod ends;
 pub mod fix;
 mod list;
 mod permissions;
@@ -48,6 +49,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use commands::Command;
 use device::{Device, Ended};
+use ends::{Lapse, heard};
 use permissions::{Permission, permissions};
 use prove::{ProofForm, Proving};
 use verdict::{Seen, Verdict, verdict};
@@ -166,7 +168,7 @@ struct ShowPage {
     links: Vec<LinkLine>,
     expected: bool,
     access: String,
-    lapse: Option<Timestamp>,
+    lapse: Option<Lapse>,
     secret: Option<Html>,
     secret_set: String,
     key: String,
@@ -202,6 +204,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
     let layout = if errors.is_empty() { layout } else { layout.error() };
     let abilities = abilities::abilities(&web.app, &token, &provider, grant.as_ref(), &mailboxes);
     let object_id = abilities::object_id(&abilities);
+    let heard = heard(&web.app, &provider);
     let verdict = verdict(&Seen {
         token: &token,
         provider: &provider,
@@ -210,6 +213,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         missing: &missing,
         attempt: attempt.as_ref(),
         links: &links,
+        heard: heard.as_ref(),
         now,
         zone: &layout.zone,
     });
@@ -252,7 +256,7 @@ async fn page(web: &WebState, user: &CurrentUser, name: &str, proof: ProofForm, 
         lapse: grant
             .as_ref()
             .filter(|_| token.grant.needs_person())
-            .and_then(|g| verdict::lapses(provider.template, provider.consent_screen, g.authorized_at, g.refreshed_at)),
+            .and_then(|grant| Lapse::of(grant, &provider)),
         secret: provider.client_secret_expires.map(|date| layout.date(date)),
         secret_set: provider
             .client_secret

@@ -73,18 +73,25 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
         TokenState::Failing => {
             let again = match seen.grant.and_then(|grant| grant.retry_at).filter(|at| at > now) {
                 Some(at) => format!("No new token, trying again at {}", clock(zone, at)),
-                None => "No new token, trying again at the next use".to_owned(),
+                None => "No new token, trying again soon".to_owned(),
             };
             Verdict {
                 beside: format!("{again}."),
                 ..new("warn", format!("{again}{}", title(&found)), said)
             }
         }
-        TokenState::Expired => new(
-            "run",
-            "Ready".to_owned(),
-            "The access token has run out. The next use gets a new one by itself.".to_owned(),
-        ),
+        TokenState::Expired => match seen.heard {
+            Some((found, until)) => new(
+                "warn",
+                format!("No new token, trying again at {}: {}", clock(zone, *until), found.title),
+                found.meaning.clone(),
+            ),
+            None => new(
+                "run",
+                "Renewing".to_owned(),
+                "The access token has run out. A new one is got by itself, and whoever asks for it meanwhile waits for it.".to_owned(),
+            ),
+        },
         TokenState::Active if !seen.missing.is_empty() => new(
             "warn",
             missing_words(provider.template, provider.cloud, seen.missing).to_owned(),

@@ -1,7 +1,8 @@
 //! `GET /tokens`: the list with its filters, all of them in the address.
 
-use super::verdict::{lapses, missing_words};
+use super::verdict::missing_words;
 use crate::clock::Timestamp;
+use crate::model::idle;
 use crate::model::scopes::missing_scopes;
 use crate::model::token::TokenState;
 use crate::store::token_list::{TokenFilter, TokenRow};
@@ -87,7 +88,9 @@ impl Line {
             row.grant.needs_person() && !matches!(row.state, TokenState::Unauthorized | TokenState::Revoked | TokenState::Authorizing);
         Self {
             missing: names.join(", "),
-            lapse: lapses(row.template, row.consent_screen, row.authorized_at, row.refreshed_at).filter(|_| stored),
+            lapse: idle::profile(row.template, row.consent_screen)
+                .filter(|_| stored)
+                .and_then(|profile| profile.lapses_at(row.authorized_at, row.refreshed_at)),
             kind,
             words,
             row,

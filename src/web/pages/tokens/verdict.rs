@@ -4,9 +4,10 @@ use crate::actions::authorize::Outcome;
 use crate::actions::links::{LinkState, state as link_state};
 use crate::actions::place;
 use crate::clock::Timestamp;
-use crate::model::provider::{Cloud, ConsentScreen, Provider};
+use crate::model::idle::{self, From};
+use crate::model::provider::Provider;
 use crate::model::report::{Diagnosis, Direction};
-use crate::model::template::{self, TemplateKind};
+use crate::model::template;
 use crate::model::token::{Authorization, Grant, GrantType, Link, Prompt, Token, TokenState};
 use crate::web::pages::capital;
 use crate::web::pages::providers::form::short_scope;
@@ -14,8 +15,6 @@ use crate::web::time::Zone;
 
 /// How many days before a sign-in lapses is that the verdict?
 const LAPSES_SOON: i64 = 14;
-/// How long does Google keep sign-ins of an app in testing, in days?
-const TESTING_DAYS: i64 = 7;
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 /// After how many seconds is an exchange that didn't end given up?
@@ -37,6 +36,8 @@ pub struct Seen<'a> {
     pub attempt: Option<&'a Authorization>,
     /// Its links, newest first.
     pub links: &'a [Link],
+    /// What the provider said last while it is left in peace, and until when.
+    pub heard: Option<&'a (Box<Diagnosis>, Timestamp)>,
     /// Now.
     pub now: Timestamp,
     /// The reader's time zone.
@@ -77,21 +78,6 @@ impl Verdict {
             beside: String::new(),
         }
     }
-}
-
-/// When a sign-in lapses: unused for as long as the provider allows, or by the end Google sets to apps in testing.
-pub fn lapses(
-    kind: TemplateKind,
-    screen: Option<ConsentScreen>,
-    authorized_at: Option<Timestamp>,
-    refreshed_at: Option<Timestamp>,
-) -> Option<Timestamp> {
-    if kind == TemplateKind::Google && screen == Some(ConsentScreen::Testing) {
-        return Some(authorized_at?.plus(TESTING_DAYS * DAY));
-    }
-    let days = kind.template().refresh.idle_days?;
-    let last = refreshed_at.max(authorized_at)?;
-    Some(last.plus(i64::from(days) * DAY))
 }
 
 /// "2 minutes ago", for sentences.
@@ -206,15 +192,27 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
                 ..Verdict::new("warn", again, format!("{text} {nobody}").trim().to_owned(), usual)
             }
         }
-        TokenState::Expired => Verdict {
-            sign_in: false,
-            helps: false,
-            ..Verdict::new(
-                "run",
-                "Renewing",
-                "The access token has run out. The next use gets a new one by itself.",
-                usual,
-            )
+        TokenState::Expired => match seen.heard {
+            Some((found, until)) => Verdict {
+                sign_in: false,
+                helps: false,
+                ..Verdict::new(
+                    "warn",
+                    format!("Renewal fails, trying again at {}", clock(zone, *until)),
+                    format!("{}. {} No new sign-in is needed for now.", found.title, found.meaning),
+                    usual,
+                )
+            },
+            None => Verdict {
+                sign_in: false,
+                helps: false,
+                ..Verdict::new(
+                    "run",
+                    "Renewing",
+                    "The access token has run out. A new one is got by itself, and whoever asks for it meanwhile waits for it.",
+                    usual,
+                )
+            },
         },
         TokenState::Active if !seen.missing.is_empty() => Verdict::new(
             "warn",
@@ -225,23 +223,17 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
             ),
             choose.unwrap_or(Prompt::Consent),
         ),
-        TokenState::Active => match lapses(provider.template, provider.consent_screen, grant.authorized_at, grant.refreshed_at) {
-            Some(end) if end.since(*now) < LAPSES_SOON * DAY && grant.rt_current.is_some() => {
-                let testing = provider.consent_screen == Some(ConsentScreen::Testing);
-                let (title, text) = if testing {
-                    (
-                        format!("Ends on {}", zone.full(end)),
-                        "The app's consent screen is in testing, so Google ends each sign-in after 7 days. Publish the app to end that.",
-                    )
+        TokenState::Active => match idle::lapses_at(grant, provider) {
+            Some((end, profile)) if end.since(*now) < LAPSES_SOON * DAY => {
+                let for_good = profile.from == From::SignIn;
+                let title = if for_good {
+                    format!("Ends on {}", zone.full(end))
                 } else {
-                    (
-                        format!("Lapses on {} unless it's used", zone.full(end)),
-                        "Each renewal starts the time anew.",
-                    )
+                    format!("Lapses on {} unless it's used", zone.full(end))
                 };
                 Verdict {
-                    sign_in: testing,
-                    ..Verdict::new("warn", title, text, usual)
+                    sign_in: for_good,
+                    ..Verdict::new("warn", title, profile.text.as_str(), usual)
                 }
             }
             _ => Verdict {

@@ -1,5 +1,7 @@
 use super::*;
 use crate::actions::access_token::first::blank;
+use crate::model::provider::ConsentScreen;
+use crate::model::template::TemplateKind;
 use crate::model::token::{GrantState, GrantType, Identity};
 use crate::model::{Name, ProviderId, Sealed, TokenId};
 
@@ -78,6 +80,7 @@ fn says(provider: &Provider, grant: Option<&Grant>, missing: &[String], now: Tim
         missing,
         attempt: None,
         links: &[],
+        heard: None,
         now,
         zone: &Zone::utc(),
     });
@@ -124,6 +127,34 @@ fn trouble_is_told_with_its_cause_and_whether_a_sign_in_helps() {
 }
 
 #[test]
+fn a_token_that_ran_out_is_being_renewed_unless_its_provider_keeps_that_waiting() {
+    let (token, provider, grant) = (token(), provider(), grant(GrantState::Active));
+    let now = NOW.plus(4000);
+    let found = Box::new(crate::diagnosis::by_id("console-provider-unreachable").unwrap());
+    let heard = (found, now.plus(30));
+    let told = |heard| {
+        let verdict = verdict(&Seen {
+            token: &token,
+            provider: &provider,
+            grant: Some(&grant),
+            state: crate::actions::access_token::state(token.grant, Some(&grant), false, now),
+            missing: &[],
+            attempt: None,
+            links: &[],
+            heard,
+            now,
+            zone: &Zone::utc(),
+        });
+        (verdict.kind, verdict.title, verdict.sign_in)
+    };
+    assert_eq!(told(None), ("run", "Renewing".to_owned(), false));
+    assert_eq!(
+        told(Some(&heard)),
+        ("warn", "Renewal fails, trying again at 09:07".to_owned(), false)
+    );
+}
+
+#[test]
 fn a_sign_in_that_lapses_is_told_in_time() {
     let mut renewed = grant(GrantState::Active);
     let later = NOW.plus(80 * DAY);
@@ -131,7 +162,11 @@ fn a_sign_in_that_lapses_is_told_in_time() {
     assert!(says(&provider(), Some(&renewed), &[], later).0.starts_with("Lapses on"));
     renewed.refreshed_at = Some(later);
     assert_eq!(says(&provider(), Some(&renewed), &[], later).0, "Works");
-    let testing = lapses(TemplateKind::Google, Some(ConsentScreen::Testing), Some(NOW), Some(later));
-    assert_eq!(testing, Some(NOW.plus(7 * DAY)), "using it doesn't help");
-    assert_eq!(lapses(TemplateKind::Custom, None, Some(NOW), None), None);
+    let mut testing = provider();
+    (testing.template, testing.consent_screen) = (TemplateKind::Google, Some(ConsentScreen::Testing));
+    renewed.destination = testing.destination();
+    assert!(
+        says(&testing, Some(&renewed), &[], later).0.starts_with("Ends on"),
+        "using it doesn't help"
+    );
 }
