@@ -111,7 +111,13 @@ async fn a_button_puts_the_right_value_in_marks_it_and_a_person_saves_it() {
     ] {
         let stored = mailbox(&t, name, direction, set).await;
         let mut admin = t.admin();
-        let page = admin.get(failed_run(&t, &stored, direction, step, &failure).await).await;
+        let run = failed_run(&t, &stored, direction, step, &failure).await;
+        let page = admin.get(&run).await;
+        assert!(!page.has("#who-tests"));
+        assert_eq!(
+            t.viewer().get(&run).await.text("#who-tests"),
+            "Test again: Only people with permission to run tests can do this. Ask Maija Korhonen or Ossi Lahti."
+        );
         let link = "#verdict .fixes > li:first-child a.btn.primary";
         assert_eq!(page.text(link), button, "{name}: {}", page.text("#verdict"));
         let href = page.attribute(link, "href").unwrap();
