@@ -107,8 +107,8 @@ impl Job {
 
     /// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news.
     fn tell(&self, report: &Report, stopped: bool) {
-        let (mailbox, direction) = (&self.order.mailbox, self.order.direction);
-        if stopped || self.order.draft {
+        let (mailbox, direction) = (&self.work.order.mailbox, self.work.order.direction);
+        if stopped || self.work.order.draft {
             return;
         }
         let before = match direction {
