@@ -4,11 +4,11 @@ mod alone;
 mod disk;
 mod failures;
 mod handing;
-mod kills;
+pub mod kills;
 mod overlap;
 mod resources;
 mod sharing;
-mod simulator;
+pub mod simulator;
 mod takeover;
 mod unanswered;
 
@@ -34,13 +34,13 @@ use tempfile::TempDir;
 const SECRET: &str = "canary-client-secret";
 
 /// A database with one provider, and the provider itself.
-struct House {
-    app: App,
-    clock: MockClock,
-    sim: Simulator,
+pub struct House {
+    pub app: App,
+    pub clock: MockClock,
+    pub sim: Simulator,
     provider: Provider,
     url: Option<String>,
-    dir: Arc<TempDir>,
+    pub dir: Arc<TempDir>,
 }
 
 impl House {
@@ -59,7 +59,7 @@ impl House {
         houses
     }
 
-    async fn on(url: Option<String>, kind: TemplateKind, rotation: Rotation) -> Self {
+    pub async fn on(url: Option<String>, kind: TemplateKind, rotation: Rotation) -> Self {
         let sim = Simulator::start(rotation).await;
         let (clock, dir) = (MockClock::at(NOW), Arc::new(TempDir::new().unwrap()));
         let app = open(&dir, url.as_deref(), Arc::new(clock.clone())).await;
@@ -98,7 +98,7 @@ impl House {
     }
 
     /// A token somebody signed in for just now; its access token lives an hour.
-    async fn signed_in(&self, name: &str) -> Token {
+    pub async fn signed_in(&self, name: &str) -> Token {
         let token = self.token(name).await;
         self.sign_in(&token).await;
         token
@@ -151,12 +151,12 @@ impl House {
         access_token(&self.app, token, None).await
     }
 
-    async fn grant(&self, token: &Token) -> Grant {
+    pub async fn grant(&self, token: &Token) -> Grant {
         self.app.store.grant(&token.id).await.unwrap().unwrap()
     }
 
     /// The current refresh token, opened.
-    async fn refresh_token(&self, token: &Token) -> String {
+    pub async fn refresh_token(&self, token: &Token) -> String {
         let grant = self.grant(token).await;
         let (sealed, version) = grant.rt_current.as_ref().unwrap();
         let place = place::refresh_token(&token.id, *version, &grant.destination);
@@ -193,7 +193,7 @@ impl House {
         rows.map(|row| (row.target, row.detail)).collect()
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 }
