@@ -18,7 +18,7 @@ async fn the_checks_of_the_doctor_run_when_somebody_asks_and_their_findings_stay
     );
     assert!(page.words().contains("Process"), "an instance that lives is listed");
     let answer = operator.submit("/about/check", &[]).await;
-    assert_eq!(answer.location().as_deref(), Some("/about"), "{}", answer.words());
+    assert!(answer.words().contains("Everything was looked at."), "{}", answer.words());
     // Somebody else sees what was found.
     let mut viewer = t.viewer();
     let page = viewer.get("/about").await;

@@ -264,6 +264,8 @@ impl ProviderForm {
             client_id: self.client_id.clone(),
             client_auth: match card.client_auth() {
                 Some(auth) if current.is_none() => auth.to_string(),
+                // Not every card asks for it: what isn't shown stays as it is stored.
+                _ if self.client_auth.is_empty() => current.map(|current| current.client_auth.to_string()).unwrap_or_default(),
                 _ => self.client_auth.clone(),
             },
             client_secret: some(&self.client_secret).map(ClientSecret::new),

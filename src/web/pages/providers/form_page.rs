@@ -60,7 +60,7 @@ pub(super) struct FormPage {
     known: [(&'static str, &'static str); 3],
     centres: Vec<(&'static str, &'static str)>,
     auths: [(&'static str, &'static str); 4],
-    microsoft_auths: [(&'static str, &'static str); 2],
+    microsoft_auths: [(&'static str, &'static str); 3],
     algs: [(&'static str, &'static str); 2],
     clouds: [(&'static str, &'static str); 4],
     screens: Vec<(&'static str, &'static str, String)>,

@@ -21,7 +21,11 @@ pub const CLIENT_AUTH: [(&str, &str); 4] = [
 ];
 
 /// The same for Microsoft, which takes two of them.
-pub const MICROSOFT_AUTH: [(&str, &str); 2] = [("secret_post", "Client secret"), ("certificate", "Certificate")];
+pub const MICROSOFT_AUTH: [(&str, &str); 3] = [
+    ("secret_post", "Client secret"),
+    ("certificate", "Certificate"),
+    ("none", "Nothing: a public client, for which Entra allows public client flows"),
+];
 
 /// How assertions are signed, for the choice.
 pub const ASSERTION_ALGS: [(&str, &str); 2] = [
