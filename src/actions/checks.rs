@@ -12,8 +12,8 @@ use crate::store::{StoreResult, Tx};
 
 /// For how long does a run that says the same stand for the checks after it, in seconds?
 const RUN_STANDS: i64 = 6 * 3600;
-/// How soon is a mailbox looked at again that changed while it was being checked, in seconds?
-const AGAIN: i64 = 30;
+/// How soon is a mailbox looked at again that changed while it was being checked, or whose check brought nothing, in seconds?
+pub const AGAIN: i64 = 30;
 
 /// A check of a mailbox that ended.
 #[derive(Debug)]

@@ -111,8 +111,9 @@ async fn run(cli: Cli) -> Outcome {
         let app = open(config).await?;
         return serve::run(&app, queue).await;
     }
-    // How long the database took is a matter for whoever runs the console, not for whoever types a command.
-    crate::telemetry::start(config.log_format, "warn,sqlx::query=error");
+    // How long the database took is a matter for whoever runs the console, not for whoever types a command; and what failed the command
+    // says itself.
+    crate::telemetry::start(config.log_format, "warn,sqlx::query=error,mailgrant::actions=error");
     // Gone with the last line of this function.
     let passing = match &cli.command {
         Command::Config(command) if command.changes_nothing() => Passing::instead_of(&config)?,

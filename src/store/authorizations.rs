@@ -84,12 +84,14 @@ impl Store {
         row.as_ref().map(link).transpose()
     }
 
-    /// The sign-in links of a token, newest first.
+    /// The sign-in links of a token: those that may be open first, each group newest first.
     pub async fn links_of(&self, token: &TokenId) -> StoreResult<Vec<Link>> {
-        let rows = sqlx::query(select_link!("WHERE token_id = $1 ORDER BY created_at DESC LIMIT 20"))
-            .bind(token.as_str())
-            .fetch_all(self.pool())
-            .await?;
+        let rows = sqlx::query(select_link!(
+            "WHERE token_id = $1 ORDER BY CASE WHEN used_at IS NULL AND withdrawn = 0 THEN 0 ELSE 1 END, created_at DESC LIMIT 50"
+        ))
+        .bind(token.as_str())
+        .fetch_all(self.pool())
+        .await?;
         rows.iter().map(link).collect()
     }
 }

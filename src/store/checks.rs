@@ -14,6 +14,8 @@ pub struct Due {
     pub id: MailboxId,
     /// What it shares a limit with others by: the id of its provider, else its server.
     pub lane: String,
+    /// Since when it has been due. Whoever claims it names this, so that a check that was made meanwhile isn't made again.
+    pub at: Timestamp,
 }
 
 crate::model::words!(
@@ -77,7 +79,7 @@ impl Store {
     /// those counted that other instances look at.
     pub async fn due_checks(&self, now: Timestamp, places: i64) -> StoreResult<Vec<Due>> {
         let rows = sqlx::query(concat!(
-            "SELECT d.id AS id, d.lane AS lane FROM (
+            "SELECT d.id AS id, d.lane AS lane, d.at AS at FROM (
                  SELECT m.id AS id, m.next_check_at AS at, ",
             lane!(),
             " AS lane, ROW_NUMBER() OVER (PARTITION BY ",
@@ -103,6 +105,7 @@ impl Store {
                 Ok(Due {
                     id: MailboxId(row.text("id")?),
                     lane: row.text("lane")?,
+                    at: row.time("at")?,
                 })
             })
             .collect()
@@ -120,12 +123,14 @@ impl Store {
     }
 
     /// Whether [`Tx::age_states`] would find anything.
-    pub async fn has_aged_states(&self, before: Timestamp) -> StoreResult<bool> {
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM mailboxes WHERE state IN (0, 1, 3) AND enabled = 1 AND checked_at < $1 LIMIT 1")
-                .bind(before.0)
-                .fetch_optional(self.pool())
-                .await?;
+    pub async fn has_aged_states(&self, before: Timestamp, now: Timestamp) -> StoreResult<bool> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM mailboxes WHERE (state IN (1, 3) OR (state = 0 AND next_check_at <= $2)) AND enabled = 1 AND checked_at < $1 LIMIT 1",
+        )
+        .bind(before.0)
+        .bind(now.0)
+        .fetch_optional(self.pool())
+        .await?;
         Ok(found.is_some())
     }
 
@@ -182,10 +187,15 @@ impl Tx {
     }
 
     /// Takes a mailbox for a check, in the name of an instance; `false` where another was quicker.
-    pub async fn claim_check(&mut self, id: &MailboxId, owner: &str) -> StoreResult<bool> {
-        let done = sqlx::query(concat!("UPDATE mailboxes SET check_owner = $2 WHERE id = $1 AND ", free!()))
-            .bind(id.as_str())
+    pub async fn claim_check(&mut self, due: &Due, owner: &str) -> StoreResult<bool> {
+        let sql = concat!(
+            "UPDATE mailboxes SET check_owner = $2 WHERE id = $1 AND next_check_at = $3 AND ",
+            free!()
+        );
+        let done = sqlx::query(sql)
+            .bind(due.id.as_str())
             .bind(owner)
+            .bind(due.at.0)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
@@ -242,10 +252,11 @@ impl Tx {
     }
 
     /// What was last checked before `before` counts as not tested: a result that old says nothing about now. Paused mailboxes, and those
-    /// that are turned off, keep theirs. Says how many there were.
-    pub async fn age_states(&mut self, before: Timestamp) -> StoreResult<u64> {
-        let done = sqlx::query("UPDATE mailboxes SET state = 2 WHERE state IN (0, 1, 3) AND enabled = 1 AND checked_at < $1")
+    /// that are turned off, keep theirs; so do those that fail and are left in peace for a while. Says how many there were.
+    pub async fn age_states(&mut self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
+        let done = sqlx::query("UPDATE mailboxes SET state = 2 WHERE (state IN (1, 3) OR (state = 0 AND next_check_at <= $2)) AND enabled = 1 AND checked_at < $1")
             .bind(before.0)
+            .bind(now.0)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;

@@ -32,10 +32,10 @@ impl Store {
         row.as_ref().map(link).transpose()
     }
 
-    /// The links of a provider of one kind, newest first.
+    /// The links of a provider of one kind: those that may be open first, each group newest first.
     pub async fn provider_links_of(&self, provider: &ProviderId, kind: LinkKind) -> StoreResult<Vec<ProviderLink>> {
         let rows = sqlx::query(select!(
-            "WHERE provider_id = $1 AND kind = $2 ORDER BY created_at DESC, id DESC LIMIT 20"
+            "WHERE provider_id = $1 AND kind = $2 ORDER BY CASE WHEN used_at IS NULL AND withdrawn = 0 THEN 0 ELSE 1 END, created_at DESC, id DESC LIMIT 50"
         ))
         .bind(provider.as_str())
         .bind(kind.as_str())

@@ -86,6 +86,8 @@ pub struct WebState {
     pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
     pub(crate) arriving: body::Arriving,
+    /// Room for error texts that are being explained: two at once.
+    pub(crate) explaining: Arc<tokio::sync::Semaphore>,
     /// What the health page found when somebody last asked.
     pub(crate) last_checks: Arc<pages::about::LastChecks>,
     counts: Arc<CountsCache>,
@@ -110,6 +112,7 @@ impl WebState {
             kept_texts: Arc::default(),
             imports: Arc::default(),
             arriving: body::Arriving::default(),
+            explaining: Arc::new(tokio::sync::Semaphore::new(2)),
             last_checks: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),

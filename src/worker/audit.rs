@@ -96,7 +96,7 @@ pub async fn anchor(app: &App) -> StoreResult<Option<Anchor>> {
         _ => (Timestamp(0), 0),
     };
     let (entries, seconds) = (head.sequence - last, now.since(at));
-    let is_due = entries >= ANCHOR_ENTRIES || (entries != 0 && (seconds >= ANCHOR_SECONDS || seconds < 0));
+    let is_due = entries >= ANCHOR_ENTRIES || (entries != 0 && !(0..ANCHOR_SECONDS).contains(&seconds));
     if !is_due {
         return Ok(None);
     }

@@ -16,11 +16,15 @@ use tokio::time::Instant;
 pub const EVERY: Duration = Duration::from_secs(5);
 /// How long may it keep still?
 const DEAD_AFTER: Duration = Duration::from_secs(20);
+/// After how long without a look does it start anew?
+const BLIND: Duration = Duration::from_secs(12);
 
 /// What was seen of the instances: the count of beats, and since when it has stood there.
 #[derive(Default)]
 pub(super) struct Seen {
     beats: Mutex<HashMap<String, (i64, Instant)>>,
+    /// When the list was last read.
+    read: Mutex<Option<Instant>>,
     started: OnceLock<Timestamp>,
 }
 
@@ -28,6 +32,11 @@ impl Seen {
     /// Notes what was read; answers with those whose count has not moved for too long.
     fn still(&self, instances: &[Instance], now: Instant) -> Vec<Instance> {
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.read.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if last.is_some_and(|last| now.duration_since(last) > BLIND) {
+            // Whoever looked away for so long, or got no answer from the database, has not seen the others stand still.
+            beats.clear();
+        }
         beats.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
         let is_still = |instance: &&Instance| match beats.get(&instance.id) {
             Some((beat, since)) if *beat == instance.beat => now.duration_since(*since) >= DEAD_AFTER,
@@ -110,10 +119,17 @@ mod tests {
             found.into_iter().map(|instance| instance.id).collect::<Vec<_>>()
         };
         assert!(at(0, [1, 7]).is_empty(), "first seen");
+        assert!(at(10, [2, 7]).is_empty());
         assert!(at(19, [5, 7]).is_empty());
         assert_eq!(at(21, [5, 7]), ["b"]);
-        assert_eq!(at(38, [6, 7]), ["b"], "a went on at 38");
+        assert_eq!(at(30, [6, 7]), ["b"], "a went on");
         assert!(at(39, [6, 8]).is_empty(), "b is back");
-        assert_eq!(at(58, [6, 8]), ["a"], "and a has stood since 38");
+        assert_eq!(at(50, [6, 8]), ["a"], "and a has stood since 30");
+        assert!(
+            at(90, [6, 8]).is_empty(),
+            "who looked away for long has not seen anybody stand still"
+        );
+        assert!(at(100, [6, 8]).is_empty());
+        assert_eq!(at(110, [6, 9]), ["a"]);
     }
 }

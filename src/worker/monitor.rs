@@ -3,17 +3,19 @@
 //! has its own places, so that one that hangs delays no other.
 
 use crate::actions::checks::{self, Ended};
-use crate::actions::probe::{self, CheckPlace};
+use crate::actions::probe::{self, CheckPlace, Checked};
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
-use crate::model::report::Direction;
+use crate::model::mailbox::{Auth, Mailbox};
+use crate::model::report::{Direction, Stage};
 use crate::model::settings::{CHECK_INTERVAL, PARALLEL};
 use crate::store::StoreResult;
+use crate::store::checks::Due;
 use aws_lc_rs::digest;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long between two passes? What ended meanwhile is written down together.
@@ -22,6 +24,8 @@ pub const EVERY: Duration = Duration::from_millis(500);
 const MOST_AT_ONCE: usize = 256;
 /// How many results are written down in one transaction? Others want to write too.
 const RECORDED_AT_ONCE: usize = 50;
+/// How long is a mailbox whose password is refused left in peace at most, in seconds?
+const LONGEST_PAUSE: i64 = 6 * 3600;
 /// After how many intervals is a result too old to say anything?
 const AGES_AFTER: i64 = 2;
 
@@ -30,6 +34,8 @@ const AGES_AFTER: i64 = 2;
 pub(super) struct Checks {
     running: AtomicUsize,
     ended: Mutex<Vec<Ended>>,
+    /// Claimed, and nothing came of it: to be given back.
+    unfinished: Mutex<Vec<MailboxId>>,
 }
 
 impl Checks {
@@ -49,17 +55,29 @@ impl Checks {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
+    fn unfinished(&self) -> MutexGuard<'_, Vec<MailboxId>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unrecorded(&self) -> usize {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
-/// One check that goes on, counted until it ends, however it does.
-struct Running(App);
+/// One check that goes on, counted until it ends, however it does. One that brings nothing is given back at the next pass.
+struct Running {
+    app: App,
+    id: MailboxId,
+    ended: bool,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.workers.checks().running.fetch_sub(1, Ordering::Relaxed);
+        let checks = self.app.workers.checks();
+        if !self.ended {
+            checks.unfinished().push(self.id.clone());
+        }
+        checks.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -72,6 +90,7 @@ pub fn busy(app: &App) -> usize {
 /// Writes down what ended, plans what is new, and starts what is due and has a place.
 pub async fn tick(app: &App) -> StoreResult<()> {
     record(app).await?;
+    give_back(app).await?;
     let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
     plan(app, interval).await?;
     start(app, interval).await?;
@@ -86,11 +105,43 @@ async fn record(app: &App) -> StoreResult<()> {
         if some.is_empty() {
             return Ok(());
         }
-        if let Err(error) = checks::record(app, &some).await {
-            checks.put_back(some);
+        let Err(error) = checks::record(app, &some).await else {
+            continue;
+        };
+        // One that can't be written down must not stand in the way of the others.
+        let mut left = Vec::new();
+        let before = some.len();
+        for one in some {
+            if checks::record(app, std::slice::from_ref(&one)).await.is_err() {
+                left.push(one);
+            }
+        }
+        if left.len() == before && before > 1 {
+            checks.put_back(left);
             return Err(error);
         }
+        for one in left {
+            tracing::warn!(mailbox.name = %one.mailbox.name, %error, "What a check found can't be written down: {error}");
+            checks.unfinished().push(one.mailbox.id);
+        }
     }
+}
+
+/// What was claimed and brought nothing is due again soon; where even that can't be written, at the next pass.
+async fn give_back(app: &App) -> StoreResult<()> {
+    let checks = app.workers.checks();
+    let ids = checks.unfinished().clone();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let (owner, next) = (app.flights.owner(app).as_str(), app.clock.now().plus(checks::AGAIN));
+    let mut tx = app.store.begin().await?;
+    for id in &ids {
+        tx.finish_check(id, owner, next, None).await?;
+    }
+    tx.commit().await?;
+    checks.unfinished().retain(|id| !ids.contains(id));
+    Ok(())
 }
 
 /// A mailbox that is new is checked for the first time between a half and one and a half intervals from now: people test it themselves
@@ -126,13 +177,13 @@ async fn start(app: &App, interval: i64) -> StoreResult<()> {
     }
     let now = app.clock.now();
     let places = settings::number(app, &PARALLEL).await?;
-    let mut wanted: Vec<(MailboxId, CheckPlace)> = Vec::new();
+    let mut wanted: Vec<(Due, CheckPlace)> = Vec::new();
     for due in app.store.due_checks(now, places).await? {
         if busy(app) + wanted.len() >= MOST_AT_ONCE {
             break;
         }
         if let Some(place) = probe::free_place(app, &due.lane).await? {
-            wanted.push((due.id, place));
+            wanted.push((due, place));
         }
     }
     if wanted.is_empty() {
@@ -141,19 +192,24 @@ async fn start(app: &App, interval: i64) -> StoreResult<()> {
     let owner = app.flights.owner(app).as_str().to_owned();
     let mut tx = app.store.begin().await?;
     let mut claimed = Vec::new();
-    for (id, place) in wanted {
-        if tx.claim_check(&id, &owner).await? {
-            claimed.push((id, place));
+    for (due, place) in wanted {
+        if tx.claim_check(&due, &owner).await? {
+            claimed.push((due.id, place));
         }
     }
     tx.commit().await?;
     for (id, place) in claimed {
         checks.running.fetch_add(1, Ordering::Relaxed);
-        let (running, owner) = (Running(app.clone()), owner.clone());
+        let mut running = Running {
+            app: app.clone(),
+            id,
+            ended: false,
+        };
+        let owner = owner.clone();
         app.tasks.spawn(async move {
-            let app = running.0.clone();
-            if let Err(error) = check(&app, &id, owner, now, interval).await {
-                tracing::warn!(mailbox.id = %id, %error, "A mailbox could not be checked: {error}");
+            match check(&running.app, &running.id, owner, now, interval).await {
+                Ok(ended) => running.ended = ended,
+                Err(error) => tracing::warn!(mailbox.id = %running.id, %error, "A mailbox could not be checked: {error}"),
             }
             drop(place);
             drop(running);
@@ -162,11 +218,12 @@ async fn start(app: &App, interval: i64) -> StoreResult<()> {
     Ok(())
 }
 
-/// Looks at both sides of a mailbox, one after the other.
-async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interval: i64) -> StoreResult<()> {
+/// Looks at both sides of a mailbox, one after the other; `false` where it is gone.
+async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interval: i64) -> StoreResult<bool> {
     let Some(mailbox) = app.store.mailbox_by_id(id).await? else {
-        return Ok(());
+        return Ok(false);
     };
+    let failed = app.store.failed_checks(id).await?;
     let provider = match checks::token_of(&mailbox) {
         Some(token) => app.store.token_by_id(token).await?.map(|token| token.provider_id),
         None => None,
@@ -183,22 +240,45 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
     };
     app.counters.checked(result, began.elapsed());
     app.workers.checks().add(Ended {
-        mailbox,
         provider,
         owner,
-        next: now.plus(interval),
+        next: now.plus(if is_password_refused(&mailbox, &sides) {
+            pause(failed, interval)
+        } else {
+            interval
+        }),
+        mailbox,
         sides,
     });
-    Ok(())
+    Ok(true)
+}
+
+/// Whether a server refused a password. Trying it again and again locks accounts.
+fn is_password_refused(mailbox: &Mailbox, sides: &[Checked]) -> bool {
+    sides.iter().any(|found| {
+        let side = match found.direction {
+            Direction::Incoming => mailbox.incoming.as_ref(),
+            Direction::Outgoing => mailbox.outgoing.as_ref(),
+        };
+        let password = side.is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
+        password && !found.passed && found.run.failed_step.as_deref() == Some(Stage::Auth.as_str())
+    })
+}
+
+/// How long a refused password is left in peace, in seconds: twice as long each time, six hours at most, an interval at least.
+fn pause(failed: i64, interval: i64) -> i64 {
+    let doubled = interval.saturating_mul(1 << failed.clamp(0, 10));
+    doubled.min(interval.max(LONGEST_PAUSE))
 }
 
 /// A result that is older than two intervals says nothing about now.
 async fn age(app: &App, interval: i64) -> StoreResult<()> {
-    let before = app.clock.now().plus(-AGES_AFTER * interval);
-    if !app.store.has_aged_states(before).await? {
+    let now = app.clock.now();
+    let before = now.plus(-AGES_AFTER * interval);
+    if !app.store.has_aged_states(before, now).await? {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
-    tx.age_states(before).await?;
+    tx.age_states(before, now).await?;
     tx.commit().await
 }

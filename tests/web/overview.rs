@@ -235,7 +235,10 @@ async fn checks_that_stand_still_win_over_everything_and_bars_say_how_they_ended
             .unwrap();
         tx.commit().await.unwrap();
         let heading = t.admin().get("/").await.text("h1");
-        assert!(!heading.is_empty() && heading.starts_with("Not checked") == still, "{late}: {heading}");
+        assert!(
+            !heading.is_empty() && heading.starts_with("Not checked") == still,
+            "{late}: {heading}"
+        );
     }
     let page = t.admin().get("/").await;
     assert_eq!(page.text("h1"), "Not checked since 08:00 today");

@@ -297,7 +297,7 @@ async fn two_consoles_divide_the_checks_and_take_over_from_the_dead() {
         let owner = first.flights.owner(&first).as_str().to_owned();
         let mut tx = first.store.begin().await.unwrap();
         for one in &due {
-            assert!(tx.claim_check(&one.id, &owner).await.unwrap());
+            assert!(tx.claim_check(one, &owner).await.unwrap());
         }
         tx.commit().await.unwrap();
         pass(&second).await;

@@ -156,10 +156,15 @@ fn url_decode(text: &str) -> String {
 
 /// Where the tag ends that a text begins with; none where its `<` begins none.
 pub(in crate::diagnosis) fn tag_end(text: &str) -> Option<usize> {
+    /// No tag is longer than this, in octets; a text of nothing but `<` must not be looked through again and again.
+    const LONGEST: usize = 4096;
     let is_tag = text
         .get(1..)?
         .starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
-    text.find('>').filter(|_| is_tag)
+    if !is_tag {
+        return None;
+    }
+    text.as_bytes().iter().take(LONGEST).position(|octet| *octet == b'>')
 }
 
 /// Marks of text within a line; any other tag ends the line.

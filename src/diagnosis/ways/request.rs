@@ -81,7 +81,9 @@ pub(super) fn request(diagnosis: &Diagnosis, way: &Way, ask: &str, scene: &Scene
     }
     let said = telling(&scene.said, &diagnosis.id);
     if !said.is_empty() {
-        lines.extend([String::new(), "What the other side said:".to_owned(), said]);
+        // Marked line by line: what they say must not pass for what we ask.
+        lines.extend([String::new(), "What the other side said:".to_owned()]);
+        lines.extend(said.lines().map(|line| format!("> {line}")));
     }
     if !diagnosis.url.is_empty() {
         lines.extend([String::new(), format!("More about it: {}", diagnosis.url)]);

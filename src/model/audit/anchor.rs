@@ -58,7 +58,7 @@ mod tests {
             format!("Nov 21 08:00:00 host mailgrant[7]: 2026-11-21T08:00:00.000Z  INFO Audit anchor {anchor}\n"),
             format!("{{\"message\":\"Audit anchor {anchor}\"}}"),
         ] {
-            assert_eq!(Anchor::all(&text), [anchor.clone()], "{text}");
+            assert_eq!(Anchor::all(&text), std::slice::from_ref(&anchor), "{text}");
         }
         let cut = format!(
             "mailgrant-audit:1:{} mailgrant-audit:x:{hash} mailgrant-audit:-1:{hash} mailgrant-audit:1:{hash}0 ü",

@@ -178,7 +178,8 @@ fn runs(text: &str) -> String {
             continue;
         }
         if !run.is_empty() {
-            let after_bearer = out.trim_end().to_ascii_lowercase().ends_with("bearer");
+            let before = out.trim_end().as_bytes();
+            let after_bearer = before.last_chunk::<6>().is_some_and(|word| word.eq_ignore_ascii_case(b"bearer"));
             out.push_str(&judged(&run, after_bearer));
             run.clear();
         }

@@ -18,6 +18,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// How many characters of a text are shown again?
 const SHOWN: usize = 40_000;
@@ -82,13 +83,18 @@ pub fn is_known(text: &str) -> bool {
 
 async fn explained(web: &WebState, text: &str) -> Result<Answer, PageError> {
     let text = text.to_owned();
+    // Held until the work has ended, also where nobody waits for it any more: it can't be stopped half-way.
+    let place = Arc::clone(&web.explaining).try_acquire_owned();
+    let place = place.map_err(|_| PageError::Busy(5))?;
     // A whole page of text takes a while, in which other pages are answered.
     let read = tokio::task::spawn_blocking(move || {
         // What isn't shown needs no cleaning, but for what reaches over the edge.
         let end = text.char_indices().nth(SHOWN + EDGE).map_or(text.len(), |(at, _)| at);
         let (near, far) = text.split_at(end);
         let shown = without_secrets(near);
-        (explain(&text), shown.removed(), shown.pieces(), far.chars().count())
+        let read = (explain(&text), shown.removed(), shown.pieces(), far.chars().count());
+        drop(place);
+        read
     });
     let (explanation, removed, pieces, far) = read.await.map_err(PageError::internal)?;
     let known = explanation.is_known();

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use ipnet::IpNet;
 
 /// The route on the console's own address.
 pub fn routes() -> Routes {
@@ -25,7 +26,12 @@ pub fn alone(app: App) -> Router {
 
 /// `GET /metrics`: for others than those named there is no such page.
 pub async fn show(State(web): State<WebState>, client: Option<Extension<ClientAddress>>) -> Result<Response, PageError> {
-    let allowed = client.is_some_and(|Extension(client)| web.app.config.metrics_networks.iter().any(|net| net.contains(&client.0)));
+    let config = &web.app.config;
+    // A proxy that does not say for whom it asks is nobody: else its own address would open this to everybody behind it.
+    let allowed = client.is_some_and(|Extension(client)| {
+        let within = |networks: &[IpNet]| networks.iter().any(|net| net.contains(&client.0));
+        within(&config.metrics_networks) && !within(&config.trusted_proxies)
+    });
     if !allowed {
         return Err(PageError::NotFound);
     }

@@ -162,7 +162,7 @@ pub async fn done(
     Path((id, step)): Path<(String, String)>,
     CsrfForm(form): CsrfForm<Shown>,
 ) -> Result<Response, PageError> {
-    told(&web, &user, (&id, &step), form.version, true).await
+    Box::pin(told(&web, &user, (&id, &step), form.version, true)).await
 }
 
 /// `POST /walkthroughs/{id}/steps/{step}/undone`: *It isn't done*.
@@ -172,7 +172,7 @@ pub async fn undone(
     Path((id, step)): Path<(String, String)>,
     CsrfForm(form): CsrfForm<Shown>,
 ) -> Result<Response, PageError> {
-    told(&web, &user, (&id, &step), form.version, false).await
+    Box::pin(told(&web, &user, (&id, &step), form.version, false)).await
 }
 
 /// `POST /walkthroughs/{id}/steps/{step}/back`: nobody is waited for any more.
