@@ -34,91 +34,83 @@ enum Index<'a> {
     Area(Area, Level),
 }
 
-/// A statement for each index and direction. $1 and $2 are what the index is asked for, $3 the number to start beside, $4 and $5 the
-/// least number and the one beyond the last.
+/// A statement for each index and direction. $1 and $2 are what the index is asked for, $3 and $4 the least number and the one beyond the
+/// last.
 macro_rules! indexed {
     ($index:expr, $upwards:expr, $statement:ident) => {
         match ($index, $upwards) {
-            (Index::All, false) => $statement!("$1 = $1 AND $2 = $2", "<", "DESC"),
-            (Index::All, true) => $statement!("$1 = $1 AND $2 = $2", ">", "ASC"),
-            (Index::Run(_), false) => $statement!("run_id = $1 AND $2 = $2", "<", "DESC"),
-            (Index::Run(_), true) => $statement!("run_id = $1 AND $2 = $2", ">", "ASC"),
-            (Index::Subject(_), false) => $statement!("subject = $1 AND $2 = $2", "<", "DESC"),
-            (Index::Subject(_), true) => $statement!("subject = $1 AND $2 = $2", ">", "ASC"),
-            (Index::Area(..), false) => $statement!("area = $1 AND level = $2", "<", "DESC"),
-            (Index::Area(..), true) => $statement!("area = $1 AND level = $2", ">", "ASC"),
+            (Index::All, false) => $statement!("$1 = $1 AND $2 = $2", "DESC"),
+            (Index::All, true) => $statement!("$1 = $1 AND $2 = $2", "ASC"),
+            (Index::Run(_), false) => $statement!("run_id = $1 AND $2 = $2", "DESC"),
+            (Index::Run(_), true) => $statement!("run_id = $1 AND $2 = $2", "ASC"),
+            (Index::Subject(_), false) => $statement!("subject = $1 AND $2 = $2", "DESC"),
+            (Index::Subject(_), true) => $statement!("subject = $1 AND $2 = $2", "ASC"),
+            (Index::Area(..), false) => $statement!("area = $1 AND level = $2", "DESC"),
+            (Index::Area(..), true) => $statement!("area = $1 AND level = $2", "ASC"),
         }
     };
 }
 
-/// The number of the last row that is looked at; $6 is how many are looked at before it.
+/// The number of the last row that is looked at; $5 is how many are looked at before it.
 macro_rules! end {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT id FROM log WHERE ",
             $index,
-            " AND id ",
-            $beyond,
-            " $3 AND id >= $4 AND id < $5 ORDER BY id ",
+            " AND id >= $3 AND id < $4 ORDER BY id ",
             $order,
-            " LIMIT 1 OFFSET $6"
+            " LIMIT 1 OFFSET $5"
         )
     };
 }
 
-/// What no index answers; parameters $6 to $11.
+/// What no index answers; parameters $5 to $10.
 macro_rules! rest {
     () => {
-        "($6 = '' OR run_id = $6) AND ($7 = '' OR subject = $7 OR subject = $8) AND ($9 = '' OR area = $9) AND level <= $10
-         AND ($11 = '' OR LOWER(message) LIKE $11 ESCAPE '!' OR LOWER(details) LIKE $11 ESCAPE '!' OR subject LIKE $11 ESCAPE '!')"
+        "($5 = '' OR run_id = $5) AND ($6 = '' OR subject = $6 OR subject = $7) AND ($8 = '' OR area = $8) AND level <= $9
+         AND ($10 = '' OR LOWER(message) LIKE $10 ESCAPE '!' OR LOWER(details) LIKE $10 ESCAPE '!' OR subject LIKE $10 ESCAPE '!')"
     };
 }
 
-/// The rows of a page; $12 is their number.
+/// The rows of a page; $11 is their number.
 macro_rules! rows {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT id, at, level, area, subject, message, details, run_id FROM log WHERE ",
             $index,
-            " AND id ",
-            $beyond,
-            " $3 AND id >= $4 AND id < $5 AND ",
+            " AND id >= $3 AND id < $4 AND ",
             rest!(),
             " ORDER BY id ",
             $order,
-            " LIMIT $12"
+            " LIMIT $11"
         )
     };
 }
 
-/// How many rows an index holds, up to $6; no row has to be read for it.
+/// How many rows an index holds, up to $5; no row has to be read for it.
 macro_rules! held {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT COUNT(*) FROM (SELECT id FROM log WHERE ",
             $index,
-            " AND id ",
-            $beyond,
-            " $3 AND id >= $4 AND id < $5 ORDER BY id ",
+            " AND id >= $3 AND id < $4 ORDER BY id ",
             $order,
-            " LIMIT $6) AS held"
+            " LIMIT $5) AS held"
         )
     };
 }
 
-/// How many rows are looked at, and how many of them are found; $12 is the most that are looked at.
+/// How many rows are looked at, and how many of them are found; $11 is the most that are looked at.
 macro_rules! count {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT COUNT(*) AS looked, COALESCE(SUM(CASE WHEN ",
             rest!(),
             " THEN 1 ELSE 0 END), 0) AS found FROM (SELECT level, area, subject, message, details, run_id FROM log WHERE ",
             $index,
-            " AND id ",
-            $beyond,
-            " $3 AND id >= $4 AND id < $5 ORDER BY id ",
+            " AND id >= $3 AND id < $4 ORDER BY id ",
             $order,
-            " LIMIT $12) AS looked_at"
+            " LIMIT $11) AS looked_at"
         )
     };
 }
@@ -193,8 +185,7 @@ macro_rules! bound {
 impl Store {
     /// One page, newest first.
     pub async fn log_page(&self, filter: &LogFilter, place: Place, limit: usize) -> StoreResult<Slice<LogEntry>> {
-        let (start, upwards) = place.start();
-        let (least, beyond) = filter.range();
+        let (least, beyond, upwards) = place.within(filter.range());
         let mut parts = Vec::new();
         for index in filter.indexes() {
             let (text, number) = index.asked();
@@ -202,7 +193,6 @@ impl Store {
                 sqlx::query_scalar(indexed!(index, upwards, end))
                     .bind(text)
                     .bind(number)
-                    .bind(start)
                     .bind(least)
                     .bind(beyond)
                     .bind(LOOKED - 1)
@@ -219,7 +209,6 @@ impl Store {
             let query = sqlx::query(indexed!(index, upwards, rows))
                 .bind(text)
                 .bind(number)
-                .bind(start)
                 .bind(least)
                 .bind(beyond);
             let rows = bound!(query, filter)
@@ -234,8 +223,7 @@ impl Store {
 
     /// How many entries a filter finds; `newer` than the one of this number, where there is one.
     pub async fn count_log(&self, filter: &LogFilter, newer: Option<i64>) -> StoreResult<Found> {
-        let (start, upwards) = newer.map_or((i64::MAX, false), |number| (number, true));
-        let (least, beyond) = filter.range();
+        let (least, beyond, upwards) = newer.map_or(Place::Newest, Place::NewerThan).within(filter.range());
         let mut all = Found { rows: 0, exact: true };
         for index in filter.indexes() {
             let (text, number) = index.asked();
@@ -243,7 +231,6 @@ impl Store {
                 let held: i64 = sqlx::query_scalar(indexed!(index, upwards, held))
                     .bind(text)
                     .bind(number)
-                    .bind(start)
                     .bind(least)
                     .bind(beyond)
                     .bind(COUNTED)
@@ -256,7 +243,6 @@ impl Store {
             let query = sqlx::query(indexed!(index, upwards, count))
                 .bind(text)
                 .bind(number)
-                .bind(start)
                 .bind(least)
                 .bind(beyond);
             let row = bound!(query, filter).bind(COUNTED).fetch_one(self.pool()).await?;

@@ -20,12 +20,13 @@ pub enum Place {
 }
 
 impl Place {
-    /// The number a row must be below (or above), and whether the page is read upwards, from old to new.
-    pub(super) fn start(self) -> (i64, bool) {
+    /// The least number and the one beyond the last, of what lies between these two and on the far side of the place. One bound a side:
+    /// of two an index uses the first. And whether the page is read upwards, from old to new.
+    pub(super) fn within(self, (least, beyond): (i64, i64)) -> (i64, i64, bool) {
         match self {
-            Self::Newest => (i64::MAX, false),
-            Self::OlderThan(number) => (number, false),
-            Self::NewerThan(number) => (number, true),
+            Self::Newest => (least, beyond, false),
+            Self::OlderThan(number) => (least, beyond.min(number), false),
+            Self::NewerThan(number) => (least.max(number.saturating_add(1)), beyond, true),
         }
     }
 }

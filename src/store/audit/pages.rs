@@ -33,92 +33,83 @@ enum Index<'a> {
     Action(&'a str),
 }
 
-/// A statement for each index and direction. $1 is what the index is asked for, $2 the number to start beside, $3 and $4 the least and
-/// the last number.
+/// A statement for each index and direction. $1 is what the index is asked for, $2 and $3 the least number and the one beyond the last.
 macro_rules! indexed {
     ($index:expr, $upwards:expr, $statement:ident) => {
         match ($index, $upwards) {
-            (Index::All, false) => $statement!("$1 = $1", "<", "DESC"),
-            (Index::All, true) => $statement!("$1 = $1", ">", "ASC"),
-            (Index::Target(_), false) => $statement!("target = $1", "<", "DESC"),
-            (Index::Target(_), true) => $statement!("target = $1", ">", "ASC"),
-            (Index::Actor(_), false) => $statement!("actor = $1", "<", "DESC"),
-            (Index::Actor(_), true) => $statement!("actor = $1", ">", "ASC"),
-            (Index::Address(_), false) => $statement!("address = $1", "<", "DESC"),
-            (Index::Address(_), true) => $statement!("address = $1", ">", "ASC"),
-            (Index::Action(_), false) => $statement!("action = $1", "<", "DESC"),
-            (Index::Action(_), true) => $statement!("action = $1", ">", "ASC"),
+            (Index::All, false) => $statement!("$1 = $1", "DESC"),
+            (Index::All, true) => $statement!("$1 = $1", "ASC"),
+            (Index::Target(_), false) => $statement!("target = $1", "DESC"),
+            (Index::Target(_), true) => $statement!("target = $1", "ASC"),
+            (Index::Actor(_), false) => $statement!("actor = $1", "DESC"),
+            (Index::Actor(_), true) => $statement!("actor = $1", "ASC"),
+            (Index::Address(_), false) => $statement!("address = $1", "DESC"),
+            (Index::Address(_), true) => $statement!("address = $1", "ASC"),
+            (Index::Action(_), false) => $statement!("action = $1", "DESC"),
+            (Index::Action(_), true) => $statement!("action = $1", "ASC"),
         }
     };
 }
 
-/// The number of the last row that is looked at; $5 is how many are looked at before it.
+/// The number of the last row that is looked at; $4 is how many are looked at before it.
 macro_rules! end {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT sequence FROM audit WHERE ",
             $index,
-            " AND sequence ",
-            $beyond,
-            " $2 AND sequence >= $3 AND sequence <= $4 ORDER BY sequence ",
+            " AND sequence >= $2 AND sequence < $3 ORDER BY sequence ",
             $order,
-            " LIMIT 1 OFFSET $5"
+            " LIMIT 1 OFFSET $4"
         )
     };
 }
 
-/// What no index answers; parameters $5 to $9. The plus keeps the times from being taken for an index: the numbers say as much.
+/// What no index answers; parameters $4 to $8. The plus keeps the times from being taken for an index: the numbers say as much.
 macro_rules! rest {
     () => {
-        "($5 = '' OR actor = $5) AND ($6 = '' OR action = $6) AND ($7 = '' OR address = $7) AND +at >= $8 AND +at < $9"
+        "($4 = '' OR actor = $4) AND ($5 = '' OR action = $5) AND ($6 = '' OR address = $6) AND +at >= $7 AND +at < $8"
     };
 }
 
-/// The rows of a page; $10 is their number.
+/// The rows of a page; $9 is their number.
 macro_rules! rows {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE ",
             $index,
-            " AND sequence ",
-            $beyond,
-            " $2 AND sequence >= $3 AND sequence <= $4 AND ",
+            " AND sequence >= $2 AND sequence < $3 AND ",
             rest!(),
             " ORDER BY sequence ",
             $order,
-            " LIMIT $10"
+            " LIMIT $9"
         )
     };
 }
 
-/// How many rows an index holds, up to $5; no row has to be read for it.
+/// How many rows an index holds, up to $4; no row has to be read for it.
 macro_rules! held {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT COUNT(*) FROM (SELECT sequence FROM audit WHERE ",
             $index,
-            " AND sequence ",
-            $beyond,
-            " $2 AND sequence >= $3 AND sequence <= $4 ORDER BY sequence ",
+            " AND sequence >= $2 AND sequence < $3 ORDER BY sequence ",
             $order,
-            " LIMIT $5) AS held"
+            " LIMIT $4) AS held"
         )
     };
 }
 
-/// How many rows are looked at, and how many of them are found; $10 is the most that are looked at.
+/// How many rows are looked at, and how many of them are found; $9 is the most that are looked at.
 macro_rules! count {
-    ($index:literal, $beyond:literal, $order:literal) => {
+    ($index:literal, $order:literal) => {
         concat!(
             "SELECT COUNT(*) AS looked, COALESCE(SUM(CASE WHEN ",
             rest!(),
             " THEN 1 ELSE 0 END), 0) AS found FROM (SELECT at, actor, action, address FROM audit WHERE ",
             $index,
-            " AND sequence ",
-            $beyond,
-            " $2 AND sequence >= $3 AND sequence <= $4 ORDER BY sequence ",
+            " AND sequence >= $2 AND sequence < $3 ORDER BY sequence ",
             $order,
-            " LIMIT $10) AS looked_at"
+            " LIMIT $9) AS looked_at"
         )
     };
 }
@@ -181,32 +172,29 @@ macro_rules! bound {
 impl Store {
     /// One page, newest first.
     pub async fn audit_page(&self, filter: &AuditFilter, place: Place, limit: usize) -> StoreResult<Slice<AuditRow>> {
-        let (start, upwards) = place.start();
-        let (least, last) = self.audit_range(filter).await?;
+        let (least, beyond, upwards) = place.within(self.audit_range(filter).await?);
         let mut parts = Vec::new();
         for index in filter.indexes() {
             let reached: Option<i64> = if filter.has_rest() {
                 sqlx::query_scalar(indexed!(index, upwards, end))
                     .bind(index.asked())
-                    .bind(start)
                     .bind(least)
-                    .bind(last)
+                    .bind(beyond)
                     .bind(LOOKED - 1)
                     .fetch_optional(self.pool())
                     .await?
             } else {
                 None
             };
-            let (least, last) = match reached {
-                Some(reached) if upwards => (least, reached),
-                Some(reached) => (reached, last),
-                None => (least, last),
+            let (least, beyond) = match reached {
+                Some(reached) if upwards => (least, reached.saturating_add(1)),
+                Some(reached) => (reached, beyond),
+                None => (least, beyond),
             };
             let query = sqlx::query(indexed!(index, upwards, rows))
                 .bind(index.asked())
-                .bind(start)
                 .bind(least)
-                .bind(last);
+                .bind(beyond);
             let rows = bound!(query, filter)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
                 .fetch_all(self.pool())
@@ -219,15 +207,14 @@ impl Store {
 
     /// How many entries a filter finds.
     pub async fn count_audit(&self, filter: &AuditFilter) -> StoreResult<Found> {
-        let (least, last) = self.audit_range(filter).await?;
+        let (least, beyond) = self.audit_range(filter).await?;
         let mut all = Found { rows: 0, exact: true };
         for index in filter.indexes() {
             if !filter.has_rest() && filter.from.is_none() && filter.until.is_none() {
                 let held: i64 = sqlx::query_scalar(indexed!(index, false, held))
                     .bind(index.asked())
-                    .bind(i64::MAX)
                     .bind(least)
-                    .bind(last)
+                    .bind(beyond)
                     .bind(COUNTED)
                     .fetch_one(self.pool())
                     .await?;
@@ -237,9 +224,8 @@ impl Store {
             }
             let query = sqlx::query(indexed!(index, false, count))
                 .bind(index.asked())
-                .bind(i64::MAX)
                 .bind(least)
-                .bind(last);
+                .bind(beyond);
             let row = bound!(query, filter).bind(COUNTED).fetch_one(self.pool()).await?;
             all.rows += row.int("found")?;
             all.exact &= row.int("looked")? < COUNTED;
@@ -271,8 +257,8 @@ impl Store {
             .await?,
         };
         Ok(match (least, last) {
-            (Some(least), Some(last)) => (least, last),
-            _ => (1, 0),
+            (Some(least), Some(last)) => (least, last.saturating_add(1)),
+            _ => (0, 0),
         })
     }
 
