@@ -170,7 +170,10 @@ fn of_plan(plan: &Plan, diagnosis: &Diagnosis, scene: &Scene) -> Way {
         Some(GrantType::ClientCredentials) => "<enterprise object id>",
         _ => "<account>",
     };
-    let lines = plan.commands.iter().map(|line| line.with(|place| scene.value(place)));
+    let lines = plan
+        .commands
+        .iter()
+        .map(|line| line.fitting(scene).with(|place| scene.value(place)));
     let command = lines.collect::<Vec<_>>().join("\n").replace("<trustee>", trustee);
     let mut text = told(&plan.text, scene);
     // A placeholder that nobody explains is one that somebody types in.

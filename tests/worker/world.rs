@@ -64,7 +64,9 @@ impl World {
     pub async fn on(database: Option<String>) -> Self {
         // In memory, where there is room: a disk's own pace is not what is measured. A container has 64 MB there, which is not enough.
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let memory = mounts.lines().any(|line| line.contains(" /dev/shm ") && !line.contains("size=65536k"));
+        let memory = mounts
+            .lines()
+            .any(|line| line.contains(" /dev/shm ") && !line.contains("size=65536k"));
         let dir = if memory { TempDir::new_in("/dev/shm") } else { TempDir::new() };
         // The clock of a database server is the present.
         let now = if database.is_some() { SystemClock.now() } else { NOW };

@@ -1,5 +1,7 @@
 //! Commands for whoever can fix it outside, with places to fill in. Every command of the console is made from these lines.
 
+use super::Scene;
+use crate::model::mailbox::Security;
 use crate::model::words;
 
 words!(
@@ -119,6 +121,14 @@ impl Line {
                 Shell::Server
             }
             _ => Shell::Exchange,
+        }
+    }
+
+    /// The line for a connection as it is: where encryption begins later, the certificate is shown only to whoever asks for it first.
+    pub fn fitting(self, scene: &Scene) -> Self {
+        match self {
+            Self::ShowCertificate if scene.security == Some(Security::Starttls) => Self::ShowStarttlsCertificate,
+            line => line,
         }
     }
 
