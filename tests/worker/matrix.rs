@@ -1,7 +1,10 @@
 //! The rows of the fault matrix that concern renewals, and the tests that prove each: a name that is no test fails.
 
-/// Number, what is wrong, and where it is proved: file and test.
-const ROWS: &[(&str, &str, &[(&str, &str)])] = &[
+/// Where something is proved: file and test.
+type Proof = (&'static str, &'static str);
+
+/// Number, what is wrong, and where it is proved.
+const ROWS: &[(&str, &str, &[Proof])] = &[
     (
         "F1",
         "provider down",
