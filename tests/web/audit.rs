@@ -9,6 +9,8 @@ use mailgrant::worker;
 
 /// Fields of the form that filters.
 type Filter = &'static [(&'static str, &'static str)];
+/// A filter, and which entries it finds by their number.
+type Case = (Filter, fn(i64) -> bool);
 
 async fn act(t: &TestApp, actor: &Actor, action: &'static str, target: &str, detail: &str) {
     let entry = AuditEntry {
@@ -104,7 +106,7 @@ async fn a_row_says_who_did_what_to_what_from_where_and_what_changed() {
 async fn every_filter_of_the_audit_page_finds_what_it_says() {
     let t = with_entries(60).await;
     let mut viewer = t.viewer();
-    let cases: [(Filter, fn(i64) -> bool); 12] = [
+    let cases: [Case; 12] = [
         (&[("person", "ossi.lahti@contoso.test")], |n| n % 3 == 0),
         (&[("person", "Ossi Lahti")], |n| n % 3 == 0),
         (&[("person", "The console")], |n| n % 3 != 0),
