@@ -1,6 +1,6 @@
 //! The rows of the fault matrix that concern renewals, and the tests that prove each: a name that is no test fails.
 
-/// Where something is proved: file and test.
+/// A file and a test in it.
 type Proof = (&'static str, &'static str);
 
 /// Number, what is wrong, and where it is proved.

@@ -30,8 +30,7 @@ async fn two_instances_divide_what_is_due_and_double_no_call() {
         world.all_due().await;
         for _ in 0..60 {
             let (one, two) = tokio::join!(refresher::round(&world.app), refresher::round(&other));
-            one.unwrap();
-            two.unwrap();
+            one.and(two).unwrap();
             tokio::join!(refresher::quiet(&world.app), refresher::quiet(&other));
             world.clock.advance_millis(250);
         }
@@ -60,8 +59,7 @@ async fn instances_that_want_the_same_at_once_are_one_request() {
         world.clock.advance(HOUR);
         for _ in 0..20 {
             let (one, two) = tokio::join!(refresher::round(&world.app), refresher::round(&other));
-            one.unwrap();
-            two.unwrap();
+            one.and(two).unwrap();
             tokio::join!(refresher::quiet(&world.app), refresher::quiet(&other));
             world.clock.advance_millis(250);
         }

@@ -330,7 +330,7 @@ async fn a_year_of_renewals_loses_nothing_that_can_be_kept() {
         let (mut served, mut longest) = (0, 0);
         for one in asked.iter().filter(|one| one.served) {
             let at = i64::try_from((one.at - running).as_secs()).unwrap();
-            longest = longest.max(at - last.insert(one.family, at).unwrap_or(0));
+            longest = longest.max(at - last.insert(one.family, at).unwrap_or(at));
             served += 1;
         }
         eprintln!(
