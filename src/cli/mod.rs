@@ -24,6 +24,10 @@ use passing::Passing;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// What a command logs unless `RUST_LOG` says otherwise. How long the database took is a matter for whoever runs the console, not for
+/// whoever types a command; and how a renewal or a test ended the command says itself.
+const FILTER: &str = "warn,sqlx::query=error,mailgrant::actions::access_token=error,mailgrant::actions::probe=error";
+
 /// Gets, keeps and hands out OAuth 2.0 tokens for mailboxes
 #[derive(Debug, Parser)]
 #[command(name = "mailgrant", version, about)]
@@ -111,9 +115,7 @@ async fn run(cli: Cli) -> Outcome {
         let app = open(config).await?;
         return serve::run(&app, queue).await;
     }
-    // How long the database took is a matter for whoever runs the console, not for whoever types a command; and what failed the command
-    // says itself.
-    crate::telemetry::start(config.log_format, "warn,sqlx::query=error,mailgrant::actions=error");
+    crate::telemetry::start(config.log_format, FILTER);
     // Gone with the last line of this function.
     let passing = match &cli.command {
         Command::Config(command) if command.changes_nothing() => Passing::instead_of(&config)?,
