@@ -296,7 +296,7 @@ async fn open(dir: &TempDir, database: Option<&str>, clock: &MockClock) -> App {
     let mut app = App::open(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.unwrap();
     let limits = Limits {
         connect: Duration::from_millis(500),
-        total: Duration::from_millis(1500),
+        total: Duration::from_secs(6),
         ..Limits::default()
     };
     let tls = app.connector.roots().client_config().unwrap();
