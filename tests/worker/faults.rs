@@ -106,7 +106,7 @@ async fn a_provider_that_hangs_delays_nobody_else() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(
-        began.elapsed() < Duration::from_millis(1400),
+        began.elapsed() < Duration::from_millis(5900),
         "the first one that hangs is not given up yet"
     );
     assert!(generations(&world, &two).await.iter().all(|generation| *generation == 2));
