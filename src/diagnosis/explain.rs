@@ -56,9 +56,17 @@ pub fn explain(text: &str) -> Explanation {
     explain_plain(text)
 }
 
-/// A number of Microsoft's as people type it into a search: without its letters, or with some of them.
+/// A number as people type it into a search: one of Microsoft's without its letters or with some of them, or an enhanced status code.
 fn typed_code(text: &str) -> Option<String> {
     let text = text.trim();
+    let numbers: Vec<&str> = text.split('.').collect();
+    let is_status = matches!(numbers.as_slice(), ["4" | "5", subject, detail] if [subject, detail]
+        .into_iter()
+        .all(|number| (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())));
+    if is_status {
+        // An enhanced status code comes behind a reply code (RFC 2034); whoever types it alone leaves that out.
+        return Some(format!("{}50 {text}", numbers[0]));
+    }
     let digits = text.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start();
     let letters = text[..text.len() - digits.len()].trim_end().to_ascii_uppercase();
     let is_number = (5..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -252,7 +260,11 @@ mod tests {
         for text in ["7000222", " 7000222 ", "AADST7000222", "aadsts 7000222", "AADSTS7000222"] {
             assert_eq!(explain(text).diagnosis.id, "entra-7000222-secret-expired", "{text}");
         }
-        for text in ["12345", "1234567890", "call 7000222", "42"] {
+        for text in ["5.7.139", " 5.7.60 "] {
+            assert_eq!(explain(text).diagnosis.id, explain(&format!("550 {text}")).diagnosis.id, "{text}");
+            assert!(explain(text).is_known(), "{text}");
+        }
+        for text in ["12345", "1234567890", "call 7000222", "42", "1.2.3", "5.7", "5.7.1390"] {
             assert!(!explain(text).is_known(), "{text}");
         }
     }

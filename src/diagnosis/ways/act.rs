@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::model::mailbox::{Protocol, Security};
 use crate::model::provider::ClientAuth;
-use crate::model::report::Direction;
+use crate::model::report::{Direction, Stage};
 use crate::model::template::TemplateKind;
 use crate::model::token::GrantType;
 use crate::model::user::Permission;
@@ -272,10 +272,23 @@ impl Act {
             Self::ChooseToken => fix(Fix::Token, "token", "Choose another token".to_owned()),
             Self::EnterPassword => at("password", "Enter the password"),
             Self::ChooseFolder => at("folder", "Choose another folder"),
-            Self::EditMailbox => at("address", "Edit mailbox"),
+            Self::EditMailbox => at(place_of(scene), "Edit mailbox"),
             Self::TurnOn => Lead::send(format!("{home}/turn-on"), "Turn on this mailbox", Permission::MailboxEdit, &[]),
             _ => return None,
         })
+    }
+}
+
+/// The field of a mailbox's form that a failure on the way to a server is about; else its first.
+fn place_of(scene: &Scene) -> &'static str {
+    let on_the_way = matches!(
+        scene.step,
+        Some(Stage::Dns | Stage::Tcp | Stage::Tls | Stage::Greeting | Stage::Capability | Stage::Ehlo | Stage::Starttls)
+    );
+    match scene.direction {
+        Some(Direction::Incoming) if on_the_way && !scene.host.is_empty() => "incoming_host",
+        Some(Direction::Outgoing) if on_the_way && !scene.host.is_empty() => "outgoing_host",
+        _ => "address",
     }
 }
 

@@ -168,7 +168,7 @@ pub const ROWS: &[Row] = &[
         "Gmail doesn't take the normal password for SMTP", YOU,
         First::Go("Use a token in place of the password", "/mailboxes/old/edit?fix=oauth&side=outgoing#auth", "input[name=auth][value=oauth2][checked]")),
     row("TLS: name mismatch", "tls-cert-hostname", "own", IN, Stage::Tls,
-        "The server's certificate is for another name", YOU, First::Go("Edit mailbox", "/mailboxes/own/edit#address", "#incoming_host")),
+        "The server's certificate is for another name", YOU, First::Go("Edit mailbox", "/mailboxes/own/edit#incoming_host", "#incoming_host")),
     row("TLS: unknown issuer", "tls-cert-unknown-issuer", "own", OUT, Stage::Tls, "The server's certificate comes from an unknown issuer", "network",
         First::Command("openssl s_client -connect smtp.office365.com:587")),
     row("DNS none, refused, timed out, proxy 407", "network-refused", "own", OUT, Stage::Tcp,

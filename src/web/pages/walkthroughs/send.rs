@@ -2,7 +2,7 @@
 //! account.
 
 use super::acts::stale;
-use super::values::{permissions, values};
+use super::values::{besides, permissions, values};
 use super::{find, step_of};
 use crate::actions::ActionError;
 use crate::actions::walkthroughs::{Sending, Sent};
@@ -114,6 +114,17 @@ pub async fn send(
             "" => format!("- {name}"),
             plain => format!("- {name} ({plain})"),
         }));
+    }
+    let own = if step.send == Send::Consent {
+        besides(&web, &walk).await?
+    } else {
+        Vec::new()
+    };
+    if !own.is_empty() {
+        // The page behind the link shows both: nobody is to find more there than the letter says.
+        let lead = "The app has permissions of its own in this console, which the page shows too:";
+        lines.extend([String::new(), lead.to_owned()]);
+        lines.extend(own.into_iter().map(|name| format!("- {name}")));
     }
     for value in values(&web, &walk, step).await? {
         lines.push(String::new());

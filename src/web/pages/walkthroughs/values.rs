@@ -213,3 +213,13 @@ pub(super) async fn permissions(web: &WebState, walk: &Walk, step: &Step) -> Res
     let pair = |Asked { name, plain }: Asked| (name, plain);
     Ok(asked_of(&names).into_iter().map(pair).collect())
 }
+
+/// What the app asks for itself besides, where a walkthrough is about people's sign-ins: the page an admin consents on lists it too.
+pub(super) async fn besides(web: &WebState, walk: &Walk) -> Result<Vec<String>, PageError> {
+    let Some(provider) = &walk.provider else {
+        return Ok(Vec::new());
+    };
+    let wanted = consent::wanted(&web.app, provider).await?;
+    let for_people = walk.wanted_grant() != GrantType::ClientCredentials && wanted.app_only;
+    Ok(if for_people { wanted.permissions } else { Vec::new() })
+}
