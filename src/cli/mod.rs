@@ -25,8 +25,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// What a command logs unless `RUST_LOG` says otherwise. How long the database took is a matter for whoever runs the console, not for
-/// whoever types a command; and how a renewal or a test ended the command says itself.
-const FILTER: &str = "warn,sqlx::query=error,mailgrant::actions::access_token=error,mailgrant::actions::probe=error";
+/// whoever types a command; and how a renewal, a test or a sign-in ended the command says itself.
+const FILTER: &str =
+    "warn,sqlx::query=error,mailgrant::actions::access_token=error,mailgrant::actions::probe=error,mailgrant::actions::authorize=error";
 
 /// Gets, keeps and hands out OAuth 2.0 tokens for mailboxes
 #[derive(Debug, Parser)]

@@ -170,7 +170,7 @@ pub const ROWS: &[Row] = &[
     row("TLS: name mismatch", "tls-cert-hostname", "own", IN, Stage::Tls,
         "The server's certificate is for another name", YOU, First::Go("Edit mailbox", "/mailboxes/own/edit#incoming_host", "#incoming_host")),
     row("TLS: unknown issuer", "tls-cert-unknown-issuer", "own", OUT, Stage::Tls, "The server's certificate comes from an unknown issuer", "network",
-        First::Command("openssl s_client -connect smtp.office365.com:587")),
+        First::Command("openssl s_client -starttls smtp -connect smtp.office365.com:587")),
     row("DNS none, refused, timed out, proxy 407", "network-refused", "own", OUT, Stage::Tcp,
         "Nothing answers on that port", "network", First::Request("- To port: TCP 587")),
     row("Clock off by more than 2 minutes", own::CLOCK, "app", IN, Stage::Token,
