@@ -7,6 +7,7 @@ use crate::actions::probe::{self, CheckPlace, Checked};
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::own;
 use crate::model::MailboxId;
 use crate::model::mailbox::{Auth, Mailbox};
 use crate::model::report::{Direction, Stage};
@@ -261,7 +262,10 @@ fn is_password_refused(mailbox: &Mailbox, sides: &[Checked]) -> bool {
             Direction::Outgoing => mailbox.outgoing.as_ref(),
         };
         let password = side.is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
-        password && !found.passed && found.run.failed_step.as_deref() == Some(Stage::Auth.as_str())
+        // What can't be opened here was never tried there.
+        let ours = [own::DAMAGED, own::PASSWORD_MISSING];
+        let refused = found.run.failed_step.as_deref() == Some(Stage::Auth.as_str());
+        password && refused && found.run.diagnosis_id.as_deref().is_none_or(|id| !ours.contains(&id))
     })
 }
 

@@ -174,6 +174,22 @@ async fn a_mailbox_is_checked_once_an_interval_and_a_change_leaves_a_run_and_an_
     assert_eq!(sums, (5, 4));
 }
 
+/// Trying a refused password again and again locks the account at many servers.
+#[tokio::test]
+async fn a_password_that_is_refused_is_tried_less_and_less_often_and_still_counts_as_failing() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", &server, "not the password").await;
+    house.after(0).await;
+    house.after(2 * INTERVAL).await;
+    assert_eq!(server.connections(), 1);
+    for _ in 0..8 {
+        house.after(INTERVAL).await;
+    }
+    assert_eq!(server.connections(), 4, "after one, two and four intervals");
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::Failing);
+}
+
 #[tokio::test]
 async fn a_server_that_hangs_delays_no_mailbox_of_another() {
     let house = House::new().await;
