@@ -260,8 +260,8 @@ fn of_family(family: Family, who: FixWhere, scene: &Scene) -> Vec<Act> {
         // What an admin has to mend at the provider isn't mended here.
         Family::App | Family::Policy | Family::SignIn if !here => &[],
         Family::App => &[Act::EditProvider],
-        // Who said no themselves can say yes at the next sign-in.
-        Family::Consent if who == FixWhere::User => &[Act::SignIn],
+        // Who said no themselves can say yes at the next sign-in, for which the page has its own button.
+        Family::Consent if who == FixWhere::User => &[],
         Family::Consent => &[Act::SendConsentLink],
         Family::SignIn | Family::Policy => &[Act::SignInLogin],
         Family::Account => &[Act::SignInSelectAccount],

@@ -108,14 +108,14 @@ impl Lane {
         !self.queue.is_empty()
             && u64::try_from(self.running.len()).unwrap_or(u64::MAX) < at_once
             && self.is_open(standing, now)
-            && self.pace.may(now, a_second, BURST)
+            && self.pace.may(now, a_second, burst(instances))
     }
 
     /// The next one begins.
     pub fn begin(&mut self, now: Duration, instances: u64) -> Option<Due> {
         let due = self.queue.pop_front()?;
         self.running.insert(due.token.clone());
-        self.pace.take(now, limits(instances).0, BURST);
+        self.pace.take(now, limits(instances).0, burst(instances));
         if let Some(at) = &mut self.broken {
             *at = now + ASK_BROKEN;
         }
@@ -134,6 +134,11 @@ fn limits(instances: u64) -> (u32, u64) {
     let instances = instances.max(1);
     let a_second = A_SECOND / u32::try_from(instances).unwrap_or(A_SECOND).clamp(1, A_SECOND);
     (a_second, (AT_ONCE / instances).max(1))
+}
+
+/// How many of them at once: what several instances begin in one moment adds up.
+fn burst(instances: u64) -> u32 {
+    BURST / u32::try_from(instances).unwrap_or(BURST).clamp(1, BURST)
 }
 
 #[cfg(test)]
