@@ -17,7 +17,7 @@ export const actions = (page) =>
       // Copying and showing what one types is script's own; what is to be copied can be selected in one click.
       if (!it.checkVisibility() || it.matches('[data-copy], [data-copy-form], [data-show]')) continue;
       // What happened meanwhile is listed newest first: links there come and go.
-      if (it.localName !== 'button' && it.closest('.feed')) continue;
+      if (it.localName !== 'button' && it.closest('.feed, table.log')) continue;
       const words = (it.textContent || it.getAttribute('aria-label') || '').replaceAll(/\s+/g, ' ').trim();
       if (it.localName === 'a') found.push(`link to ${place(it.href)}`);
       else if (it.localName === 'button') found.push(`button ${words} ${it.form ? place(it.form.action) : ''}`);
