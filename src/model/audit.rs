@@ -3,7 +3,7 @@
 mod actions;
 mod anchor;
 
-pub use actions::{ACTIONS, action_words};
+pub use actions::{ACTIONS, NOUNS, action_words};
 pub use anchor::Anchor;
 
 use crate::clock::Timestamp;

@@ -147,6 +147,8 @@ pub struct Mailbox {
     pub from: Option<String>,
     /// Default Bcc.
     pub bcc: Vec<String>,
+    /// After how many hours it sends itself a message and waits for it, again and again; 0: not at all.
+    pub round_trip_hours: i64,
     /// State of the whole, derived from what follows by [`Mailbox::derive_state`] and stored for lists.
     pub state: MailboxState,
     /// Result of the incoming side.
@@ -203,6 +205,16 @@ impl Mailbox {
         .filter(|(_, side, state)| side.is_some() && !matches!(state.outcome, Some(Outcome::Passed | Outcome::Warning)))
         .map(|(direction, ..)| direction)
         .collect()
+    }
+
+    /// Takes over what tests found of the mailbox as it is stored.
+    pub fn keep_results(&mut self, stored: Self) {
+        self.incoming_state = stored.incoming_state;
+        self.outgoing_state = stored.outgoing_state;
+        self.checked_at = stored.checked_at;
+        self.failing_since = stored.failing_since;
+        self.changed_at = stored.changed_at;
+        self.state = self.derive_state();
     }
 
     /// The state that follows from the sides' results (`ux.md`, section 3).

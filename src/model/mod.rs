@@ -2,7 +2,10 @@
 
 pub mod audit;
 pub mod authorization;
+pub mod batch;
+pub mod build;
 pub mod bundle;
+pub mod calendar;
 pub mod config_file;
 pub mod consent;
 pub mod credential;
@@ -13,10 +16,12 @@ pub mod limits;
 pub mod lint;
 pub mod log;
 pub mod mailbox;
+pub mod notices;
 pub mod proof;
 pub mod provider;
 pub mod report;
 pub mod retirements;
+pub mod round_trip;
 pub mod scopes;
 pub mod settings;
 pub mod template;
@@ -68,6 +73,10 @@ id!(
 id!(
     /// Id of a run of *Test incoming* or *Test outgoing*.
     RunId
+);
+id!(
+    /// Id of a bulk test ([`batch::Batch`]).
+    BatchId
 );
 
 /// The handle of a provider, token or mailbox in commands, files and URLs: 1–64 of `a-z 0-9 . _ -`, first and last a letter or
@@ -172,6 +181,51 @@ impl Date {
             .or_else(|_| time::Date::parse(text, f!("[day padding:none] [month repr:short case_sensitive:false] [year]")))
             .ok()
             .map(Self)
+    }
+
+    /// The day of a moment in a zone.
+    pub fn of(at: crate::clock::Timestamp, zone: &jiff::tz::TimeZone) -> Self {
+        let moment = jiff::Timestamp::from_second(at.0).unwrap_or_default();
+        let day = moment.to_zoned(zone.clone()).date();
+        let date = |month| time::Date::from_calendar_date(day.year().into(), month, day.day().unsigned_abs()).ok();
+        let month = time::Month::try_from(day.month().unsigned_abs()).ok();
+        Self(month.and_then(date).unwrap_or(time::Date::MIN))
+    }
+
+    /// So many days after it; the first or last date there is where there is none.
+    pub fn plus(self, days: i64) -> Self {
+        let day = i64::from(self.0.to_julian_day()).saturating_add(days);
+        let end = if days < 0 { time::Date::MIN } else { time::Date::MAX };
+        let day = i32::try_from(day).ok().and_then(|day| time::Date::from_julian_day(day).ok());
+        Self(day.unwrap_or(end))
+    }
+
+    /// The moment it begins in a zone.
+    pub fn begins(self, zone: &jiff::tz::TimeZone) -> crate::clock::Timestamp {
+        let (year, month) = (i16::try_from(self.0.year()).ok(), i8::try_from(u8::from(self.0.month())).ok());
+        let day = i8::try_from(self.0.day()).ok();
+        let civil = year.zip(month).zip(day);
+        let date = civil.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
+        let begins = date.and_then(|date| date.to_zoned(zone.clone()).ok());
+        let in_utc = self.days_from(crate::clock::Timestamp(0)) * 86_400;
+        crate::clock::Timestamp(begins.map_or(in_utc, |begins| begins.timestamp().as_second()))
+    }
+
+    /// Days from another date until this one; negative when it is before.
+    pub fn days_after(self, other: Self) -> i64 {
+        i64::from(self.0.to_julian_day()) - i64::from(other.0.to_julian_day())
+    }
+
+    /// Whether what ends on this day has ended, where it is `today`: a provider takes it no more at some hour of the day, so it has as soon
+    /// as the day begins (F35).
+    pub fn has_ended(self, today: Self) -> bool {
+        self <= today
+    }
+
+    /// `2 Dec 2025`.
+    pub fn words(self) -> String {
+        let month = self.0.month().to_string();
+        format!("{} {} {}", self.0.day(), &month[..3], self.0.year())
     }
 
     /// Days from the UTC day of `now` until this date; negative when it is past.
@@ -285,5 +339,19 @@ mod tests {
         }
         assert_eq!(Date::parse("1970-01-03").unwrap().days_from(crate::clock::Timestamp(3600)), 2);
         assert!(Date::parse("2027-02-30").is_none());
+    }
+
+    #[test]
+    fn a_day_is_that_of_the_zone_and_what_ends_on_it_has_ended_when_it_begins() {
+        let zone = |name| jiff::tz::TimeZone::get(name).unwrap();
+        // 21 November 2026, 08:14:02 UTC.
+        let now = crate::clock::Timestamp(1_795_248_842);
+        let day = |name| Date::of(now, &zone(name)).to_string();
+        assert_eq!((day("UTC"), day("Pacific/Honolulu")), ("2026-11-21".into(), "2026-11-20".into()));
+        assert_eq!(Date::of(now.plus(57_600), &zone("UTC")).words(), "22 Nov 2026");
+        let end = Date::parse("2026-11-21").unwrap();
+        let today = |name| Date::of(now, &zone(name));
+        assert!(end.has_ended(today("UTC")) && !end.has_ended(today("Pacific/Honolulu")));
+        assert_eq!((end.days_after(today("UTC")), end.days_after(today("Pacific/Honolulu"))), (0, 1));
     }
 }

@@ -72,6 +72,8 @@ words!(
         Send = "send",
         /// Found again in the incoming side.
         Arrived = "arrived",
+        /// A message put into another folder; no part of a test.
+        Move = "move",
     }
 );
 
@@ -97,6 +99,7 @@ impl Stage {
             Self::Data => "Message accepted",
             Self::Send => "Send",
             Self::Arrived => "Arrived",
+            Self::Move => "Move the message",
         }
     }
 }
@@ -257,6 +260,34 @@ pub struct MessageSummary {
     pub date: String,
     /// Octets.
     pub size: u64,
+    /// Where it is, to find it again; never printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot: Option<Spot>,
+}
+
+/// Where a message is, so surely that no other can be taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spot {
+    /// In a folder over IMAP.
+    Imap {
+        /// The folder as the server names it.
+        folder: String,
+        /// Whose numbers these are; another one means that they were given anew.
+        validity: u32,
+        /// Its number.
+        uid: u32,
+        /// Its Message-ID; empty where it has none.
+        message_id: String,
+    },
+    /// Through Graph.
+    Graph {
+        /// The folder as people read it.
+        folder: String,
+        /// What paths call it.
+        id: String,
+        /// Its Message-ID; empty where it has none.
+        message_id: String,
+    },
 }
 
 impl MessageSummary {

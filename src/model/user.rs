@@ -30,6 +30,8 @@ words!(
         TokenAuthorize = "token.authorize",
         /// See senders and subjects.
         MailboxPeek = "mailbox.peek",
+        /// Move a message of a mailbox.
+        MailboxAct = "mailbox.act",
         /// Add, change, pause, delete mailboxes.
         MailboxEdit = "mailbox.edit",
         /// Add, change, delete providers.

@@ -1,13 +1,14 @@
 //! How many things need attention, for the navigation of every page.
 
-use super::{Store, StoreResult};
+use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
 use crate::model::Date;
+use crate::model::notices::{Event, Words};
 
 /// How many days ahead does the end of a secret count as something to do?
 const SOON: i64 = 14;
 
-/// The three counts.
+/// The three counts, and what is told beside them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Mailboxes that fail, wholly or partly.
@@ -16,6 +17,10 @@ pub struct Counts {
     pub providers: i64,
     /// Tokens that need somebody.
     pub tokens: i64,
+    /// Since when notices can't be mailed.
+    pub mail_dead: Option<Timestamp>,
+    /// Since when the webhook gets no notices.
+    pub webhook_dead: Option<Timestamp>,
 }
 
 impl Store {
@@ -37,6 +42,22 @@ impl Store {
             mailboxes,
             providers,
             tokens,
+            mail_dead: self.dead_since(Event::MailDead).await?,
+            webhook_dead: self.dead_since(Event::WebhookDead).await?,
         })
+    }
+
+    /// Since when the open notice of an event says that something is so; else since when it is open. None where there is none.
+    pub async fn dead_since(&self, event: Event) -> StoreResult<Option<Timestamp>> {
+        let row = sqlx::query("SELECT opened_at, words FROM notices WHERE event = $1 AND closed_at IS NULL LIMIT 1")
+            .bind(event.as_str())
+            .fetch_optional(self.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let words: Words = row.json("words")?;
+        Ok(Some(match words.since {
+            Some(since) => since,
+            None => row.time("opened_at")?,
+        }))
     }
 }

@@ -96,6 +96,27 @@ impl Store {
         rows.iter().map(audit_row).collect()
     }
 
+    /// The newest entries of some actions, newest first: each from its index, however many there are of others.
+    pub async fn audit_rows_of_actions(&self, actions: &[&str], limit: i64) -> StoreResult<Vec<AuditRow>> {
+        let mut found = Vec::new();
+        for action in actions {
+            let rows = sqlx::query(
+                "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit
+                 WHERE action = $1 ORDER BY sequence DESC LIMIT $2",
+            )
+            .bind(*action)
+            .bind(limit)
+            .fetch_all(self.pool())
+            .await?;
+            for row in &rows {
+                found.push(audit_row(row)?);
+            }
+        }
+        found.sort_by_key(|row| std::cmp::Reverse(row.sequence));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
     /// The newest entries about one thing, `mailbox:support`, newest first.
     pub async fn audit_rows_of(&self, target: &str, limit: i64) -> StoreResult<Vec<AuditRow>> {
         let rows = sqlx::query(

@@ -2,6 +2,7 @@
 
 use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
+use crate::model::mailbox::MailboxState;
 use crate::model::{ProviderId, RunId, TokenId};
 
 /// What some mailboxes fail with.
@@ -11,6 +12,8 @@ pub struct MailboxProblem {
     pub title: String,
     /// How many mailboxes fail with it, in either direction.
     pub mailboxes: i64,
+    /// Whether each of them has a side that works.
+    pub partly: bool,
     /// Since when the first of them fails.
     pub since: Option<Timestamp>,
     /// Its newest run.
@@ -24,7 +27,7 @@ pub struct MailboxProblem {
 macro_rules! failing {
     ($side:literal) => {
         concat!(
-            "SELECT m.name AS name, m.",
+            "SELECT m.name AS name, m.state AS state, m.",
             $side,
             "_problem AS problem, m.failing_since AS since, m.",
             $side,
@@ -68,8 +71,8 @@ impl Store {
     /// What mailboxes fail with that isn't told of their token or its provider, most mailboxes first.
     pub async fn mailbox_problems(&self, limit: i64) -> StoreResult<Vec<MailboxProblem>> {
         let rows = sqlx::query(concat!(
-            "SELECT problem, n, since, run, name FROM (
-                 SELECT problem, run, name, COUNT(*) OVER (PARTITION BY problem) AS n, MIN(since) OVER (PARTITION BY problem) AS since,
+            "SELECT problem, n, worst, since, run, name FROM (
+                 SELECT problem, run, name, MIN(state) OVER (PARTITION BY problem) AS worst, COUNT(*) OVER (PARTITION BY problem) AS n, MIN(since) OVER (PARTITION BY problem) AS since,
                         ROW_NUMBER() OVER (PARTITION BY problem ORDER BY tested_at DESC, name) AS place
                  FROM (",
             failing!("incoming"),
@@ -86,6 +89,7 @@ impl Store {
                 Ok(MailboxProblem {
                     title: row.text("problem")?,
                     mailboxes: row.int("n")?,
+                    partly: row.int("worst")? == MailboxState::Partly.rank(),
                     since: row.maybe_time("since")?,
                     run: row.maybe_text("run")?.map(RunId),
                     name: row.text("name")?,

@@ -1,22 +1,12 @@
-//! Checks on schedule: which mailboxes are due, who looks at them, and how many checks passed and failed in an hour or on a day.
+//! Checks on schedule: which mailboxes are checked, and how many checks passed and failed in an hour or on a day. Whose turn it is says
+//! [`super::turns`].
 
 use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 
-/// How many mailboxes that were never scheduled are read at once?
-const SCHEDULED_AT_ONCE: i64 = 1000;
-
-/// A mailbox whose check is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// Which.
-    pub id: MailboxId,
-    /// What it shares a limit with others by: the id of its provider, else its server.
-    pub lane: String,
-    /// Since when it has been due. Whoever claims it names this, so that a check that was made meanwhile isn't made again.
-    pub at: Timestamp,
-}
+/// How many mailboxes are planned at once?
+const PLANNED_AT_ONCE: i64 = 1000;
 
 crate::model::words!(
     /// What counts are kept of.
@@ -51,92 +41,73 @@ pub struct Count {
     pub failed: i64,
 }
 
-/// The row isn't claimed by an instance that lives.
-macro_rules! free {
-    () => {
-        "(check_owner IS NULL OR check_owner NOT IN (SELECT id FROM instances))"
-    };
+/// When a result has to be from to say something about now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Believed {
+    /// Not before this moment.
+    pub from: Timestamp,
+    /// Not after this one: somebody has set the clock back.
+    pub to: Timestamp,
+    /// Nothing is left in peace for longer than until then.
+    pub rests: Timestamp,
 }
 
-/// What shares a limit.
-macro_rules! lane {
+/// A result that says nothing about now: `$1`, `$2` and `$3` are the moments of [`Believed`].
+macro_rules! aged {
     () => {
-        "COALESCE(t.provider_id, m.incoming_host, m.outgoing_host, '')"
+        "state IN (0, 1, 3) AND enabled = 1 AND (checked_at < $1 OR checked_at > $2)
+         AND NOT EXISTS (SELECT 1 FROM rests r WHERE r.mailbox_id = mailboxes.id AND r.rests_until >= $1 AND r.rests_until <= $3)"
     };
 }
 
 impl Store {
-    /// Mailboxes that are turned on and were never scheduled, some of them.
-    pub async fn unscheduled_mailboxes(&self) -> StoreResult<Vec<MailboxId>> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM mailboxes WHERE enabled = 1 AND next_check_at = 0 ORDER BY id LIMIT $1")
-            .bind(SCHEDULED_AT_ONCE)
-            .fetch_all(self.pool())
-            .await?;
-        Ok(ids.into_iter().map(MailboxId).collect())
+    /// How many mailboxes are checked.
+    pub async fn count_checked(&self) -> StoreResult<i64> {
+        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM mailboxes WHERE enabled = 1")
+            .fetch_one(self.pool())
+            .await?)
     }
 
-    /// Mailboxes whose check is due and that nobody looks at, longest due first: of each lane at most as many as it has places left,
-    /// those counted that other instances look at.
-    pub async fn due_checks(&self, now: Timestamp, places: i64) -> StoreResult<Vec<Due>> {
-        let rows = sqlx::query(concat!(
-            "SELECT d.id AS id, d.lane AS lane, d.at AS at FROM (
-                 SELECT m.id AS id, m.next_check_at AS at, ",
-            lane!(),
-            " AS lane, ROW_NUMBER() OVER (PARTITION BY ",
-            lane!(),
-            " ORDER BY m.next_check_at, m.id) AS place
-                 FROM mailboxes m LEFT JOIN tokens t ON t.id = COALESCE(m.incoming_token_id, m.outgoing_token_id)
-                 WHERE m.enabled = 1 AND m.next_check_at > 0 AND m.next_check_at <= $1 AND ",
-            free!(),
-            ") AS d LEFT JOIN (
-                 SELECT ",
-            lane!(),
-            " AS lane, COUNT(*) AS taken FROM mailboxes m LEFT JOIN tokens t ON t.id = COALESCE(m.incoming_token_id, m.outgoing_token_id)
-                 WHERE m.check_owner IN (SELECT id FROM instances) GROUP BY 1
-             ) AS busy ON busy.lane = d.lane
-             WHERE d.place <= $2 - COALESCE(busy.taken, 0) ORDER BY d.at, d.id"
-        ))
-        .bind(now.0)
-        .bind(places)
+    /// Mailboxes whose check isn't planned, or is planned after `latest`: later than any plan allows, because somebody set the clock or
+    /// chose another interval. Some of them, each with whether it was never planned.
+    pub async fn unplanned_checks(&self, latest: Timestamp) -> StoreResult<Vec<(MailboxId, bool)>> {
+        // Two parts, so that each is found by its index: this is asked all the time.
+        let rows = sqlx::query(
+            "SELECT id, next_check_at FROM mailboxes WHERE enabled = 1 AND next_check_at = 0
+             UNION ALL
+             SELECT id, next_check_at FROM mailboxes WHERE enabled = 1 AND next_check_at > $1 LIMIT $2",
+        )
+        .bind(latest.0)
+        .bind(PLANNED_AT_ONCE)
         .fetch_all(self.pool())
         .await?;
         rows.iter()
-            .map(|row| {
-                Ok(Due {
-                    id: MailboxId(row.text("id")?),
-                    lane: row.text("lane")?,
-                    at: row.time("at")?,
-                })
-            })
+            .map(|row| Ok((MailboxId(row.text("id")?), row.int("next_check_at")? == 0)))
             .collect()
     }
 
-    /// How many mailboxes are due, and since when the first of them has been.
-    pub async fn overdue_checks(&self, now: Timestamp) -> StoreResult<(i64, Option<Timestamp>)> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS due, MIN(next_check_at) AS first FROM mailboxes WHERE enabled = 1 AND next_check_at > 0 AND next_check_at <= $1",
-        )
-        .bind(now.0)
-        .fetch_one(self.pool())
-        .await?;
-        Ok((row.int("due")?, row.maybe_time("first")?))
-    }
-
     /// Whether [`Tx::age_states`] would find anything.
-    pub async fn has_aged_states(&self, before: Timestamp, now: Timestamp) -> StoreResult<bool> {
-        let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM mailboxes WHERE (state IN (1, 3) OR (state = 0 AND next_check_at <= $2)) AND enabled = 1 AND checked_at < $1 LIMIT 1",
-        )
-        .bind(before.0)
-        .bind(now.0)
-        .fetch_optional(self.pool())
-        .await?;
+    pub async fn has_aged_states(&self, range: &Believed) -> StoreResult<bool> {
+        let found: Option<i64> = sqlx::query_scalar(concat!("SELECT 1 FROM mailboxes WHERE ", aged!(), " LIMIT 1"))
+            .bind(range.from.0)
+            .bind(range.to.0)
+            .bind(range.rests.0)
+            .fetch_optional(self.pool())
+            .await?;
         Ok(found.is_some())
     }
 
     /// The earliest check to come; none where no mailbox is turned on.
     pub async fn next_check(&self) -> StoreResult<Option<Timestamp>> {
         let at: Option<i64> = sqlx::query_scalar("SELECT MIN(next_check_at) FROM mailboxes WHERE enabled = 1 AND next_check_at > 0")
+            .fetch_one(self.pool())
+            .await?;
+        Ok(at.map(Timestamp))
+    }
+
+    /// The last check that is planned; none where no mailbox is turned on.
+    pub async fn last_planned_check(&self) -> StoreResult<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT MAX(next_check_at) FROM mailboxes WHERE enabled = 1 AND next_check_at > 0")
             .fetch_one(self.pool())
             .await?;
         Ok(at.map(Timestamp))
@@ -175,48 +146,15 @@ impl Store {
 }
 
 impl Tx {
-    /// Sets when a mailbox that was never scheduled is first checked.
-    pub async fn schedule_first_check(&mut self, id: &MailboxId, at: Timestamp) -> StoreResult<()> {
-        sqlx::query("UPDATE mailboxes SET next_check_at = $2 WHERE id = $1 AND next_check_at = 0")
+    /// Counts how many checks of a mailbox in a row have failed: one more, or none any more.
+    pub async fn count_failed(&mut self, id: &MailboxId, failed: bool) -> StoreResult<()> {
+        sqlx::query("UPDATE mailboxes SET failed_checks = (failed_checks + 1) * $2 WHERE id = $1 AND (failed_checks > 0 OR $2 = 1)")
             .bind(id.as_str())
-            .bind(at.0)
+            .bind(i64::from(failed))
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
         Ok(())
-    }
-
-    /// Takes a mailbox for a check, in the name of an instance; `false` where another was quicker.
-    pub async fn claim_check(&mut self, due: &Due, owner: &str) -> StoreResult<bool> {
-        let sql = concat!(
-            "UPDATE mailboxes SET check_owner = $2 WHERE id = $1 AND next_check_at = $3 AND ",
-            free!()
-        );
-        let done = sqlx::query(sql)
-            .bind(due.id.as_str())
-            .bind(owner)
-            .bind(due.at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Gives a mailbox back after its check, and says when the next one is due. Only who claimed it may: `false` where somebody else has
-    /// it now. `failed`: whether the check failed; none where nothing was found out.
-    pub async fn finish_check(&mut self, id: &MailboxId, owner: &str, next: Timestamp, failed: Option<bool>) -> StoreResult<bool> {
-        let done = sqlx::query(
-            "UPDATE mailboxes SET check_owner = NULL, next_check_at = $3,
-             failed_checks = CASE $4 WHEN 1 THEN failed_checks + 1 WHEN 0 THEN 0 ELSE failed_checks END WHERE id = $1 AND check_owner = $2",
-        )
-        .bind(id.as_str())
-        .bind(owner)
-        .bind(next.0)
-        .bind(failed.map_or(-1, i64::from))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
     }
 
     /// Counts a check in the slot it falls into.
@@ -251,12 +189,13 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
-    /// What was last checked before `before` counts as not tested: a result that old says nothing about now. Paused mailboxes, and those
-    /// that are turned off, keep theirs; so do those that fail and are left in peace for a while. Says how many there were.
-    pub async fn age_states(&mut self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
-        let done = sqlx::query("UPDATE mailboxes SET state = 2 WHERE (state IN (1, 3) OR (state = 0 AND next_check_at <= $2)) AND enabled = 1 AND checked_at < $1")
-            .bind(before.0)
-            .bind(now.0)
+    /// What was last checked outside this range counts as not tested: it says nothing about now. Paused mailboxes, and those that are
+    /// turned off, keep theirs; so do those of which a side is left in peace for a while. Says how many there were.
+    pub async fn age_states(&mut self, range: &Believed) -> StoreResult<u64> {
+        let done = sqlx::query(concat!("UPDATE mailboxes SET state = 2 WHERE ", aged!()))
+            .bind(range.from.0)
+            .bind(range.to.0)
+            .bind(range.rests.0)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;

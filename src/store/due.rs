@@ -72,6 +72,15 @@ impl Store {
         Ok(at.map(Timestamp))
     }
 
+    /// How many renewals are due, and since when the first of them has been.
+    pub async fn overdue_renewals(&self, now: Timestamp) -> StoreResult<(i64, Option<Timestamp>)> {
+        let row = sqlx::query("SELECT COUNT(*) AS due, MIN(due_at) AS first FROM grants WHERE due_at <= $1")
+            .bind(now.0)
+            .fetch_one(self.pool())
+            .await?;
+        Ok((row.int("due")?, row.maybe_time("first")?))
+    }
+
     /// How many renewals have been waiting since before `before`, where nothing is known that speaks against them.
     pub async fn overdue_grants(&self, before: Timestamp) -> StoreResult<i64> {
         Ok(sqlx::query_scalar(

@@ -35,6 +35,17 @@ pub struct ImportRow {
     pub report: String,
 }
 
+/// Who writes or undoes an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtWork {
+    /// The instance.
+    pub owner: String,
+    /// How many entries that is.
+    pub total: i64,
+    /// Whether it is being undone.
+    pub is_undo: bool,
+}
+
 /// An import as a filter of the list offers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
@@ -138,6 +149,66 @@ impl Store {
             .fetch_optional(self.pool())
             .await?;
         row.map(|row| Ok((row.int("part")?, Sealed(row.text("sealed")?)))).transpose()
+    }
+
+    /// Who works on an import, as far as it lives; none where nobody does.
+    pub async fn import_at_work(&self, id: &str, own: &str) -> StoreResult<Option<AtWork>> {
+        let row = sqlx::query(
+            "SELECT owner, owner_total, owner_undo FROM imports
+             WHERE id = $1 AND owner IS NOT NULL AND (owner = $2 OR owner IN (SELECT id FROM instances))",
+        )
+        .bind(id)
+        .bind(own)
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(|row| {
+            Ok(AtWork {
+                owner: row.text("owner")?,
+                total: row.int("owner_total")?,
+                is_undo: row.flag("owner_undo")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Takes an import up, or undoing it; `false` where another instance that lives is at it.
+    pub async fn take_import(&self, id: &str, work: &AtWork) -> StoreResult<bool> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "UPDATE imports SET owner = $2, owner_total = $3, owner_undo = $4, failed = NULL
+             WHERE id = $1 AND (owner IS NULL OR owner = $2 OR owner NOT IN (SELECT id FROM instances))",
+        )
+        .bind(id)
+        .bind(&work.owner)
+        .bind(work.total)
+        .bind(i64::from(work.is_undo))
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::from_write)?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Work on an import ended, with the reason where not all was done.
+    pub async fn leave_import(&self, id: &str, owner: &str, failed: Option<&str>) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE imports SET owner = NULL, failed = $3 WHERE id = $1 AND owner = $2")
+            .bind(id)
+            .bind(owner)
+            .bind(failed)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::from_write)?;
+        tx.commit().await
+    }
+
+    /// Why work on an import stopped the last time; none where it did not. It stays until somebody begins anew.
+    pub async fn import_failure(&self, id: &str) -> StoreResult<Option<String>> {
+        let failed: Option<Option<String>> = sqlx::query_scalar("SELECT failed FROM imports WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(failed.flatten())
     }
 
     /// Whether an import was undone, whoever made it; false too if it is gone.

@@ -52,33 +52,73 @@ impl Store {
     /// it was there.
     pub async fn remove_instance(&self, id: &str, beat: i64) -> StoreResult<bool> {
         let mut tx = self.begin().await?;
+        // Read before its row is gone: that says when it was last seen.
+        let beats: Option<i64> = sqlx::query_scalar("SELECT beat FROM instances WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&mut **tx)
+            .await?;
+        if beats != Some(beat) {
+            return Ok(false);
+        }
+        tx.abandon_runs_of(id).await?;
         let done = sqlx::query("DELETE FROM instances WHERE id = $1 AND beat = $2")
             .bind(id)
             .bind(beat)
             .execute(&mut **tx)
             .await
             .map_err(StoreError::from_write)?;
-        if done.rows_affected() == 1 {
-            tx.free_claims(id).await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
         }
+        tx.free_claims(id).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Who has a duty and lives, and how often it took it up.
+    pub async fn duty(&self, name: &str) -> StoreResult<Option<(String, i64)>> {
+        let row = sqlx::query("SELECT d.owner AS owner, d.turn AS turn FROM duties d JOIN instances i ON i.id = d.owner WHERE d.name = $1")
+            .bind(name)
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(|row| Ok((row.text("owner")?, row.int("turn")?))).transpose()
+    }
+
+    /// Takes a duty from an owner that has not taken it up since it was read; free it is for whoever comes next.
+    pub async fn free_duty(&self, name: &str, owner: &str, turn: i64) -> StoreResult<bool> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query("DELETE FROM duties WHERE name = $1 AND owner = $2 AND turn = $3")
+            .bind(name)
+            .bind(owner)
+            .bind(turn)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::from_write)?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
+    /// Lets go of every duty of an instance.
+    pub async fn free_duties(&self, owner: &str) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM duties WHERE owner = $1")
+            .bind(owner)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::from_write)?;
+        tx.commit().await
+    }
+
     /// Takes a duty for this instance, which must be among those that live: `true` if it has it now, or had it before.
     pub async fn take_duty(&self, name: &str, owner: &str) -> StoreResult<bool> {
-        let holder: Option<String> =
-            sqlx::query_scalar("SELECT d.owner FROM duties d JOIN instances i ON i.id = d.owner WHERE d.name = $1")
-                .bind(name)
-                .fetch_optional(self.pool())
-                .await?;
-        if let Some(holder) = holder {
-            return Ok(holder == owner);
+        if self.duty(name).await?.is_some_and(|(holder, _)| holder != owner) {
+            return Ok(false);
         }
         let mut tx = self.begin().await?;
         let done = sqlx::query(
             "INSERT INTO duties (name, owner) SELECT $1, id FROM instances WHERE id = $2
-             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner WHERE duties.owner NOT IN (SELECT id FROM instances)",
+             ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, turn = duties.turn + 1
+             WHERE duties.owner = excluded.owner OR duties.owner NOT IN (SELECT id FROM instances)",
         )
         .bind(name)
         .bind(owner)

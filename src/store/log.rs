@@ -1,7 +1,7 @@
 //! Entries of the system log, in pages.
 
-use super::slices::{COUNTED, Found, LOOKED, Numbered, Part, Place, Slice, containing, merged};
-use super::{Columns, Store, StoreError, StoreResult};
+use super::slices::{COUNTED, Found, LOOKED, Numbered, Part, Place, Slice, containing, merged, narrowed, planned_anew};
+use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::Timestamp;
 use crate::model::log::{Area, Level, LogEntry, first_number};
 use sqlx::any::AnyRow;
@@ -190,7 +190,7 @@ impl Store {
         for index in filter.indexes() {
             let (text, number) = index.asked();
             let reached: Option<i64> = if filter.has_rest() {
-                sqlx::query_scalar(indexed!(index, upwards, end))
+                planned_anew!(sqlx::query_scalar(indexed!(index, upwards, end)))
                     .bind(text)
                     .bind(number)
                     .bind(least)
@@ -201,12 +201,8 @@ impl Store {
             } else {
                 None
             };
-            let (least, beyond) = match reached {
-                Some(reached) if upwards => (least, reached.saturating_add(1)),
-                Some(reached) => (reached, beyond),
-                None => (least, beyond),
-            };
-            let query = sqlx::query(indexed!(index, upwards, rows))
+            let (least, beyond) = narrowed((least, beyond), reached, upwards);
+            let query = planned_anew!(sqlx::query(indexed!(index, upwards, rows)))
                 .bind(text)
                 .bind(number)
                 .bind(least)
@@ -228,7 +224,7 @@ impl Store {
         for index in filter.indexes() {
             let (text, number) = index.asked();
             if !filter.has_rest() {
-                let held: i64 = sqlx::query_scalar(indexed!(index, upwards, held))
+                let held: i64 = planned_anew!(sqlx::query_scalar(indexed!(index, upwards, held)))
                     .bind(text)
                     .bind(number)
                     .bind(least)
@@ -240,7 +236,7 @@ impl Store {
                 all.exact &= held < COUNTED;
                 continue;
             }
-            let query = sqlx::query(indexed!(index, upwards, count))
+            let query = planned_anew!(sqlx::query(indexed!(index, upwards, count)))
                 .bind(text)
                 .bind(number)
                 .bind(least)
@@ -285,18 +281,13 @@ impl Store {
         tx.commit().await?;
         Ok(added)
     }
+}
 
+impl Tx {
     /// Deletes so many of the entries before a moment; says how many.
-    pub async fn prune_log(&self, before: Timestamp, most: i64) -> StoreResult<u64> {
-        let mut tx = self.begin().await?;
-        let done = sqlx::query("DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id < $1 ORDER BY id LIMIT $2)")
-            .bind(first_number(before))
-            .bind(most)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
+    pub async fn prune_log(&mut self, before: Timestamp, most: i64) -> StoreResult<u64> {
+        let statement = "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id < $1 ORDER BY id LIMIT $2)";
+        self.prune(&[statement], first_number(before), most).await
     }
 }
 

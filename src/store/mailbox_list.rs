@@ -7,6 +7,7 @@ use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use crate::model::mailbox::MailboxState;
+use crate::model::report::Direction;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -115,6 +116,8 @@ pub struct MailboxRow {
     pub provider: Option<String>,
     /// State.
     pub state: MailboxState,
+    /// The side that passed its test while the other one was not tested; none where it isn't so.
+    pub half: Option<Direction>,
     /// Title of what is wrong, incoming first.
     pub problem: Option<String>,
     /// Last check; 0 before the first.
@@ -151,7 +154,7 @@ macro_rules! filtered {
             "($1 = '' OR m.address LIKE $1 ESCAPE '!' OR m.name LIKE $1 ESCAPE '!' OR LOWER(m.display_name) LIKE $1 ESCAPE '!')
          AND ($2 = -1 OR m.state = $2)
          AND ($3 = '' OR EXISTS (SELECT 1 FROM tokens t JOIN providers p ON p.id = t.provider_id
-                                 WHERE p.name = $3 AND t.id IN (m.incoming_token_id, m.outgoing_token_id)))
+                                 WHERE p.name = LOWER($3) AND t.id IN (m.incoming_token_id, m.outgoing_token_id)))
          AND ($4 = '' OR EXISTS (SELECT 1 FROM tokens t WHERE t.name = $4 AND t.id IN (m.incoming_token_id, m.outgoing_token_id)))
          AND ($5 = '' OR EXISTS (SELECT 1 FROM mailbox_tags g WHERE g.tag = $5 AND g.mailbox_id = m.id))
          AND ($6 = '' OR m.incoming_auth = $6 OR m.outgoing_auth = $6)
@@ -167,13 +170,23 @@ macro_rules! filtered {
 }
 pub(super) use filtered;
 
+/// The side that passed its test while the other one was not tested, as its word; empty where it isn't so.
+macro_rules! half {
+    () => {
+        "CASE WHEN m.state <> 2 OR m.incoming_protocol IS NULL OR m.outgoing_protocol IS NULL THEN ''
+              WHEN m.incoming_outcome IN ('passed', 'warning') AND m.outgoing_outcome = '' THEN 'incoming'
+              WHEN m.outgoing_outcome IN ('passed', 'warning') AND m.incoming_outcome = '' THEN 'outgoing' ELSE '' END"
+    };
+}
+
 /// One page in one order; every column is copied twice on its way, so there is none that no page shows. $16 and $17 are the number and the address of the key, $18 its id, $19 the limit.
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
             "SELECT m.id AS id, m.name AS name, m.address AS address, m.display_name AS display_name, m.tags AS tags, ",
             "m.incoming_protocol AS incoming_protocol, m.outgoing_protocol AS outgoing_protocol, m.state AS state, ",
-            "COALESCE(m.incoming_problem, m.outgoing_problem) AS problem, m.checked_at AS checked_at, m.created_at AS created_at, ",
+            half!(),
+            " AS half, COALESCE(m.incoming_problem, m.outgoing_problem) AS problem, m.checked_at AS checked_at, m.created_at AS created_at, ",
             "(SELECT p.name FROM tokens t JOIN providers p ON p.id = t.provider_id ",
             " WHERE t.id = COALESCE(m.incoming_token_id, m.outgoing_token_id)) AS provider ",
             "FROM mailboxes m WHERE ",
@@ -271,6 +284,18 @@ impl Store {
             .collect()
     }
 
+    /// How many mailboxes have one side that passed its test, and one that was not tested.
+    pub async fn half_tested(&self) -> StoreResult<i64> {
+        let row = sqlx::query(concat!(
+            "SELECT COUNT(*) FROM mailboxes m WHERE m.state = 2 AND ",
+            half!(),
+            " <> ''"
+        ))
+        .fetch_one(self.pool())
+        .await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// Every tag with its number of mailboxes.
     pub async fn tags(&self) -> StoreResult<Vec<(String, i64)>> {
         let rows = sqlx::query("SELECT tag, COUNT(*) AS n FROM mailbox_tags GROUP BY tag ORDER BY tag LIMIT 500")
@@ -311,6 +336,7 @@ fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {
         outgoing: row.maybe_text("outgoing_protocol")?,
         provider: row.maybe_text("provider")?,
         state: MailboxState::from_rank(row.int("state")?),
+        half: Direction::parse(&row.text("half")?),
         problem: row.maybe_text("problem")?,
         checked_at: row.time("checked_at")?,
         created_at: row.time("created_at")?,

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 /// A statement that values are bound to.
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
-/// Binds every column, from `id` to `changed_at`.
+/// Binds every column, from `id` to `round_trip_hours`.
 pub(super) fn bind<'q>(query: Query<'q>, m: &'q Mailbox) -> Query<'q> {
     let query = query
         .bind(m.id.as_str())
@@ -40,6 +40,7 @@ pub(super) fn bind<'q>(query: Query<'q>, m: &'q Mailbox) -> Query<'q> {
         .bind(m.checked_at.0)
         .bind(m.failing_since.map(|at| at.0))
         .bind(m.changed_at.0)
+        .bind(m.round_trip_hours)
 }
 
 fn bind_side<'q>(query: Query<'q>, side: Option<&'q Side>) -> Query<'q> {
@@ -175,6 +176,7 @@ pub(super) fn mailbox(row: &AnyRow) -> StoreResult<Mailbox> {
         outgoing: side(row, &OUTGOING)?,
         from: row.maybe_text("sender")?,
         bcc: row.json("bcc")?,
+        round_trip_hours: row.int("round_trip_hours")?,
         state: MailboxState::from_rank(row.int("state")?),
         incoming_state: side_state(row, &INCOMING)?,
         outgoing_state: side_state(row, &OUTGOING)?,

@@ -26,7 +26,8 @@ macro_rules! select {
             "m.incoming_outcome AS incoming_outcome, m.incoming_problem AS incoming_problem, m.incoming_run AS incoming_run, ",
             "m.incoming_tested_at AS incoming_tested_at, m.outgoing_outcome AS outgoing_outcome, m.outgoing_problem AS outgoing_problem, ",
             "m.outgoing_run AS outgoing_run, m.outgoing_tested_at AS outgoing_tested_at, m.checked_at AS checked_at, ",
-            "m.failing_since AS failing_since, m.changed_at AS changed_at, m.version AS version, m.created_at AS created_at ",
+            "m.failing_since AS failing_since, m.changed_at AS changed_at, m.version AS version, m.created_at AS created_at, ",
+            "m.round_trip_hours AS round_trip_hours ",
             "FROM mailboxes m LEFT JOIN tokens ti ON ti.id = m.incoming_token_id LEFT JOIN tokens tt ON tt.id = m.outgoing_token_id ",
             $rest
         )
@@ -156,16 +157,19 @@ impl Tx {
              incoming_protocol, incoming_host, incoming_port, incoming_security, incoming_auth, incoming_token_id, incoming_username, incoming_password,
              incoming_password_version, incoming_folder, outgoing_protocol, outgoing_host, outgoing_port, outgoing_security, outgoing_auth,
              outgoing_token_id, outgoing_username, outgoing_password, outgoing_password_version, sender, bcc, state, incoming_outcome, incoming_problem,
-             incoming_run, incoming_tested_at, outgoing_outcome, outgoing_problem, outgoing_run, outgoing_tested_at, checked_at, failing_since, changed_at)
+             incoming_run, incoming_tested_at, outgoing_outcome, outgoing_problem, outgoing_run, outgoing_tested_at, checked_at, failing_since, changed_at,
+             round_trip_hours)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-             $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44)",
+             $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)",
         );
         bind(query, mailbox).execute(&mut ***self).await.map_err(StoreError::from_write)?;
         self.put_tags(mailbox).await
     }
 
-    /// Saves a mailbox that was read at `mailbox.version`; [`StoreError::Stale`] if somebody saved it since.
+    /// Saves a mailbox that was read at `mailbox.version`; [`StoreError::Stale`] if somebody saved it since. With other settings, or turned
+    /// on, it is checked as if it had never failed.
     pub async fn update_mailbox(&mut self, mailbox: &Mailbox) -> StoreResult<()> {
+        self.end_rests_before(&mailbox.id, mailbox.changed_at, mailbox.enabled).await?;
         let query = sqlx::query(
             "UPDATE mailboxes SET version = $2 + 1, name = $3, created_at = $4, address = $5, display_name = $6, enabled = $7, paused_by = $8,
              paused_at = $9, paused_reason = $10, tags = $11, incoming_protocol = $12, incoming_host = $13, incoming_port = $14, incoming_security = $15,
@@ -173,7 +177,9 @@ impl Tx {
              incoming_folder = $21, outgoing_protocol = $22, outgoing_host = $23, outgoing_port = $24, outgoing_security = $25, outgoing_auth = $26,
              outgoing_token_id = $27, outgoing_username = $28, outgoing_password = $29, outgoing_password_version = $30, sender = $31, bcc = $32,
              state = $33, incoming_outcome = $34, incoming_problem = $35, incoming_run = $36, incoming_tested_at = $37, outgoing_outcome = $38,
-             outgoing_problem = $39, outgoing_run = $40, outgoing_tested_at = $41, checked_at = $42, failing_since = $43, changed_at = $44
+             outgoing_problem = $39, outgoing_run = $40, outgoing_tested_at = $41, checked_at = $42, failing_since = $43, changed_at = $44,
+             round_trip_hours = $45, failed_checks = CASE WHEN changed_at <> $44 OR enabled < $7 THEN 0 ELSE failed_checks END,
+             next_check_at = CASE WHEN enabled < $7 THEN 0 ELSE next_check_at END
              WHERE id = $1 AND version = $2",
         );
         let done = bind(query, mailbox).execute(&mut ***self).await.map_err(StoreError::from_write)?;
@@ -200,16 +206,18 @@ impl Tx {
         Ok(())
     }
 
-    /// A mailbox as it stands within the transaction.
+    /// A mailbox as it stands, and stays for others until the end of the transaction: whoever changes it has read what is there.
     pub async fn mailbox_by_id(&mut self, id: &MailboxId) -> StoreResult<Option<Mailbox>> {
-        let row = sqlx::query(select!("WHERE m.id = $1"))
-            .bind(id.as_str())
-            .fetch_optional(&mut ***self)
-            .await?;
+        let sql = match self.has_others_beside() {
+            true => select!("WHERE m.id = $1 FOR UPDATE OF m"),
+            false => select!("WHERE m.id = $1"),
+        };
+        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut ***self).await?;
         row.as_ref().map(mailbox).transpose()
     }
 
-    /// Notes how a test of one side ended, if the mailbox has not changed since the test read it (`changed_at`); derives its state.
+    /// Notes how a test of one side ended, if the mailbox has not changed since the test read it (`changed_at`); derives its state. What
+    /// passes is checked as if it had never failed.
     pub async fn record_side(
         &mut self,
         id: &MailboxId,
@@ -224,6 +232,9 @@ impl Tx {
         if mailbox.changed_at != changed_at {
             return Ok(false);
         }
+        if side.outcome == Some(Outcome::Passed) {
+            self.end_rest(id, direction).await?;
+        }
         match direction {
             Direction::Incoming => mailbox.incoming_state = side,
             Direction::Outgoing => mailbox.outgoing_state = side,
@@ -237,8 +248,8 @@ impl Tx {
         let (incoming, outgoing) = (&mailbox.incoming_state, &mailbox.outgoing_state);
         sqlx::query(
             "UPDATE mailboxes SET state = $2, incoming_outcome = $3, incoming_problem = $4, incoming_run = $5, incoming_tested_at = $6,
-             outgoing_outcome = $7, outgoing_problem = $8, outgoing_run = $9, outgoing_tested_at = $10, checked_at = $11, failing_since = $12
-             WHERE id = $1",
+             outgoing_outcome = $7, outgoing_problem = $8, outgoing_run = $9, outgoing_tested_at = $10, checked_at = $11, failing_since = $12,
+             failed_checks = failed_checks * $13 WHERE id = $1",
         )
         .bind(id.as_str())
         .bind(mailbox.state.rank())
@@ -252,6 +263,7 @@ impl Tx {
         .bind(outgoing.tested_at.map(|at| at.0))
         .bind(mailbox.checked_at.0)
         .bind(mailbox.failing_since.map(|at| at.0))
+        .bind(i64::from(mailbox.failing_since.is_some()))
         .execute(&mut ***self)
         .await
         .map_err(StoreError::from_write)?;

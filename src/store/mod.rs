@@ -4,22 +4,31 @@
 pub mod attention;
 pub mod audit;
 pub mod authorizations;
+pub mod batch_work;
+pub mod batches;
+pub mod bulk;
 pub mod causes;
 mod changes;
 pub mod checks;
 pub mod consents;
+pub mod deliveries;
 mod devices;
 pub mod due;
 pub mod expiry;
+pub mod findings;
 pub mod former;
+pub mod going_on;
 pub mod grants;
 pub mod imports;
 pub mod instances;
+pub mod kept;
 pub mod log;
 mod mailbox_list;
 mod mailbox_row;
 pub mod mailboxes;
 pub mod measures;
+pub mod moves;
+pub mod notices;
 pub mod open;
 pub mod overview;
 pub mod own_grants;
@@ -27,6 +36,10 @@ pub mod proofs;
 pub mod provider_links;
 pub mod providers;
 pub mod reports;
+pub mod rests;
+pub mod retention;
+pub mod round_trips;
+mod sealed;
 mod search;
 pub mod sessions;
 pub mod settings;
@@ -34,6 +47,7 @@ pub mod slices;
 pub mod throttles;
 pub mod token_list;
 pub mod tokens;
+pub mod turns;
 pub mod users;
 pub mod walkthroughs;
 
@@ -60,6 +74,7 @@ pub struct Store {
     /// SQLite has one writer; waiting here is fair, where its own lock would be polled for.
     writer: Arc<tokio::sync::Mutex<()>>,
     audit_key: Arc<OnceLock<hmac::Key>>,
+    limits: Arc<sessions::SessionLimits>,
 }
 
 /// What can go wrong with the database.
@@ -89,6 +104,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is the database that can't be used now, whatever it is asked for.
+    pub fn is_away(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, WorkerCrashed};
+        match self {
+            Self::Busy(_) | Self::Unusable(_) => true,
+            Self::Database(error) => matches!(error, Io(_) | PoolClosed | PoolTimedOut | WorkerCrashed),
+            Self::Taken | Self::InUse | Self::Stale | Self::Row(..) => false,
+        }
+    }
+
     /// Sorts an engine's error by what a caller can do about it.
     pub(crate) fn from_write(error: sqlx::Error) -> Self {
         if let Some(database) = error.as_database_error() {
@@ -185,6 +210,13 @@ impl Tx {
     /// Makes it last.
     pub async fn commit(self) -> StoreResult<()> {
         self.inner.commit().await.map_err(StoreError::from_write)
+    }
+}
+
+impl Tx {
+    /// Whether others write beside this transaction: then a row that is read to be changed is locked. SQLite lets nobody else write.
+    fn has_others_beside(&self) -> bool {
+        self._guard.is_none()
     }
 }
 

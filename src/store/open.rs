@@ -1,16 +1,18 @@
 //! Opening the database: file modes, one key for one database, migrations, and refusing what is damaged, newer or elsewhere.
 
+mod files;
+
 use super::{Engine, Store, StoreError, StoreResult};
 use crate::clock::Timestamp;
 use crate::config::{Config, MasterKeySource};
 use crate::random::Random;
 use crate::vault::keyring::Keyring;
 use crate::vault::{MasterKey, MasterKeyError, Vault};
+use files::{check_mode, open_private, percent_path, prepare_directory, sqlite_path, was_never_finished};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -69,7 +71,7 @@ impl Store {
             Engine::Sqlite => {
                 if !fresh_file {
                     check_mode(&file)?;
-                    if std::fs::metadata(&file).map(|meta| meta.len()).unwrap_or(0) > 0 && master.is_none() {
+                    if master.is_none() && !was_never_finished(&file).await {
                         return Err(unusable(format!(
                             "master key file {} is missing; without it nothing stored can be read\nhelp: put the key file back, or set MAILGRANT_MASTER_KEY_FILE",
                             key_file.display()
@@ -84,12 +86,15 @@ impl Store {
         let store = Self::connect(&url, engine).await?;
         let has_tables = store.has_tables().await?;
         if has_tables {
-            let master = master.as_ref().ok_or_else(|| unusable("the master key is missing, though the database has one\nhelp: set MAILGRANT_MASTER_KEY_FILE to the key of this database".into()))?;
-            // Compared before anything is written, so that a wrong key leaves the database as it was.
+            // A first start that was killed has made tables and no key yet.
             let check = store.setting(KEY_CHECK).await.ok().flatten();
-            if check.is_some_and(|check| check != master.check_value()) {
-                store.pool.close().await;
-                return Err(key_error(&MasterKeyError::Wrong));
+            if let Some(check) = check {
+                let master = master.as_ref().ok_or_else(|| unusable("the master key is missing, though the database has one\nhelp: set MAILGRANT_MASTER_KEY_FILE to the key of this database".into()))?;
+                // Compared before anything is written, so that a wrong key leaves the database as it was.
+                if check != master.check_value() {
+                    store.pool.close().await;
+                    return Err(key_error(&MasterKeyError::Wrong));
+                }
             }
         }
         store.migrate(has_tables, directory).await?;
@@ -136,6 +141,7 @@ impl Store {
             engine,
             writer: Arc::new(tokio::sync::Mutex::new(())),
             audit_key: Arc::new(OnceLock::new()),
+            limits: Arc::default(),
         })
     }
 
@@ -271,118 +277,4 @@ fn key_error(error: &MasterKeyError) -> StoreError {
         MasterKeyError::Io(..) => "check the file and who may read it",
     };
     unusable(format!("{error}\nhelp: {help}"))
-}
-
-/// Makes the data directory with mode 0700, or refuses one that others can enter (SEC-9).
-fn prepare_directory(directory: &Path) -> StoreResult<()> {
-    let shown = directory.display();
-    match std::fs::metadata(directory) {
-        Ok(meta) if !meta.is_dir() => {
-            return Err(unusable(format!(
-                "data directory {shown} is not a directory\nhelp: choose another with --data-dir"
-            )));
-        }
-        Ok(meta) if meta.mode() & 0o077 != 0 => {
-            // An empty directory was prepared by somebody (a volume, a service manager): take it over.
-            let empty = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
-            if !empty || std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).is_err() {
-                return Err(unusable(format!(
-                    "data directory {shown} can be entered by others (mode {:o})\nhelp: chmod 700 {shown}",
-                    meta.mode() & 0o7777
-                )));
-            }
-        }
-        Ok(_) => {}
-        Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
-            unusable(format!(
-                "data directory {shown} can't be made: {error}\nhelp: choose another with --data-dir"
-            ))
-        })?,
-    }
-    refuse_network_file_system(directory)
-}
-
-/// SQLite's write-ahead log needs memory that processes share: no network file systems (MULTI-2).
-fn refuse_network_file_system(directory: &Path) -> StoreResult<()> {
-    let Ok(status) = rustix::fs::statfs(directory) else { return Ok(()) };
-    #[allow(clippy::unnecessary_cast, reason = "the width of the field differs by platform")]
-    let kind = status.f_type as i64;
-    match network_file_system(kind) {
-        Some(name) => Err(unusable(format!(
-            "data directory {} is on a network file system ({name}), where SQLite is not safe\nhelp: choose a local one with --data-dir, or use PostgreSQL",
-            directory.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// The name of a network file system by the number `statfs` gives it (Linux, `statfs(2)`); none for others.
-fn network_file_system(kind: i64) -> Option<&'static str> {
-    match kind {
-        0x6969 => Some("NFS"),
-        0x517b => Some("SMB"),
-        0xff53_4d42 => Some("CIFS"),
-        0xfe53_4d42 => Some("SMB2"),
-        _ => None,
-    }
-}
-
-fn open_private(path: &Path) -> StoreResult<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| {
-            unusable(format!(
-                "{} can't be opened: {error}\nhelp: check who owns the data directory",
-                path.display()
-            ))
-        })
-}
-
-fn check_mode(path: &Path) -> StoreResult<()> {
-    let mode = std::fs::metadata(path).map(|meta| meta.mode() & 0o7777).unwrap_or(0o600);
-    if mode & 0o077 != 0 {
-        return Err(unusable(format!(
-            "{} can be read by others (mode {mode:o})\nhelp: chmod 600 {}",
-            path.display(),
-            path.display()
-        )));
-    }
-    Ok(())
-}
-
-fn sqlite_path(url: &str) -> std::path::PathBuf {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    path.split('?').next().unwrap_or_default().into()
-}
-
-fn percent_path(path: &Path) -> String {
-    path.display()
-        .to_string()
-        .replace('%', "%25")
-        .replace('?', "%3F")
-        .replace('#', "%23")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn network_file_systems_are_known_by_their_numbers_and_local_ones_pass() {
-        for (kind, name) in [
-            (0x6969, Some("NFS")),
-            (0xff53_4d42, Some("CIFS")),
-            (0xef53, None),
-            (0x0102_1994, None),
-        ] {
-            assert_eq!(network_file_system(kind), name, "{kind:x}");
-        }
-        let here = tempfile::tempdir().unwrap();
-        assert!(refuse_network_file_system(here.path()).is_ok());
-    }
 }

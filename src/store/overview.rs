@@ -2,6 +2,7 @@
 
 use super::{Columns, Store, StoreResult};
 use crate::clock::Timestamp;
+use crate::model::consent::LinkKind;
 use crate::model::token::GrantType;
 
 /// A token a person has to do something about.
@@ -21,21 +22,82 @@ pub struct WaitingToken {
     pub last_error: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
-    /// How many mailboxes use it.
+    /// How many mailboxes use it, with those that are turned off.
     pub mailboxes: i64,
+    /// How many of them are turned off.
+    pub turned_off: i64,
+}
+
+/// A link that somebody was given and has not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusedLink {
+    /// What it is for; none: somebody signs in.
+    pub kind: Option<LinkKind>,
+    /// The handle of what it is about: a provider, or a token.
+    pub about: String,
+    /// The account that is to sign in; may be empty.
+    pub account: String,
+    /// When it was made; of several about the same, the first one.
+    pub made_at: Timestamp,
 }
 
 impl Store {
+    /// Links that still work at `now` and were made before `before`, one for each thing they are about, the oldest first.
+    pub async fn unused_links(&self, now: Timestamp, before: Timestamp, limit: i64) -> StoreResult<Vec<UnusedLink>> {
+        let rows = sqlx::query(
+            "SELECT kind, about, account, MIN(made_at) AS made_at FROM (
+                 SELECT '' AS kind, t.name AS about, COALESCE(t.account, '') AS account, l.created_at AS made_at
+                 FROM links l JOIN tokens t ON t.id = l.token_id WHERE l.used_at IS NULL AND l.withdrawn = 0 AND l.expires_at > $1
+                 UNION ALL
+                 SELECT l.kind AS kind, p.name AS about, '' AS account, l.created_at AS made_at
+                 FROM provider_links l JOIN providers p ON p.id = l.provider_id WHERE l.used_at IS NULL AND l.withdrawn = 0 AND l.expires_at > $1
+             ) AS open_links WHERE made_at < $2 GROUP BY kind, about, account ORDER BY 4, about LIMIT $3",
+        )
+        .bind(now.0)
+        .bind(before.0)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(UnusedLink {
+                    kind: LinkKind::parse(&row.text("kind")?),
+                    about: row.text("about")?,
+                    account: row.text("account")?,
+                    made_at: row.time("made_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Steps of walkthroughs that have waited for somebody since before `before`: the id of the walkthrough, whom the step was sent to, and
+    /// since when; the longest first.
+    pub async fn waiting_steps(&self, before: Timestamp, limit: i64) -> StoreResult<Vec<(String, String, Timestamp)>> {
+        let rows = sqlx::query(
+            "SELECT s.walkthrough_id AS id, s.sent_to AS sent_to, s.changed_at AS changed_at
+             FROM walkthrough_steps s JOIN walkthroughs w ON w.id = s.walkthrough_id
+             WHERE s.state = 'waiting' AND w.finished_at IS NULL AND s.changed_at < $1 ORDER BY s.changed_at, s.walkthrough_id LIMIT $2",
+        )
+        .bind(before.0)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.text("id")?, row.text("sent_to")?, row.time("changed_at")?)))
+            .collect()
+    }
+
     /// Tokens whose sign-in has ended, and those that mailboxes use before anybody has signed in; most mailboxes first.
     pub async fn waiting_tokens(&self, limit: i64) -> StoreResult<Vec<WaitingToken>> {
         let rows = sqlx::query(
-            "SELECT name, account, provider, grant_type, had_grant, last_error, since, mailboxes FROM (
+            "SELECT name, account, provider, grant_type, had_grant, last_error, since, mailboxes, turned_off FROM (
                  SELECT t.name AS name, COALESCE(t.account, '') AS account, p.name AS provider, t.grant_type AS grant_type,
                         CASE WHEN g.token_id IS NULL THEN 0 ELSE 1 END AS had_grant, g.last_error AS last_error, g.last_error_at AS since,
-                        (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes
+                        (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes,
+                        (SELECT COUNT(CASE WHEN m.enabled = 0 THEN 1 END) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS turned_off
                  FROM tokens t JOIN providers p ON p.id = t.provider_id LEFT JOIN grants g ON g.token_id = t.id
                  WHERE (g.token_id IS NULL AND t.grant_type IN ('authorization_code', 'device_code')) OR g.state = 'revoked') AS waiting
-             WHERE had_grant = 1 OR mailboxes > 0 ORDER BY had_grant DESC, mailboxes DESC, name LIMIT $1",
+             WHERE had_grant = 1 OR mailboxes > 0 ORDER BY had_grant DESC, mailboxes - turned_off DESC, name LIMIT $1",
         )
         .bind(limit)
         .fetch_all(self.pool())
@@ -51,6 +113,7 @@ impl Store {
                     last_error: row.maybe_text("last_error")?,
                     since: row.maybe_time("since")?,
                     mailboxes: row.int("mailboxes")?,
+                    turned_off: row.int("turned_off")?,
                 })
             })
             .collect()

@@ -28,10 +28,21 @@ pub struct Usage {
     pub provider: ProviderId,
     /// Number of tokens.
     pub tokens: i64,
-    /// Number of mailboxes that use them.
+    /// Number of mailboxes that use them, with those that are turned off.
     pub mailboxes: i64,
-    /// When it last gave a token to somebody.
-    pub succeeded_at: Option<Timestamp>,
+    /// How many of these are turned off.
+    pub turned_off: i64,
+}
+
+/// When providers last gave a token to somebody.
+macro_rules! successes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.provider_id AS id, MAX(COALESCE(g.refreshed_at, g.authorized_at)) AS at FROM grants g JOIN tokens t ON t.id = g.token_id ",
+            $rest,
+            " GROUP BY t.provider_id"
+        )
+    };
 }
 
 impl Store {
@@ -66,15 +77,22 @@ impl Store {
         rows.iter().map(provider).collect()
     }
 
-    /// What hangs on each provider.
+    /// What hangs on each provider. A mailbox has one token as a rule, so it is joined once; only those whose two tokens are of different
+    /// providers are looked for once more.
     pub async fn provider_usage(&self) -> StoreResult<Vec<Usage>> {
         let rows = sqlx::query(
             "SELECT p.id AS id, (SELECT COUNT(*) FROM tokens t WHERE t.provider_id = p.id) AS tokens,
-                    (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)
-                                                         OR m.outgoing_token_id IN (SELECT id FROM tokens WHERE provider_id = p.id)) AS mailboxes,
-                    (SELECT MAX(COALESCE(g.refreshed_at, g.authorized_at)) FROM grants g JOIN tokens t ON t.id = g.token_id
-                     WHERE t.provider_id = p.id) AS succeeded_at
-             FROM providers p",
+                    COALESCE(u.mailboxes, 0) AS mailboxes, COALESCE(u.turned_off, 0) AS turned_off
+             FROM providers p LEFT JOIN (
+                 SELECT provider_id, COUNT(*) AS mailboxes, COUNT(CASE WHEN enabled = 0 THEN 1 END) AS turned_off FROM (
+                     SELECT t.provider_id AS provider_id, m.enabled AS enabled
+                     FROM mailboxes m JOIN tokens t ON t.id = COALESCE(m.incoming_token_id, m.outgoing_token_id)
+                     UNION ALL
+                     SELECT o.provider_id AS provider_id, m.enabled AS enabled
+                     FROM mailboxes m JOIN tokens i ON i.id = m.incoming_token_id JOIN tokens o ON o.id = m.outgoing_token_id
+                     WHERE m.incoming_token_id <> m.outgoing_token_id AND i.provider_id <> o.provider_id
+                 ) AS used GROUP BY provider_id
+             ) AS u ON u.provider_id = p.id",
         )
         .fetch_all(self.pool())
         .await?;
@@ -84,10 +102,27 @@ impl Store {
                     provider: ProviderId(row.text("id")?),
                     tokens: row.int("tokens")?,
                     mailboxes: row.int("mailboxes")?,
-                    succeeded_at: row.maybe_time("succeeded_at")?,
+                    turned_off: row.int("turned_off")?,
                 })
             })
             .collect()
+    }
+
+    /// When each provider last gave a token to somebody; not those that never did. It goes through all grants, so only who tells it asks.
+    pub async fn provider_successes(&self) -> StoreResult<Vec<(ProviderId, Timestamp)>> {
+        let rows = sqlx::query(successes!("WHERE COALESCE(g.refreshed_at, g.authorized_at) IS NOT NULL"))
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(|row| Ok((ProviderId(row.text("id")?), row.time("at")?))).collect()
+    }
+
+    /// When a provider last gave a token to somebody; none if it never did.
+    pub async fn provider_succeeded_at(&self, id: &ProviderId) -> StoreResult<Option<Timestamp>> {
+        let row = sqlx::query(successes!("WHERE t.provider_id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(self.pool())
+            .await?;
+        row.map_or(Ok(None), |row| row.maybe_time("at"))
     }
 }
 
@@ -135,25 +170,28 @@ impl Tx {
         }
     }
 
-    /// Sets or clears the problem of the app itself; says whether that changed anything.
+    /// Sets or clears the problem of the app itself, a diagnosis as JSON; says whether that is another one than before. By its id: what
+    /// the provider said differs each time.
     pub async fn set_provider_problem(&mut self, id: &ProviderId, problem: Option<&str>, now: Timestamp) -> StoreResult<bool> {
-        let done = match problem {
-            Some(problem) => {
-                sqlx::query("UPDATE providers SET problem = $2, problem_since = COALESCE(problem_since, $3) WHERE id = $1 AND (problem IS NULL OR problem <> $2)")
-                    .bind(id.as_str())
-                    .bind(problem)
-                    .bind(now.0)
-                    .execute(&mut ***self)
-                    .await
-            }
-            None => {
-                sqlx::query("UPDATE providers SET problem = NULL, problem_since = NULL WHERE id = $1 AND problem IS NOT NULL")
-                    .bind(id.as_str())
-                    .execute(&mut ***self)
-                    .await
-            }
-        };
-        Ok(done.map_err(StoreError::from_write)?.rows_affected() > 0)
+        let before: Option<Option<String>> = sqlx::query_scalar("SELECT problem FROM providers WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&mut ***self)
+            .await?;
+        let Some(before) = before else { return Ok(false) };
+        if before.as_deref() == problem {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE providers SET problem = $2, problem_since = CASE WHEN $2 IS NULL THEN NULL ELSE COALESCE(problem_since, $3) END
+             WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .bind(problem)
+        .bind(now.0)
+        .execute(&mut ***self)
+        .await
+        .map_err(StoreError::from_write)?;
+        Ok(diagnosis_id(before.as_deref()) != diagnosis_id(problem))
     }
 
     /// Notes when the fallback was last needed, if it is still the one that was; says whether it is.
@@ -264,4 +302,12 @@ fn maybe_json<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &'static str
         Some(_) => row.json(column).map(Some),
         None => Ok(None),
     }
+}
+
+/// The id in a diagnosis as it is stored; a text that is none stands for itself.
+pub fn diagnosis_id(stored: Option<&str>) -> Option<String> {
+    let text = stored?;
+    let found: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let id = found.and_then(|found| Some(found.get("id")?.as_str()?.to_owned()));
+    Some(id.unwrap_or_else(|| text.to_owned()))
 }

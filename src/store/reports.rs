@@ -50,8 +50,6 @@ pub struct Run {
 /// How many runs of a mailbox are kept, and how many of unsaved settings and deleted mailboxes together?
 const KEPT: i64 = 200;
 const KEPT_WITHOUT_MAILBOX: i64 = 1000;
-/// For how many seconds?
-const KEPT_FOR: i64 = 90 * 86_400;
 /// How many are deleted at once? More than one, so that a backlog ends; few, so that nobody waits.
 const PRUNED_AT_ONCE: i64 = 20;
 
@@ -189,9 +187,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Deletes some of the oldest runs of a mailbox, or of those without one, where they are too many or too old. What still runs
-    /// stays, and so does the result a mailbox shows.
-    pub async fn prune_runs(&mut self, mailbox: Option<&MailboxId>, now: Timestamp) -> StoreResult<u64> {
+    /// Deletes some of the oldest runs of a mailbox, or of those without one, where they are too many. What still runs stays, and so does
+    /// the result a mailbox shows.
+    pub async fn prune_runs(&mut self, mailbox: Option<&MailboxId>) -> StoreResult<u64> {
         let mailbox = mailbox.map(MailboxId::as_str);
         let last_kept = match mailbox {
             Some(mailbox) => {
@@ -206,27 +204,23 @@ impl Tx {
         }
         .fetch_optional(&mut ***self)
         .await?;
-        let (at, id) = match &last_kept {
-            Some(row) => (row.int("started_at")?, row.text("id")?),
-            None => (i64::MIN, String::new()),
-        };
+        let Some(row) = &last_kept else { return Ok(0) };
+        let (at, id) = (row.int("started_at")?, row.text("id")?);
         let query = match mailbox {
             Some(mailbox) => sqlx::query(
-                "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE mailbox_id = $5 AND outcome <> 'running'
-                 AND (started_at < $1 OR started_at < $2 OR (started_at = $2 AND id < $3))
-                 AND NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $5 AND (m.incoming_run = runs.id OR m.outgoing_run = runs.id))
-                 ORDER BY started_at, id LIMIT $4)",
+                "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE mailbox_id = $4 AND outcome <> 'running'
+                 AND (started_at < $1 OR (started_at = $1 AND id < $2))
+                 AND NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $4 AND (m.incoming_run = runs.id OR m.outgoing_run = runs.id))
+                 ORDER BY started_at, id LIMIT $3)",
             )
-            .bind(now.plus(-KEPT_FOR).0)
             .bind(at)
             .bind(id)
             .bind(PRUNED_AT_ONCE)
             .bind(mailbox),
             None => sqlx::query(
                 "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE mailbox_id IS NULL AND outcome <> 'running'
-                 AND (started_at < $1 OR started_at < $2 OR (started_at = $2 AND id < $3)) ORDER BY started_at, id LIMIT $4)",
+                 AND (started_at < $1 OR (started_at = $1 AND id < $2)) ORDER BY started_at, id LIMIT $3)",
             )
-            .bind(now.plus(-KEPT_FOR).0)
             .bind(at)
             .bind(id)
             .bind(PRUNED_AT_ONCE),
@@ -235,15 +229,12 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
-    /// Ends runs that a stopped process left running: started before `before`.
-    pub async fn abandon_runs(&mut self, before: Timestamp, now: Timestamp) -> StoreResult<u64> {
-        let done = sqlx::query("UPDATE runs SET outcome = 'stopped', finished_at = $2 WHERE outcome = 'running' AND started_at < $1")
-            .bind(before.0)
-            .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+    /// Deletes so many of the runs that began before a moment, but not what still runs nor the result a mailbox shows; says how many.
+    pub async fn prune_old_runs(&mut self, before: Timestamp, most: i64) -> StoreResult<u64> {
+        let statement = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE started_at < $1 AND outcome <> 'running'
+             AND NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = runs.mailbox_id AND (m.incoming_run = runs.id OR m.outgoing_run = runs.id))
+             ORDER BY started_at, id LIMIT $2)";
+        self.prune(&[statement], before.0, most).await
     }
 }
 

@@ -5,6 +5,7 @@ use super::users::user;
 use super::{Columns, Store, StoreError, StoreResult, Tx};
 use crate::clock::{Clock, Timestamp};
 use crate::model::UserId;
+use crate::model::settings::{SESSION_IDLE, SESSION_LONGEST};
 use crate::model::user::User;
 use crate::random::Random;
 use crate::vault::sha256;
@@ -12,14 +13,45 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store;
 
-/// After how many seconds without a request does a session end?
-pub const IDLE: i64 = 30 * 60;
-/// After how many seconds does it end in any case?
-pub const LONGEST: i64 = 12 * 3600;
+/// How long sessions last. The settings say it; shared by everything that uses one database in this process.
+#[derive(Debug)]
+pub struct SessionLimits {
+    idle: AtomicI64,
+    longest: AtomicI64,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            idle: AtomicI64::new(SESSION_IDLE.default * 60),
+            longest: AtomicI64::new(SESSION_LONGEST.default * 3600),
+        }
+    }
+}
+
+impl SessionLimits {
+    /// Seconds without a request after which a session ends.
+    pub fn idle(&self) -> i64 {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Seconds after which it ends in any case.
+    pub fn longest(&self) -> i64 {
+        self.longest.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what the settings say, both in seconds.
+    pub fn set(&self, idle: i64, longest: i64) {
+        self.idle.store(idle, Ordering::Relaxed);
+        self.longest.store(longest, Ordering::Relaxed);
+    }
+}
+
 /// How many seconds is the row of an ended session kept? A form sent without a session belongs to whoever it was.
 const KEPT: i64 = 24 * 3600;
 /// The entry of a session's data that says whose it is. No session is stored without.
@@ -38,6 +70,10 @@ pub struct SessionRow {
     pub created_at: Timestamp,
     /// When it ends if nothing happens.
     pub expires_at: Timestamp,
+    /// Seconds without a request after which it ends.
+    idle: i64,
+    /// Seconds after which it ends in any case.
+    longest: i64,
 }
 
 impl SessionRow {
@@ -48,12 +84,12 @@ impl SessionRow {
 
     /// When it ends if nothing happens.
     pub fn ends(&self) -> Timestamp {
-        self.expires_at.min(self.created_at.plus(LONGEST))
+        self.expires_at.min(self.created_at.plus(self.longest))
     }
 
     /// When it was used last, to the minute.
     pub fn used_at(&self) -> Timestamp {
-        self.expires_at.plus(-IDLE).max(self.created_at)
+        self.expires_at.plus(-self.idle).max(self.created_at)
     }
 
     /// A text from its data.
@@ -77,17 +113,24 @@ pub struct DraftRow {
     pub expires_at: Timestamp,
 }
 
-fn session(row: &AnyRow) -> StoreResult<SessionRow> {
+fn session(row: &AnyRow, limits: &SessionLimits) -> StoreResult<SessionRow> {
     Ok(SessionRow {
         id_hash: row.text("id_hash")?,
         user_id: UserId(row.maybe_text("user_id")?.unwrap_or_default()),
         data: row.json("data")?,
         created_at: row.time("session_created_at")?,
         expires_at: row.time("expires_at")?,
+        idle: limits.idle(),
+        longest: limits.longest(),
     })
 }
 
 impl Store {
+    /// How long sessions last.
+    pub fn session_limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
     /// A session and its person, whether or not either still counts.
     pub async fn session_with_user(&self, id_hash: &str) -> StoreResult<Option<(SessionRow, User)>> {
         let row = sqlx::query(
@@ -98,7 +141,7 @@ impl Store {
         .bind(id_hash)
         .fetch_optional(self.pool())
         .await?;
-        row.map(|row| Ok((session(&row)?, user(&row)?))).transpose()
+        row.map(|row| Ok((session(&row, &self.limits)?, user(&row)?))).transpose()
     }
 
     /// The sessions of a person, newest first.
@@ -110,7 +153,7 @@ impl Store {
         .bind(id.as_str())
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(session).collect()
+        rows.iter().map(|row| session(row, &self.limits)).collect()
     }
 
     /// Moves the end of a session.
@@ -118,7 +161,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("UPDATE sessions SET expires_at = $2 WHERE id_hash = $1")
             .bind(&session.id_hash)
-            .bind(now.plus(IDLE).0)
+            .bind(now.plus(self.limits.idle()).0)
             .execute(&mut **tx)
             .await
             .map_err(StoreError::from_write)?;
@@ -172,6 +215,7 @@ impl Store {
         for (statement, before) in [
             ("DELETE FROM sessions WHERE expires_at < $1", now.plus(-KEPT)),
             ("DELETE FROM drafts WHERE expires_at < $1", now),
+            ("DELETE FROM kept WHERE expires_at < $1", now),
             ("DELETE FROM imports WHERE expires_at < $1", now),
             (
                 "DELETE FROM imported_mailboxes WHERE imported_at < $1",
@@ -205,6 +249,27 @@ fn draft(row: &AnyRow) -> StoreResult<DraftRow> {
 }
 
 impl Tx {
+    /// Deletes the sessions that have ended, by a longest time in seconds: before other limits count, which would bring them back.
+    pub async fn delete_ended_sessions(&mut self, now: Timestamp, longest: i64) -> StoreResult<()> {
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR created_at <= $2")
+            .bind(now.0)
+            .bind(now.plus(-longest).0)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Moves the end of every session by so many seconds: the time they may be idle changed. Those that ended have to be deleted before.
+    pub async fn move_session_ends(&mut self, by: i64) -> StoreResult<()> {
+        sqlx::query("UPDATE sessions SET expires_at = expires_at + $1")
+            .bind(by)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
     /// Ends a session of this person; false if there is none.
     pub async fn delete_session(&mut self, user: &UserId, id_hash: &str) -> StoreResult<bool> {
         let done = sqlx::query("DELETE FROM sessions WHERE id_hash = $1 AND user_id = $2")
@@ -271,7 +336,7 @@ impl SessionStore for Sessions {
             .bind(&owner)
             .bind(super::to_json(&record.data))
             .bind(now.0)
-            .bind(now.plus(IDLE).0)
+            .bind(now.plus(self.store.limits.idle()).0)
             .execute(&mut **tx)
             .await
             .map_err(backend)?;

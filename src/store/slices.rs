@@ -7,6 +7,15 @@ pub(super) const LOOKED: i64 = 30_000;
 /// How many rows does a count look at?
 pub(super) const COUNTED: i64 = 20_000;
 
+/// A statement that is planned anew each time, for what it is asked this time. PostgreSQL makes one plan for all after five times, and then
+/// looks through a million rows for something rare the way that suits what there is most of.
+macro_rules! planned_anew {
+    ($query:expr) => {
+        $query.persistent(false)
+    };
+}
+pub(super) use planned_anew;
+
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Place {
@@ -31,6 +40,15 @@ impl Place {
     }
 }
 
+/// The bounds of a page for which was looked as far as `reached` only.
+pub(super) fn narrowed((least, beyond): (i64, i64), reached: Option<i64>, upwards: bool) -> (i64, i64) {
+    match reached {
+        Some(reached) if upwards => (least, reached.saturating_add(1)),
+        Some(reached) => (reached, beyond),
+        None => (least, beyond),
+    }
+}
+
 /// A page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slice<R> {
@@ -42,12 +60,16 @@ pub struct Slice<R> {
     pub reached: Option<i64>,
 }
 
-#[allow(private_bounds, reason = "its own files alone have rows with numbers")]
 impl<R: Numbered> Slice<R> {
     /// Where the page after this one begins, for a page that was read from new to old; none after the last.
     pub fn older(&self) -> Option<Place> {
         let last = self.rows.last().map(Numbered::number).filter(|_| self.more);
         self.reached.or(last).map(Place::OlderThan)
+    }
+
+    /// The numbers of its first and its last row.
+    pub fn ends(&self) -> Option<(i64, i64)> {
+        Some((self.rows.first()?.number(), self.rows.last()?.number()))
     }
 }
 
@@ -61,7 +83,8 @@ pub struct Found {
 }
 
 /// A row with a number.
-pub(super) trait Numbered {
+pub trait Numbered {
+    /// The higher, the newer.
     fn number(&self) -> i64;
 }
 

@@ -50,8 +50,10 @@ pub struct TokenRow {
     pub refreshed_at: Option<Timestamp>,
     /// When a failing renewal is tried again.
     pub retry_at: Option<Timestamp>,
-    /// Number of mailboxes that use it.
+    /// Number of mailboxes that use it, with those that are turned off.
     pub mailboxes: i64,
+    /// How many of them are turned off.
+    pub turned_off: i64,
 }
 
 /// The state as [`crate::actions::access_token::state()`] has it; $1 is now.
@@ -85,6 +87,7 @@ macro_rules! page {
             "p.consent_screen AS consent_screen, t.scopes AS scopes, COALESCE(g.granted_scopes, '[]') AS granted_scopes, ",
             "g.authorized_at AS authorized_at, g.refreshed_at AS refreshed_at, g.retry_at AS retry_at, ",
             "(SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes, ",
+            "(SELECT COUNT(CASE WHEN m.enabled = 0 THEN 1 END) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS turned_off, ",
             state!(),
             " AS state FROM tokens t JOIN providers p ON p.id = t.provider_id LEFT JOIN grants g ON g.token_id = t.id WHERE ",
             $condition,
@@ -163,5 +166,6 @@ fn row(row: &AnyRow) -> StoreResult<TokenRow> {
         refreshed_at: row.maybe_time("refreshed_at")?,
         retry_at: row.maybe_time("retry_at")?,
         mailboxes: row.int("mailboxes")?,
+        turned_off: row.int("turned_off")?,
     })
 }

@@ -35,6 +35,19 @@ impl Store {
         .transpose()
     }
 
+    /// An account by its id.
+    pub async fn user_by_id(&self, id: &UserId) -> StoreResult<Option<User>> {
+        sqlx::query(
+            "SELECT id, email, name, role, password_hash, disabled, theme, time_zone, created_at, last_seen_at FROM users WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(self.pool())
+        .await?
+        .as_ref()
+        .map(user)
+        .transpose()
+    }
+
     /// Every account, by address.
     pub async fn users(&self) -> StoreResult<Vec<User>> {
         let rows = sqlx::query(

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Row id of the instance secret among the data keys.
@@ -78,20 +78,39 @@ impl MasterKey {
             .take(4096)
             .read_to_string(&mut text)
             .map_err(|error| MasterKeyError::Io(shown.clone(), error))?;
-        Self::from_base64(&text, &shown)
+        let key = Self::from_base64(&text, &shown)?;
+        remove_other_name(path, &file);
+        Ok(key)
     }
 
-    /// Writes the key to a new file of mode 0600, synced; an existing file is never touched.
+    /// Writes the key to a new file of mode 0600, synced; an existing file is never touched. It is there as a whole or not at all.
     pub fn write_new(&self, path: &Path) -> Result<(), MasterKeyError> {
         let io = |error| MasterKeyError::Io(path.display().to_string(), error);
+        let made = made_at(path);
+        // What a start that was killed left half-written.
+        let _ = std::fs::remove_file(&made);
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(path)
+            .open(&made)
             .map_err(io)?;
         let text = Zeroizing::new(STANDARD.encode(self.0.as_slice()) + "\n");
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        // A link, not a new name: that would replace a file that is there.
+        match std::fs::hard_link(&made, path) {
+            // Whoever read the key meanwhile may have removed it.
+            Ok(()) => match std::fs::remove_file(&made) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+                _ => {}
+            },
+            // Some file systems know no links.
+            Err(_) if !path.exists() => std::fs::rename(&made, path).map_err(io)?,
+            Err(error) => {
+                let _ = std::fs::remove_file(&made);
+                return Err(io(error));
+            }
+        }
         let parent = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
@@ -114,6 +133,23 @@ impl MasterKey {
         let parts = envelope::parse(&sealed).ok()?;
         let bytes = envelope::open_bytes(&envelope::key(&self.0), &place(&row.id), &parts).ok()?;
         <[u8; 32]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
+    }
+}
+
+/// Where a new key file is written before it gets its name.
+fn made_at(path: &Path) -> PathBuf {
+    path.with_extension("key.new")
+}
+
+/// Removes the name a key file was written under, where a start was killed before it did: else the key would be there twice, for ever.
+fn remove_other_name(path: &Path, file: &std::fs::File) {
+    let made = made_at(path);
+    let is_same = |other: std::fs::Metadata| {
+        let own = file.metadata().map(|own| (own.dev(), own.ino()));
+        made != path && own.is_ok_and(|own| own == (other.dev(), other.ino()))
+    };
+    if std::fs::symlink_metadata(&made).is_ok_and(is_same) {
+        let _ = std::fs::remove_file(&made);
     }
 }
 
@@ -204,5 +240,28 @@ impl Keyring {
 
     pub(super) fn instance_secret(&self) -> &[u8] {
         self.instance.as_slice()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandom;
+
+    #[test]
+    fn a_start_that_was_killed_leaves_no_second_copy_of_the_key() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let (path, made) = (directory.path().join("master.key"), directory.path().join("master.key.new"));
+        let key = MasterKey::generate(&SeededRandom::new(1));
+        key.write_new(&path).unwrap();
+        assert!(!made.exists());
+        // Killed between the link and the end of the first name.
+        std::fs::hard_link(&path, &made).unwrap();
+        assert_eq!(MasterKey::from_file(&path).unwrap().check_value(), key.check_value());
+        assert!(!made.exists() && path.exists());
+        // Another file is somebody else's.
+        std::fs::write(&made, "other").unwrap();
+        MasterKey::from_file(&path).unwrap();
+        assert!(made.exists());
     }
 }

@@ -66,6 +66,11 @@ impl Vault {
         hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
     }
 
+    /// Whether this is the id of a data key that is here.
+    pub fn is_data_key(&self, id: &str) -> bool {
+        self.keyring.key(id).is_some()
+    }
+
     /// Id of the active data key.
     pub fn active_key_id(&self) -> &str {
         self.keyring.active().0

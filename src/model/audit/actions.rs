@@ -1,10 +1,16 @@
 //! What entries say was done, in the words of the page.
 
 /// Every action there is, by its noun, with its words.
-pub const ACTIONS: [(&str, &str); 61] = [
+pub const ACTIONS: [(&str, &str); 70] = [
     ("access.refuse", "Was refused a page"),
     ("audit.cut", "Cut old audit entries"),
     ("audit.export", "Exported the audit log"),
+    ("batch.export", "Exported a bulk test"),
+    ("batch.go_on", "Went on with a bulk test"),
+    ("batch.pause", "Paused a bulk test"),
+    ("batch.start", "Started a bulk test"),
+    ("batch.stop", "Stopped a bulk test"),
+    ("batch.test", "Tested a mailbox in a bulk test"),
     ("bundle.take", "Took a support bundle"),
     ("config.apply", "Applied a configuration"),
     ("config.export", "Exported the configuration"),
@@ -19,12 +25,15 @@ pub const ACTIONS: [(&str, &str); 61] = [
     ("mailbox.create", "Added a mailbox"),
     ("mailbox.delete", "Deleted a mailbox"),
     ("mailbox.keep_token", "Kept a token beside a password"),
+    ("mailbox.move", "Moved a message"),
     ("mailbox.pause", "Paused a mailbox"),
     ("mailbox.peek", "Opened senders and subjects"),
     ("mailbox.test", "Tested a mailbox"),
     ("mailbox.test_stop", "Stopped a test"),
     ("mailbox.turn_on", "Turned on a mailbox"),
     ("mailbox.update", "Changed a mailbox"),
+    ("notice.send_again", "Sent a notification again"),
+    ("notice.test", "Sent a test notification"),
     ("provider.check", "Checked a provider"),
     ("provider.consent.begin", "Began an admin consent"),
     ("provider.consent.check", "Checked an admin consent"),
@@ -63,6 +72,19 @@ pub const ACTIONS: [(&str, &str); 61] = [
     ("walkthrough.create", "Started a walkthrough"),
     ("walkthrough.delete", "Deleted a walkthrough"),
     ("walkthrough.step", "Went on in a walkthrough"),
+];
+
+/// What entries are about: each target is one of these with a name, like `mailbox:support`, or stands for itself, like `audit`.
+pub const NOUNS: [&str; 9] = [
+    "batch",
+    "console",
+    "mailbox",
+    "page",
+    "provider",
+    "setting",
+    "token",
+    "user",
+    "walkthrough",
 ];
 
 /// The words of an action; the action itself where there are none.

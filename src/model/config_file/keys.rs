@@ -68,6 +68,7 @@ pub(super) const MAILBOX: Keys = &[
     ("display_name", Kind::Text),
     ("enabled", Kind::Flag),
     ("tags", Kind::List),
+    ("round_trip_hours", Kind::Number),
     ("incoming", Kind::Table),
     ("incoming.protocol", Kind::Text),
     ("incoming.host", Kind::Text),

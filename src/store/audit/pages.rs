@@ -3,7 +3,7 @@
 use super::audit_row;
 use crate::clock::Timestamp;
 use crate::model::audit::AuditRow;
-use crate::store::slices::{COUNTED, Found, LOOKED, Numbered, Part, Place, Slice, merged};
+use crate::store::slices::{COUNTED, Found, LOOKED, Numbered, Part, Place, Slice, merged, narrowed, planned_anew};
 use crate::store::{Columns, Store, StoreResult};
 
 /// Which entries a page shows. Empty text and none: not filtered.
@@ -176,7 +176,7 @@ impl Store {
         let mut parts = Vec::new();
         for index in filter.indexes() {
             let reached: Option<i64> = if filter.has_rest() {
-                sqlx::query_scalar(indexed!(index, upwards, end))
+                planned_anew!(sqlx::query_scalar(indexed!(index, upwards, end)))
                     .bind(index.asked())
                     .bind(least)
                     .bind(beyond)
@@ -186,12 +186,8 @@ impl Store {
             } else {
                 None
             };
-            let (least, beyond) = match reached {
-                Some(reached) if upwards => (least, reached.saturating_add(1)),
-                Some(reached) => (reached, beyond),
-                None => (least, beyond),
-            };
-            let query = sqlx::query(indexed!(index, upwards, rows))
+            let (least, beyond) = narrowed((least, beyond), reached, upwards);
+            let query = planned_anew!(sqlx::query(indexed!(index, upwards, rows)))
                 .bind(index.asked())
                 .bind(least)
                 .bind(beyond);
@@ -211,7 +207,7 @@ impl Store {
         let mut all = Found { rows: 0, exact: true };
         for index in filter.indexes() {
             if !filter.has_rest() && filter.from.is_none() && filter.until.is_none() {
-                let held: i64 = sqlx::query_scalar(indexed!(index, false, held))
+                let held: i64 = planned_anew!(sqlx::query_scalar(indexed!(index, false, held)))
                     .bind(index.asked())
                     .bind(least)
                     .bind(beyond)
@@ -222,7 +218,7 @@ impl Store {
                 all.exact &= held < COUNTED;
                 continue;
             }
-            let query = sqlx::query(indexed!(index, false, count))
+            let query = planned_anew!(sqlx::query(indexed!(index, false, count)))
                 .bind(index.asked())
                 .bind(least)
                 .bind(beyond);
