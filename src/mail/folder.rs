@@ -63,6 +63,44 @@ fn decode_run(coded: &str) -> Option<String> {
     if odd.is_empty() { String::from_utf16(&utf16).ok() } else { None }
 }
 
+/// What a folder is for, in the order people look for one to put a message into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// Where mail comes in.
+    Inbox,
+    /// What is done with.
+    Archive,
+    /// What was sent.
+    Sent,
+    /// What is being written.
+    Drafts,
+    /// A view of messages that are in other folders.
+    View,
+    /// Anything else.
+    Other,
+    /// Junk.
+    Junk,
+    /// What was deleted.
+    Deleted,
+}
+
+impl Use {
+    /// By the names such folders usually have, where the server doesn't say.
+    pub fn by_name(name: &str) -> Self {
+        let last = name.strip_prefix("[Gmail]/").unwrap_or(name).to_lowercase();
+        match last.as_str() {
+            "inbox" => Self::Inbox,
+            "archive" | "archives" => Self::Archive,
+            "sent" | "sent items" | "sent mail" | "sent messages" => Self::Sent,
+            "drafts" => Self::Drafts,
+            "all mail" | "starred" | "important" if name.len() > last.len() => Self::View,
+            "junk" | "junk email" | "junk e-mail" | "spam" | "bulk" => Self::Junk,
+            "trash" | "bin" | "deleted" | "deleted items" | "deleted messages" => Self::Deleted,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +125,35 @@ mod tests {
         for odd in ["a&b", "&!!-x", "&AA-", "&2D0-"] {
             assert_eq!(decode(odd), odd);
         }
+    }
+
+    #[test]
+    fn where_people_look_first_is_first_and_the_bin_is_last() {
+        let mut names = [
+            "Deleted Items",
+            "Spam",
+            "invoices",
+            "[Gmail]/Important",
+            "Zoo",
+            "Drafts",
+            "Important",
+            "INBOX",
+            "Archive",
+        ];
+        names.sort_by_key(|name| (Use::by_name(name), name.to_lowercase()));
+        assert_eq!(
+            names,
+            [
+                "INBOX",
+                "Archive",
+                "Drafts",
+                "[Gmail]/Important",
+                "Important",
+                "invoices",
+                "Zoo",
+                "Spam",
+                "Deleted Items"
+            ]
+        );
     }
 }

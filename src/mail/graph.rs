@@ -3,6 +3,7 @@
 
 mod answer;
 mod connection;
+mod moving;
 mod send;
 
 pub use answer::{Answer, GraphError, Strange};
@@ -11,7 +12,7 @@ pub use send::{Format, LARGEST_REQUEST, Outbound};
 
 use super::error::MailError;
 use crate::model::mailbox::{Endpoint, Security};
-use crate::model::report::MessageSummary;
+use crate::model::report::{MessageSummary, Spot};
 use answer::text;
 use serde_json::Value;
 use url::Url;
@@ -21,6 +22,8 @@ const SIZE: &str = "Long 0x0E08";
 const COUNTS: &str = "displayName,unreadItemCount,totalItemCount";
 /// How many characters of a sender or subject are kept?
 const KEPT: usize = 300;
+/// How many of an id?
+const LONGEST_ID: usize = 600;
 
 /// Where Graph is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +175,7 @@ impl Graph {
         let (value, _) = self
             .messages(folder, &[("$top", &top), ("$orderby", "receivedDateTime desc")])
             .await?;
-        let mut list: Vec<MessageSummary> = self.list(&value)?.iter().map(summary).collect();
+        let mut list: Vec<MessageSummary> = self.list(&value)?.iter().map(|value| summary(value, &folder.name)).collect();
         list.truncate(usize::try_from(count).unwrap_or(usize::MAX));
         Ok(list)
     }
@@ -183,7 +186,7 @@ impl Graph {
         let top = most.to_string();
         let (value, _) = self.messages(folder, &[("$filter", &over), ("$top", &top)]).await?;
         // A server that doesn't know the filter may leave it out.
-        let list = self.list(&value)?.iter().map(summary);
+        let list = self.list(&value)?.iter().map(|value| summary(value, &folder.name));
         let mut messages: Vec<MessageSummary> = list.filter(|message| message.size > octets).take(most).collect();
         messages.sort_by(|a, b| b.date.cmp(&a.date));
         Ok(Larger {
@@ -192,9 +195,28 @@ impl Graph {
         })
     }
 
+    /// The newest messages of a folder that came since a moment, newest first; none if the server won't say.
+    pub async fn newest_since(&mut self, folder: &Folder, moment: &str, count: usize) -> Result<Vec<MessageSummary>, MailError> {
+        let (since, top) = (format!("receivedDateTime ge {moment}"), count.to_string());
+        let options = [("$filter", since.as_str()), ("$top", &top), ("$orderby", "receivedDateTime desc")];
+        match self.messages(folder, &options).await {
+            Ok((value, _)) => Ok(self
+                .list(&value)?
+                .iter()
+                .map(|value| summary(value, &folder.name))
+                .take(count)
+                .collect()),
+            Err(MailError::Graph(error)) if error.status == 400 || error.status == 501 => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn messages(&mut self, folder: &Folder, options: &[(&str, &str)]) -> Result<(Value, Answer), MailError> {
         let expand = format!("singleValueExtendedProperties($filter=id eq '{SIZE}')");
-        let mut pairs = vec![("$select", "subject,from,receivedDateTime"), ("$expand", expand.as_str())];
+        let mut pairs = vec![
+            ("$select", "subject,from,receivedDateTime,internetMessageId"),
+            ("$expand", expand.as_str()),
+        ];
         pairs.extend_from_slice(options);
         let path = format!(
             "{}/mailFolders/{}/messages?{}",
@@ -226,7 +248,7 @@ impl Graph {
     }
 }
 
-fn summary(value: &Value) -> MessageSummary {
+fn summary(value: &Value, folder: &str) -> MessageSummary {
     let sender = value.pointer("/from/emailAddress");
     let part = |name: &str| text(sender.and_then(|sender| sender.get(name)), KEPT);
     let (name, address) = (part("name"), part("address"));
@@ -242,6 +264,11 @@ fn summary(value: &Value) -> MessageSummary {
         subject: text(value.get("subject"), KEPT),
         date: text(value.get("receivedDateTime"), 40),
         size: size.unwrap_or_default(),
+        spot: value.get("id").and_then(Value::as_str).map(|id| Spot::Graph {
+            folder: folder.to_owned(),
+            id: id.chars().take(LONGEST_ID).collect(),
+            message_id: text(value.get("internetMessageId"), KEPT),
+        }),
     }
 }
 
@@ -283,11 +310,11 @@ mod tests {
             "from": {"emailAddress": {"name": "Ann", "address": "ann@x.test"}},
             "singleValueExtendedProperties": [{"id": "Long 0xe08", "value": "1234"}]
         });
-        let read = summary(&value);
+        let read = summary(&value, "");
         assert_eq!((read.from.as_str(), read.size), ("Ann <ann@x.test>", 1234));
         assert_eq!(read.subject, "Grüße\u{fffd}");
         for odd in ["{}", "[]", "null", r#"{"from":7,"subject":{},"singleValueExtendedProperties":[7]}"#] {
-            assert_eq!(summary(&serde_json::from_str(odd).unwrap()).size, 0);
+            assert_eq!(summary(&serde_json::from_str(odd).unwrap(), "").size, 0);
         }
     }
 }

@@ -4,10 +4,13 @@
 //! failed and with which words.
 
 mod before_sign_in;
+mod moving;
 
 pub use before_sign_in::{Greeting, capability, greeting, starttls};
+pub use moving::Moved;
 
 use super::error::MailError;
+use super::folder::Use;
 use super::record::Recorder;
 use super::sasl::{self, Mechanism};
 use super::stream::Recorded;
@@ -17,7 +20,7 @@ use crate::model::report::MessageSummary;
 use async_imap::error::Error as ImapError;
 use async_imap::{Authenticator, Client, Session};
 use before_sign_in::{mechanisms, offers};
-use imap_proto::{AttributeValue, Capability, MailboxDatum, NameAttribute, Response, Status, StatusAttribute};
+use imap_proto::{AttributeValue, Capability, MailboxDatum, NameAttribute, Response, ResponseCode, Status, StatusAttribute};
 use zeroize::Zeroizing;
 
 /// Names junk folders go by where servers don't mark them.
@@ -52,6 +55,10 @@ pub struct Imap {
     session: Session<Recorded>,
     recorder: Recorder,
     capabilities: Vec<String>,
+    /// The folder that is open, and whose numbers its messages have.
+    opened: Option<(String, u32)>,
+    /// Whether something that changes the mailbox was sent, and its answer not read.
+    unanswered: bool,
 }
 
 impl Imap {
@@ -100,6 +107,8 @@ impl Imap {
             session,
             recorder,
             capabilities: capabilities.to_vec(),
+            opened: None,
+            unanswered: false,
         };
         imap.refresh_capabilities().await?;
         Ok((imap, mechanism))
@@ -126,19 +135,34 @@ impl Imap {
 
     /// Opens a folder for reading only, and says how many messages are in it.
     pub async fn examine(&mut self, wire_name: &str) -> Result<u64, MailError> {
-        let mut messages = 0;
-        let command = format!("EXAMINE {}", quoted("folder", wire_name)?);
-        self.command(&command, |response| {
-            if let Response::MailboxData(MailboxDatum::Exists(count)) = response {
-                messages = u64::from(*count);
+        self.open("EXAMINE", wire_name).await
+    }
+
+    async fn open(&mut self, how: &str, wire_name: &str) -> Result<u64, MailError> {
+        let (mut messages, mut validity) = (0, None);
+        let command = format!("{how} {}", quoted("folder", wire_name)?);
+        self.opened = None;
+        self.command(&command, |response| match response {
+            Response::MailboxData(MailboxDatum::Exists(count)) => messages = u64::from(*count),
+            Response::Data { outcome, .. } => {
+                if let Some(ResponseCode::UidValidity(number)) = &outcome.code {
+                    validity = Some(*number);
+                }
             }
+            _ => {}
         })
         .await
         .map_err(|error| match error {
             MailError::Refused { reply, .. } if is_missing(&reply) => MailError::FolderMissing { reply },
             other => other,
         })?;
+        self.opened = validity.map(|validity| (wire_name.to_owned(), validity));
         Ok(messages)
+    }
+
+    /// The folder that is open, and whose numbers its messages have; none where the server does not say.
+    pub(super) fn opened(&self) -> Option<&(String, u32)> {
+        self.opened.as_ref()
     }
 
     /// How many messages are in a folder, and how many of them are unread.
@@ -188,12 +212,12 @@ impl Imap {
         self.search(&format!("LARGER {octets}")).await
     }
 
-    /// How many messages of the opened folder came since that day.
-    pub async fn since(&mut self, day: time::Date) -> Result<u64, MailError> {
+    /// The messages of the opened folder that came since that day.
+    pub async fn since(&mut self, day: time::Date) -> Result<Vec<u32>, MailError> {
         let month = day.month().to_string();
         let month = month.get(..3).unwrap_or(&month);
         let criteria = format!("SINCE {}-{month}-{:04}", day.day(), day.year());
-        Ok(self.search(&criteria).await?.len() as u64)
+        self.search(&criteria).await
     }
 
     /// The message of the opened folder with this Message-ID.
@@ -222,8 +246,8 @@ impl Imap {
         self.recorder.hide_messages(messages);
     }
 
-    /// The junk folder as the server names it: by its mark (RFC 6154), else by the names junk folders go by.
-    pub async fn junk_folder(&mut self) -> Result<Option<String>, MailError> {
+    /// The folders of the mailbox as the server names them, in the order people look for them; and its junk folder: by its mark (RFC 6154), else by the names junk folders go by.
+    pub async fn folders(&mut self) -> Result<(Vec<String>, Option<String>), MailError> {
         const PLAIN: &str = "LIST \"\" \"*\"";
         const MARKED: &str = "LIST \"\" \"*\" RETURN (SPECIAL-USE)";
         let mut folders = Folders::default();
@@ -234,7 +258,14 @@ impl Imap {
             Err(MailError::Refused { .. }) if can_ask => self.command(PLAIN, |response| folders.see(response)).await?,
             other => other?,
         }
-        Ok(folders.marked.or(folders.named.map(|(_, name)| name)))
+        folders.all.sort();
+        let all = folders.all.into_iter().map(|(_, _, name)| name).collect();
+        Ok((all, folders.marked.or(folders.named.map(|(_, name)| name))))
+    }
+
+    /// The junk folder as the server names it.
+    pub async fn junk_folder(&mut self) -> Result<Option<String>, MailError> {
+        Ok(self.folders().await?.1)
     }
 
     /// Says goodbye; how the server takes it is of no interest.
@@ -288,12 +319,30 @@ fn capability_name(capability: &Capability<'_>) -> String {
     }
 }
 
-/// What a list of folders says about junk.
+/// How many folders are kept?
+const MOST_FOLDERS: usize = 500;
+
+/// What a list of folders says.
 #[derive(Default)]
 struct Folders {
+    /// What each is for, its name as people compare it, and as the server names it.
+    all: Vec<(Use, String, String)>,
     marked: Option<String>,
     /// With the place of its name in [`JUNK_NAMES`].
     named: Option<(usize, String)>,
+}
+
+/// What a mark says that a folder is for (RFC 6154).
+fn marked(attributes: &[NameAttribute<'_>]) -> Option<Use> {
+    attributes.iter().find_map(|attribute| match attribute {
+        NameAttribute::Archive => Some(Use::Archive),
+        NameAttribute::Sent => Some(Use::Sent),
+        NameAttribute::Drafts => Some(Use::Drafts),
+        NameAttribute::All | NameAttribute::Flagged => Some(Use::View),
+        NameAttribute::Junk => Some(Use::Junk),
+        NameAttribute::Trash => Some(Use::Deleted),
+        _ => None,
+    })
 }
 
 impl Folders {
@@ -304,12 +353,16 @@ impl Folders {
         if list.name_attributes.contains(&NameAttribute::NoSelect) {
             return;
         }
-        if list.name_attributes.contains(&NameAttribute::Junk) {
-            self.marked.get_or_insert_with(|| list.name.to_string());
-        }
         let decoded = folder::decode(&list.name);
         let delimiter = list.delimiter.as_deref().unwrap_or("/");
         let below_inbox = decoded.strip_prefix("INBOX").and_then(|rest| rest.strip_prefix(delimiter));
+        if self.all.len() < MOST_FOLDERS {
+            let used = marked(&list.name_attributes).unwrap_or_else(|| Use::by_name(below_inbox.unwrap_or(&decoded)));
+            self.all.push((used, decoded.to_lowercase(), list.name.to_string()));
+        }
+        if list.name_attributes.contains(&NameAttribute::Junk) {
+            self.marked.get_or_insert_with(|| list.name.to_string());
+        }
         let place = |name: &str| JUNK_NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
         if let Some(place) = place(&decoded).or_else(|| below_inbox.and_then(place))
             && self.named.as_ref().is_none_or(|(best, _)| place < *best)

@@ -5,7 +5,7 @@ use super::error::MailError;
 use super::imap::Imap;
 use super::record::printable;
 use crate::clock::Timestamp;
-use crate::model::report::MessageSummary;
+use crate::model::report::{MessageSummary, Spot};
 use imap_proto::{Address, AttributeValue, Envelope};
 use mail_parser::{HeaderName, HeaderValue, MessageParser};
 use time::OffsetDateTime;
@@ -37,10 +37,11 @@ impl Imap {
 
     async fn summaries(&mut self, command: &str) -> Result<Vec<MessageSummary>, MailError> {
         let mut found = Vec::new();
+        let opened = self.opened().cloned();
         self.fetch(command, |attributes| {
             // A change of flags by somebody else comes as FETCH too.
             if attributes.iter().any(|a| matches!(a, AttributeValue::Envelope(_))) {
-                found.push(summary(attributes));
+                found.push(summary(attributes, opened.as_ref()));
             }
         })
         .await?;
@@ -51,50 +52,67 @@ impl Imap {
         Ok(found)
     }
 
-    /// What the receiver found out about the sender of a message.
-    pub async fn verdicts(&mut self, uid: u32) -> Result<Verdicts, MailError> {
-        let mut verdicts = Verdicts::default();
-        let command = format!("UID FETCH {uid} (BODY.PEEK[HEADER.FIELDS (AUTHENTICATION-RESULTS RECEIVED-SPF)])");
+    /// What the receiver found out about the sender of a message, and when it came in by the server's clock, if the server says so.
+    pub async fn verdicts(&mut self, uid: u32) -> Result<(Verdicts, Option<Timestamp>), MailError> {
+        let (mut verdicts, mut came_in) = (Verdicts::default(), None);
+        let command = format!("UID FETCH {uid} (BODY.PEEK[HEADER.FIELDS (AUTHENTICATION-RESULTS RECEIVED-SPF)] INTERNALDATE)");
         self.fetch(&command, |attributes| {
             for attribute in attributes {
-                if let AttributeValue::BodySection { data: Some(data), .. } = attribute {
-                    verdicts = Verdicts::read(&String::from_utf8_lossy(data));
+                match attribute {
+                    AttributeValue::BodySection { data: Some(data), .. } => verdicts = Verdicts::read(&String::from_utf8_lossy(data)),
+                    AttributeValue::InternalDate(date) => came_in = moment(date).map(|at| Timestamp(at.unix_timestamp())),
+                    _ => {}
                 }
             }
         })
         .await?;
-        Ok(verdicts)
+        Ok((verdicts, came_in))
     }
 }
 
-fn summary(attributes: &[AttributeValue<'_>]) -> MessageSummary {
+fn summary(attributes: &[AttributeValue<'_>], opened: Option<&(String, u32)>) -> MessageSummary {
     let mut summary = MessageSummary {
         from: String::new(),
         subject: String::new(),
         date: String::new(),
         size: 0,
+        spot: None,
     };
+    let (mut number, mut message_id) = (None, String::new());
     for attribute in attributes {
         match attribute {
+            AttributeValue::Uid(uid) => number = Some(*uid),
             AttributeValue::Rfc822Size(size) => summary.size = u64::from(*size),
             AttributeValue::InternalDate(date) => summary.date = internal_date(date).unwrap_or_default(),
             AttributeValue::Envelope(envelope) => {
                 summary.subject = subject(envelope);
                 summary.from = envelope.from.iter().flatten().next().map(sender).unwrap_or_default();
+                message_id = kept(&unescape(envelope.message_id.as_deref().unwrap_or_default()));
             }
             _ => {}
         }
     }
+    summary.spot = opened.and_then(|(folder, validity)| {
+        Some(Spot::Imap {
+            folder: folder.clone(),
+            validity: *validity,
+            uid: number?,
+            message_id,
+        })
+    });
     summary
 }
 
 /// `17-Jul-2026 02:44:25 -0700` as RFC 3339 in UTC.
 fn internal_date(text: &str) -> Option<String> {
+    moment(text)?.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()
+}
+
+fn moment(text: &str) -> Option<OffsetDateTime> {
     let format = format_description!(
         "[day padding:none]-[month repr:short case_sensitive:false]-[year] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
     );
-    let date = OffsetDateTime::parse(text.trim(), format).ok()?;
-    date.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()
+    OffsetDateTime::parse(text.trim(), format).ok()
 }
 
 /// What a header says of its message. It was received when the last server on its way says so, else when its sender does.
@@ -106,6 +124,7 @@ pub fn of_header(header: &str, size: u64) -> MessageSummary {
             subject: String::new(),
             date: String::new(),
             size,
+            spot: None,
         };
     };
     // Every server puts its own on top.
@@ -127,6 +146,7 @@ pub fn of_header(header: &str, size: u64) -> MessageSummary {
         subject: kept(message.subject().unwrap_or_default()),
         date: date.map(|at| Timestamp(at).to_rfc3339()).unwrap_or_default(),
         size,
+        spot: None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! The HTTP client of everything that speaks to a provider: behind the outbound gate, https only but for this machine, no redirects,
 //! no cookies, no proxy, no retries, no decompression, and limits on time and size (OAUTH-9, SSRF-1).
 
+mod clocks;
+
 use super::error::{Malformed, MalformedKind, OAuthError, Unreachable, Unreached};
 use super::exchange::Exchange;
 use crate::clock::Timestamp;
 use crate::gate::{Gate, GateError};
 use crate::secret::AccessToken;
+pub use clocks::Heard;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -19,9 +22,6 @@ use url::{Host, Url};
 
 /// How many clients are kept? There is one for each port that is spoken to, and nearly always that is 443 alone.
 const MOST_CLIENTS: usize = 16;
-
-/// Of how many hosts is the clock kept?
-const MOST_CLOCKS: usize = 64;
 
 /// Limits of one exchange.
 #[derive(Debug, Clone, Copy)]
@@ -105,30 +105,27 @@ impl Http {
         self.send(Method::GET, url, authorization, None).await
     }
 
-    /// By how many seconds `now` is ahead of what a host says the time is (RFC 9110, 6.6.1); none if it never said. Hosts don't prove it.
-    pub fn clock_ahead(&self, host: &str, now: Timestamp) -> Option<i64> {
-        let clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (said, at) = clocks.get(host)?;
-        let since = i64::try_from(at.elapsed().as_secs()).ok()?;
-        Some(now.since(*said).saturating_sub(since))
-    }
-
-    fn note_clock(&self, exchange: &Exchange) {
-        let Some(date) = exchange.date else { return };
-        let mut clocks = self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if clocks.len() >= MOST_CLOCKS {
-            clocks.clear();
+    /// Posts a document with these header fields. Of the answer as much is read as the limit has it, and the rest is left: what it says
+    /// is only shown.
+    pub async fn post_json(&self, address: &str, fields: &[(&'static str, String)], body: String) -> Result<Exchange, OAuthError> {
+        let (request, host) = self.request(Method::POST, address)?;
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let mut response = request.send().await.map_err(|error| self.0.failed(&host, error))?;
+        let mut exchange = Exchange::begin(host, response.status(), response.headers(), response.url(), self.0.limits.depth);
+        while exchange.body.len() < self.0.limits.body {
+            match response.chunk().await {
+                Ok(Some(chunk)) => exchange.body.extend_from_slice(&chunk),
+                // Its status has come: the other side has decided.
+                Ok(None) | Err(_) => break,
+            }
         }
-        clocks.insert(exchange.host.clone(), (date, Instant::now()));
+        exchange.body.truncate(self.0.limits.body);
+        Ok(exchange)
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        address: &str,
-        authorization: Option<HeaderValue>,
-        form: Option<String>,
-    ) -> Result<Exchange, OAuthError> {
+    /// A request to an address that may be asked, and its host.
+    fn request(&self, method: Method, address: &str) -> Result<(reqwest::RequestBuilder, String), OAuthError> {
         let url = check_url(address).map_err(|why| OAuthError::address(address, why))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let plain = url.scheme() == "http";
@@ -139,7 +136,18 @@ impl Http {
             Some(Host::Ipv6(ip)) => self.0.admit(&host, port, plain, &[ip.into()])?,
             _ => {}
         }
-        let mut request = self.0.client(port, plain)?.request(method, url).header(ACCEPT, "application/json");
+        Ok((self.0.client(port, plain)?.request(method, url), host))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        address: &str,
+        authorization: Option<HeaderValue>,
+        form: Option<String>,
+    ) -> Result<Exchange, OAuthError> {
+        let (mut request, host) = self.request(method, address)?;
+        request = request.header(ACCEPT, "application/json");
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -37,7 +37,7 @@ pub use device::{DeviceCode, Polled};
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::{Class, OAuthError};
 pub use exchange::Exchange;
-pub use http::{Http, Limits};
+pub use http::{Heard, Http, Limits};
 pub use identity::{IdentityError, Match, SignedIn};
 pub use response::TokenResponse;
 pub use revoke::Revocation;

@@ -2,6 +2,7 @@
 
 use super::imap::{ImapTarget, sign_in_at_once};
 use super::{DEADLINE, Done, Steps, Stopped};
+use crate::clock::Timestamp;
 use crate::mail::imap::Imap;
 use crate::mail::messages::Verdicts;
 use crate::mail::record::{Protocol, Recorder};
@@ -14,11 +15,18 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long may the sign-in take, however short the wait is?
+const SIGN_IN: Duration = Duration::from_secs(10);
+/// How much of the wait is left for looking after it?
+const LEAST: Duration = Duration::from_secs(3);
+
 /// Where a message was found.
 struct Sighting {
     junk: bool,
     folder: String,
     verdicts: Verdicts,
+    /// When it came in, by the server's clock.
+    came_in: Option<Timestamp>,
 }
 
 /// Waits for the message with this Message-ID, which was just sent.
@@ -43,14 +51,15 @@ async fn hunt(
     recorder: Recorder,
 ) -> Result<Done<()>, MailError> {
     let begun = Instant::now();
-    let end = begun + wait;
     let not_arrived = MailError::NotArrived { seconds: wait.as_secs() };
 
     let signing_in = sign_in_at_once(connector, target, recorder.clone());
-    let limit = begun + wait.min(DEADLINE);
+    let limit = begun + wait.max(SIGN_IN).min(DEADLINE);
     let mut imap = timeout_at(limit, Box::pin(signing_in)).await.map_err(|_| MailError::Deadline {
         seconds: DEADLINE.as_secs(),
     })??;
+    // A sign-in that was slow must not leave no time for a look.
+    let end = (begun + wait).max(Instant::now() + wait.min(LEAST));
     let looking = look_until_found(&mut imap, target, message_id, &recorder);
     let Ok(sighting) = timeout_at(end, looking).await else {
         return Err(not_arrived);
@@ -71,6 +80,7 @@ async fn hunt(
         .fact("place", if sighting.junk { "junk" } else { "inbox" })
         .fact("folder", sighting.folder)
         .fact("seconds", seconds)
+        .fact("came_in", sighting.came_in.map(|at| at.0))
         .fact("spf", sighting.verdicts.spf)
         .fact("dkim", sighting.verdicts.dkim)
         .fact("dmarc", sighting.verdicts.dmarc);
@@ -86,22 +96,24 @@ async fn look_until_found(imap: &mut Imap, target: &ImapTarget, message_id: &str
     let inbox = folder::encode(&target.folder);
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(verdicts) = look(imap, &inbox, message_id).await? {
+        if let Some((verdicts, came_in)) = look(imap, &inbox, message_id).await? {
             let folder = target.folder.clone();
             return Ok(Sighting {
                 junk: false,
                 folder,
                 verdicts,
+                came_in,
             });
         }
         if let Some(name) = junk.as_deref().filter(|name| *name != inbox)
-            && let Some(verdicts) = look(imap, name, message_id).await?
+            && let Some((verdicts, came_in)) = look(imap, name, message_id).await?
         {
             let folder = folder::decode(name);
             return Ok(Sighting {
                 junk: true,
                 folder,
                 verdicts,
+                came_in,
             });
         }
         sleep_until(Instant::now() + pause).await;
@@ -112,7 +124,7 @@ async fn look_until_found(imap: &mut Imap, target: &ImapTarget, message_id: &str
 }
 
 /// Looks into a folder, opened anew so that the server shows what has come.
-async fn look(imap: &mut Imap, wire_name: &str, message_id: &str) -> Result<Option<Verdicts>, MailError> {
+async fn look(imap: &mut Imap, wire_name: &str, message_id: &str) -> Result<Option<(Verdicts, Option<Timestamp>)>, MailError> {
     imap.examine(wire_name).await?;
     match imap.with_message_id(message_id).await? {
         Some(uid) => Ok(Some(imap.verdicts(uid).await?)),

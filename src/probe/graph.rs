@@ -1,11 +1,14 @@
 //! *Test incoming* and *Test outgoing* through Microsoft Graph. Reading changes nothing; sending sends a real message, once.
 
 use super::claims::claims;
+use super::imap::looked;
 use super::judgement::Expected;
-use super::stages::{self, MOST_OVERSIZED, count, newest_text, oversized_text, size};
-use super::{Done, Found, Steps, Stopped};
+use super::letter::Letter;
+use super::stages::{self, MOST_JUNK, MOST_OVERSIZED, count, newest_text, oversized_text, size};
+use super::{Done, Failure, Found, Steps, Stopped};
 use crate::clock::Timestamp;
 use crate::mail::graph::{Answer, Base, Folder, Graph, Outbound, Purpose, Whose};
+use crate::mail::imap::Moved;
 use crate::mail::record::{Protocol, Recorder};
 use crate::mail::smtp::TestMail;
 use crate::mail::stream::Wire;
@@ -109,7 +112,9 @@ pub async fn graph(connector: &Connector, target: &GraphTarget, reading: &GraphR
     steps.fact("unread", folder.unread);
     let (newest, oversized) = steps.run(Stage::Newest, newest(&mut graph, &folder, reading)).await?;
     let since = started(steps).and_then(|now| now.checked_sub(Duration::days(i64::from(reading.junk_days))));
-    let (junk, junk_unread) = steps.run(Stage::Junk, junk(&mut graph, since, reading.junk_days)).await?;
+    let (junk, junk_unread, in_junk, folders) = steps
+        .run(Stage::Junk, junk(&mut graph, since, reading.junk_days, !oversized.is_empty()))
+        .await?;
     steps.fact("junk", junk);
     steps.fact("junk_unread", junk_unread);
     Ok(Found {
@@ -119,6 +124,8 @@ pub async fn graph(connector: &Connector, target: &GraphTarget, reading: &GraphR
         junk_unread,
         newest,
         oversized,
+        in_junk,
+        folders,
     })
 }
 
@@ -129,12 +136,40 @@ pub async fn graph_opens(connector: &Connector, target: &GraphTarget, folder: &s
     Ok(())
 }
 
+/// Moves a message to another folder, and no other.
+pub async fn graph_moves(
+    connector: &Connector,
+    target: &GraphTarget,
+    message: &MessageSummary,
+    to: &str,
+    steps: &mut Steps,
+) -> Result<Moved, Stopped> {
+    let mut graph = connect(connector, target, Direction::Incoming, steps).await?;
+    let moving = async { Ok::<_, MailError>(Done::new(graph.move_message(message, to).await?, "")) };
+    let moved = steps.run(Stage::Move, moving).await;
+    if moved.is_err() && graph.is_unanswered() {
+        return Ok(looked(Box::pin(graph.look_again(message, to))).await);
+    }
+    moved
+}
+
 /// Sends through Graph, unless only the way there is tested.
 pub async fn graph_send(connector: &Connector, target: &GraphTarget, sending: &GraphSending, steps: &mut Steps) -> Result<(), Stopped> {
+    graph_letter(connector, target, sending, None, steps).await
+}
+
+/// Sends a message that has something to say.
+pub async fn graph_letter(
+    connector: &Connector,
+    target: &GraphTarget,
+    sending: &GraphSending,
+    letter: Option<&Letter>,
+    steps: &mut Steps,
+) -> Result<(), Stopped> {
     let mut graph = connect(connector, target, Direction::Outgoing, steps).await?;
     if !sending.login_only {
         let date = started(steps).map_or(0, OffsetDateTime::unix_timestamp);
-        steps.run(Stage::Send, send(&mut graph, sending, Timestamp(date))).await?;
+        steps.run(Stage::Send, send(&mut graph, sending, letter, Timestamp(date))).await?;
     }
     Ok(())
 }
@@ -186,15 +221,21 @@ async fn newest(graph: &mut Graph, folder: &Folder, reading: &GraphReading) -> R
         .fact("oversized", number))
 }
 
-type Counts = (Option<u64>, Option<u64>);
+/// Messages in junk, unread ones, the newest of them, and the folders of the mailbox.
+type InJunk = (Option<u64>, Option<u64>, Vec<MessageSummary>, Vec<String>);
 
-async fn junk(graph: &mut Graph, since: Option<OffsetDateTime>, days: u16) -> Result<Done<Counts>, MailError> {
+async fn junk(graph: &mut Graph, since: Option<OffsetDateTime>, days: u16, with_folders: bool) -> Result<Done<InJunk>, MailError> {
+    let mut folders = Vec::new();
+    if with_folders {
+        folders = graph.folders().await?.into_iter().map(|(_, name)| name).collect();
+    }
     let Some((folder, answer)) = graph.folder("junkemail").await? else {
-        return Ok(Done::new((None, None), "no junk folder, that's fine"));
+        return Ok(Done::new((None, None, Vec::new(), folders), "no junk folder, that's fine"));
     };
+    let mut newest = Vec::new();
     let name = if folder.name.is_empty() { "Junk" } else { &folder.name };
     let mut detail = format!("{} in {name}, {} unread", folder.messages, folder.unread);
-    let mut done = Done::new((Some(folder.messages), Some(folder.unread)), String::new())
+    let mut done = Done::new((), String::new())
         .fact("folder", name)
         .fact("junk", folder.messages)
         .fact("junk_unread", folder.unread);
@@ -204,12 +245,16 @@ async fn junk(graph: &mut Graph, since: Option<OffsetDateTime>, days: u16) -> Re
     {
         detail.push_str(&format!(", {recent} in the last {}", count(u64::from(days), "day")));
         done = done.fact("recent", recent).fact("days", days);
+        if recent > 0 {
+            newest = graph.newest_since(&folder, &moment, MOST_JUNK).await?;
+        }
     }
     done.detail = detail;
-    Ok(with_ids(done, &answer))
+    let found = (Some(folder.messages), Some(folder.unread), newest, folders);
+    Ok(with_ids(done.with(found), &answer))
 }
 
-async fn send(graph: &mut Graph, sending: &GraphSending, date: Timestamp) -> Result<Done<()>, MailError> {
+async fn send(graph: &mut Graph, sending: &GraphSending, letter: Option<&Letter>, date: Timestamp) -> Result<Done<()>, Failure> {
     let mail = TestMail {
         from: sending.from.clone(),
         to: sending.to.clone(),
@@ -217,9 +262,13 @@ async fn send(graph: &mut Graph, sending: &GraphSending, date: Timestamp) -> Res
         subject: sending.subject.clone(),
         message_id: sending.message_id.clone(),
         date,
+        text: letter.map(|letter| letter.text.clone()),
     };
     let outbound = Outbound::prepare(&mail, !sending.to_itself)?;
     let (format, octets) = (outbound.format.as_str(), outbound.octets());
+    if let Some(letter) = letter {
+        letter.handing.ask().await?;
+    }
     let answer = graph.send(outbound).await?;
     let done = Done::new((), "accepted (HTTP 202); Exchange delivers it from here on")
         .fact("from", sending.from.as_str())

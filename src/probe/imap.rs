@@ -1,8 +1,8 @@
 //! *Test incoming* over IMAP: can the mailbox be read? Nothing is changed by it, and nothing marked as seen.
 
-use super::stages::{self, MOST_OVERSIZED, count, newest_text, size};
+use super::stages::{self, MOST_JUNK, MOST_OVERSIZED, count, newest_text, size};
 use super::{Done, Found, Steps, Stopped};
-use crate::mail::imap::{self, Imap};
+use crate::mail::imap::{self, Imap, Moved};
 use crate::mail::record::{Protocol, Recorder};
 use crate::mail::stream::{Recorded, Wire};
 use crate::mail::{Connector, Login, MailError, folder};
@@ -56,6 +56,43 @@ pub async fn imap_opens(connector: &Connector, target: &ImapTarget, steps: &mut 
     Ok(())
 }
 
+/// Moves a message to another folder, and no other. Where no answer came, it is looked where the message is.
+pub async fn imap_moves(
+    connector: &Connector,
+    target: &ImapTarget,
+    message: &MessageSummary,
+    to: &str,
+    steps: &mut Steps,
+) -> Result<Moved, Stopped> {
+    let (mut imap, _) = open(connector, target, steps).await?;
+    let moving = async { Ok::<_, MailError>(Done::new(imap.move_message(message, to).await?, "")) };
+    let moved = steps.run(Stage::Move, moving).await;
+    if moved.is_err() && imap.is_unanswered() {
+        let recorder = Recorder::new(Protocol::Imap);
+        target.login.hide(&recorder);
+        let looking = async {
+            let mut imap = sign_in_at_once(connector, target, recorder).await?;
+            let found = imap.look_again(message, to).await?;
+            imap.logout().await;
+            Ok::<_, MailError>(found)
+        };
+        return Ok(looked(Box::pin(looking)).await);
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(1), imap.logout()).await;
+    moved
+}
+
+/// For how long is it looked where a message is whose move had no answer?
+const LOOKING: Duration = Duration::from_secs(20);
+
+/// What was found, or that it isn't known.
+pub(super) async fn looked(looking: impl Future<Output = Result<Moved, MailError>>) -> Moved {
+    match tokio::time::timeout(LOOKING, looking).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) | Err(_) => Moved::Unknown,
+    }
+}
+
 /// Runs the stages. Counts go into the report's facts too.
 pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps) -> Result<Found, Stopped> {
     let mut found = Found::default();
@@ -66,7 +103,12 @@ pub async fn imap(connector: &Connector, target: &ImapTarget, steps: &mut Steps)
     steps.fact("unread", found.unread);
     (found.newest, found.oversized) = steps.run(Stage::Newest, newest(&mut imap, found.messages, target)).await?;
     let since = days_before(&steps.started_at(), target.junk_days);
-    (found.junk, found.junk_unread) = steps.run(Stage::Junk, junk(&mut imap, since, target.junk_days)).await?;
+    let junk = steps.run(Stage::Junk, junk(&mut imap, since, target.junk_days)).await?;
+    (found.junk, found.junk_unread) = (junk.messages, junk.unread);
+    if !junk.newest.is_empty() || !found.oversized.is_empty() {
+        found.folders = junk.folders;
+    }
+    found.in_junk = junk.newest;
     steps.fact("junk", found.junk);
     steps.fact("junk_unread", found.junk_unread);
 
@@ -182,18 +224,30 @@ async fn newest(imap: &mut Imap, messages: u64, target: &ImapTarget) -> Result<D
         .fact("oversized", uids.len()))
 }
 
-type Counts = (Option<u64>, Option<u64>);
+/// What was found of junk, and on the way to it.
+#[derive(Debug, Default)]
+struct InJunk {
+    messages: Option<u64>,
+    unread: Option<u64>,
+    newest: Vec<MessageSummary>,
+    folders: Vec<String>,
+}
 
-async fn junk(imap: &mut Imap, since: Option<Date>, days: u16) -> Result<Done<Counts>, MailError> {
-    let Some(name) = imap.junk_folder().await? else {
-        return Ok(Done::new((None, None), "no junk folder, that's fine"));
+async fn junk(imap: &mut Imap, since: Option<Date>, days: u16) -> Result<Done<InJunk>, MailError> {
+    let (folders, name) = imap.folders().await?;
+    let mut found = InJunk {
+        folders,
+        ..InJunk::default()
+    };
+    let Some(name) = name else {
+        return Ok(Done::new(found, "no junk folder, that's fine"));
     };
     let shown = folder::decode(&name);
     let (messages, unread) = match imap.status(&name).await {
         Ok(counts) => counts,
         Err(MailError::Refused { reply, .. }) => {
             let said = reply.last().cloned().unwrap_or_default();
-            return Ok(Done::new((None, None), format!("{shown} can't be counted: {said}"))
+            return Ok(Done::new(found, format!("{shown} can't be counted: {said}"))
                 .fact("folder", shown)
                 .warn());
         }
@@ -203,22 +257,28 @@ async fn junk(imap: &mut Imap, since: Option<Date>, days: u16) -> Result<Done<Co
     if let Some(unread) = unread {
         detail.push_str(&format!(", {unread} unread"));
     }
-    let mut done = Done::new((messages, unread), String::new())
+    let mut done = Done::new((), String::new())
         .fact("folder", shown)
         .fact("junk", messages)
         .fact("junk_unread", unread);
     if let Some(since) = since
-        && let Some(recent) = recent(imap, &name, since).await?
+        && let Some(uids) = recent(imap, &name, since).await?
     {
+        let recent = uids.len();
         detail.push_str(&format!(", {recent} in the last {}", count(u64::from(days), "day")));
         done = done.fact("recent", recent).fact("days", days);
+        found.newest = match imap.by_uid(&uids[recent.saturating_sub(MOST_JUNK)..]).await {
+            Err(MailError::Refused { .. }) => Vec::new(),
+            other => other?,
+        };
     }
     done.detail = detail;
-    Ok(done)
+    (found.messages, found.unread) = (messages, unread);
+    Ok(done.with(found))
 }
 
-/// How many came since that day; none if the server won't say.
-async fn recent(imap: &mut Imap, name: &str, since: Date) -> Result<Option<u64>, MailError> {
+/// What came since that day; none if the server won't say.
+async fn recent(imap: &mut Imap, name: &str, since: Date) -> Result<Option<Vec<u32>>, MailError> {
     let counted = async {
         imap.examine(name).await?;
         imap.since(since).await

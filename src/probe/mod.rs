@@ -9,17 +9,19 @@ mod claims;
 mod graph;
 mod imap;
 mod judgement;
+mod letter;
 mod pop3;
 mod smtp;
 mod stages;
 mod steps;
 
 pub use arrived::arrived;
-pub use graph::{GraphReading, GraphSending, GraphTarget, graph, graph_opens, graph_send};
-pub use imap::{ImapTarget, imap, imap_opens};
+pub use graph::{GraphReading, GraphSending, GraphTarget, graph, graph_letter, graph_moves, graph_opens, graph_send};
+pub use imap::{ImapTarget, imap, imap_moves, imap_opens};
 pub use judgement::{Expected, Judgement, Opens, judge};
+pub use letter::{Handing, Letter};
 pub use pop3::{Pop3Target, pop3, pop3_opens};
-pub use smtp::{SmtpTarget, smtp};
+pub use smtp::{SmtpTarget, smtp, smtp_letter};
 pub use steps::{DEADLINE, Done, Failure, Steps, Stopped};
 
 use crate::model::mailbox::{Protocol, Security};
@@ -111,6 +113,10 @@ pub struct Found {
     pub newest: Vec<MessageSummary>,
     /// Those above the limit, newest first.
     pub oversized: Vec<MessageSummary>,
+    /// The newest in the junk folder, newest first.
+    pub in_junk: Vec<MessageSummary>,
+    /// The folders of the mailbox, as the server names them; only where something is listed that could go there.
+    pub folders: Vec<String>,
 }
 
 #[cfg(test)]

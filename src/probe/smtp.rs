@@ -1,7 +1,8 @@
 //! *Test outgoing* over SMTP: can mail be sent? A real message is sent, once, unless only the sign-in is tested.
 
+use super::letter::Letter;
 use super::stages::{self, size};
-use super::{Done, Steps, Stopped};
+use super::{Done, Failure, Steps, Stopped};
 use crate::clock::Timestamp;
 use crate::mail::record::{Protocol, Recorder};
 use crate::mail::smtp::{self, Prepared, Smtp, TestMail};
@@ -39,6 +40,11 @@ pub struct SmtpTarget {
 
 /// Runs the stages.
 pub async fn smtp(connector: &Connector, target: &SmtpTarget, steps: &mut Steps) -> Result<(), Stopped> {
+    smtp_letter(connector, target, None, steps).await
+}
+
+/// Runs the stages with a message that has something to say.
+pub async fn smtp_letter(connector: &Connector, target: &SmtpTarget, letter: Option<&Letter>, steps: &mut Steps) -> Result<(), Stopped> {
     let endpoint = &target.endpoint;
     let date = steps.started_at();
     let recorder = Recorder::new(Protocol::Smtp);
@@ -58,9 +64,9 @@ pub async fn smtp(connector: &Connector, target: &SmtpTarget, steps: &mut Steps)
         smtp
     };
     if !target.login_only {
-        let mail = steps.run(Stage::MailFrom, mail_from(&mut smtp, target, &date)).await?;
+        let mail = steps.run(Stage::MailFrom, mail_from(&mut smtp, target, letter, &date)).await?;
         steps.run(Stage::RcptTo, rcpt_to(&mut smtp, &mail, target)).await?;
-        steps.run(Stage::Data, data(&mut smtp, &mail)).await?;
+        steps.run(Stage::Data, data(&mut smtp, &mail, letter)).await?;
     }
 
     let _ = tokio::time::timeout(Duration::from_secs(1), smtp.quit()).await;
@@ -143,7 +149,7 @@ async fn sign_in(smtp: &mut Smtp, target: &SmtpTarget) -> Result<Done<()>, MailE
         .fact("user", user))
 }
 
-async fn mail_from(smtp: &mut Smtp, target: &SmtpTarget, started_at: &str) -> Result<Done<Prepared>, MailError> {
+async fn mail_from(smtp: &mut Smtp, target: &SmtpTarget, letter: Option<&Letter>, started_at: &str) -> Result<Done<Prepared>, MailError> {
     let date = OffsetDateTime::parse(started_at, &Rfc3339).map_or(0, OffsetDateTime::unix_timestamp);
     let mail = TestMail {
         from: target.from.clone(),
@@ -152,6 +158,7 @@ async fn mail_from(smtp: &mut Smtp, target: &SmtpTarget, started_at: &str) -> Re
         subject: target.subject.clone(),
         message_id: target.message_id.clone(),
         date: Timestamp(date),
+        text: letter.map(|letter| letter.text.clone()),
     };
     let mail = mail.prepare()?;
     let reply = smtp.mail_from(&mail).await?;
@@ -163,7 +170,10 @@ async fn rcpt_to(smtp: &mut Smtp, mail: &Prepared, target: &SmtpTarget) -> Resul
     Ok(Done::new((), reply).fact("to", target.to.as_str()).fact("bcc", target.bcc.clone()))
 }
 
-async fn data(smtp: &mut Smtp, mail: &Prepared) -> Result<Done<()>, MailError> {
+async fn data(smtp: &mut Smtp, mail: &Prepared, letter: Option<&Letter>) -> Result<Done<()>, Failure> {
+    if let Some(letter) = letter {
+        letter.handing.ask().await?;
+    }
     let reply = smtp.data(mail).await?;
     let queue_id = queue_id(&reply);
     Ok(Done::new((), reply).fact("queue_id", queue_id))

@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 
 /// How many oversized messages are listed?
 pub const MOST_OVERSIZED: usize = 20;
+/// How many messages in junk are listed?
+pub const MOST_JUNK: usize = 20;
 
 /// The stages up to a stream that can be spoken over: name, connection, and TLS where it is there from the start.
 pub async fn open(connector: &Connector, endpoint: &Endpoint, recorder: &Recorder, steps: &mut Steps) -> Result<Recorded, Stopped> {

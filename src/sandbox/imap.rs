@@ -16,6 +16,7 @@ use imap_codec::fragmentizer::{FragmentInfo, Fragmentizer, LiteralAnnouncement};
 use imap_codec::imap_types::IntoStatic;
 use imap_codec::imap_types::command::{Command, CommandBody};
 use imap_codec::imap_types::core::LiteralMode;
+use std::collections::BTreeSet;
 use std::io;
 
 /// Longest command.
@@ -30,6 +31,7 @@ pub(super) async fn serve(wire: Wire, door: Door, shared: Shared) -> io::Result<
         fragments: Fragmentizer::new(LONGEST),
         opened: None,
         selected: None,
+        deleted: BTreeSet::new(),
     };
     session.greet().await?;
     while let Some(input) = session.read().await? {
@@ -72,6 +74,8 @@ struct Session {
     fragments: Fragmentizer,
     opened: Option<Opened>,
     selected: Option<Selected>,
+    /// Marked as deleted in this session.
+    deleted: BTreeSet<(Folder, u32)>,
 }
 
 impl Session {
@@ -111,9 +115,7 @@ impl Session {
                  AUTH=PLAIN-CLIENTTOKEN AUTH=OAUTHBEARER"
                 .to_owned(),
             (House::Google, false) => format!("IMAP4rev1 UNSELECT{starttls} LOGINDISABLED ID"),
-            (House::Open, true) => {
-                "IMAP4rev1 SASL-IR LITERAL+ ID SPECIAL-USE UIDPLUS MOVE UNSELECT AUTH=OAUTHBEARER AUTH=XOAUTH2".to_owned()
-            }
+            (House::Open, true) => "IMAP4rev1 SASL-IR LITERAL+ ID SPECIAL-USE UIDPLUS UNSELECT AUTH=OAUTHBEARER AUTH=XOAUTH2".to_owned(),
             (House::Open, false) => format!("IMAP4rev1 LITERAL+ ID{starttls} LOGINDISABLED"),
         }
     }

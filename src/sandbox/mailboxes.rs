@@ -242,6 +242,24 @@ impl Mailboxes {
         Some(store.last_uid)
     }
 
+    /// Puts a copy of a message into another folder.
+    pub fn copy(&mut self, address: &str, from: Folder, uid: u32, to: Folder) -> Option<u32> {
+        let store = self.0.get_mut(&address.to_lowercase())?;
+        let mut message = store.folders.get(&from)?.iter().find(|message| message.uid == uid)?.clone();
+        store.last_uid += 1;
+        message.uid = store.last_uid;
+        store.folders.entry(to).or_default().push(message);
+        Some(store.last_uid)
+    }
+
+    /// Takes a message away.
+    pub fn remove(&mut self, address: &str, folder: Folder, uid: u32) {
+        let store = self.0.get_mut(&address.to_lowercase());
+        if let Some(messages) = store.and_then(|store| store.folders.get_mut(&folder)) {
+            messages.retain(|message| message.uid != uid);
+        }
+    }
+
     /// The next number of a mailbox.
     pub fn next_uid(&self, address: &str) -> u32 {
         self.0.get(&address.to_lowercase()).map_or(1, |store| store.last_uid + 1)

@@ -41,6 +41,8 @@ pub struct Graph {
     _driver: AbortOnDropHandle<()>,
     /// Whether it has answered as Graph does.
     known: bool,
+    /// Whether something that changes the mailbox was sent, and its answer not read.
+    unanswered: bool,
 }
 
 /// What a connection is for.
@@ -80,6 +82,7 @@ impl Graph {
             sender,
             _driver: driver,
             known: false,
+            unanswered: false,
         })
     }
 
@@ -147,6 +150,39 @@ impl Graph {
             Err(error) if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => Err(unknown(error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks for something that changes the mailbox, once, and reads the document that comes back.
+    pub(super) async fn act(&mut self, path: &str, content_type: &'static str, body: Vec<u8>) -> Result<Value, MailError> {
+        self.renew_if_closed().await?;
+        let octets = body.len();
+        let request = self.request(Method::POST, path, Some((content_type, body)))?;
+        self.recorder
+            .note('C', &format!("POST {}{path} ({content_type}, {octets} octets)", self.base.prefix));
+        self.unanswered = true;
+        let response = match self.sender.send_request(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.unanswered = !error.is_canceled();
+                return Err(lost(&error, &self.recorder));
+            }
+        };
+        let status = response.status();
+        // Something between us and Graph may have given up waiting.
+        let gave_up = matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+        self.unanswered = status.is_success() || gave_up;
+        match self.read(response).await? {
+            (answer, Some(value)) if matches!(answer.status, 200 | 201) && value.is_object() => {
+                self.unanswered = false;
+                Ok(value)
+            }
+            _ => Err(self.nonsense()),
+        }
+    }
+
+    /// Whether something was asked for that changes the mailbox, and its answer was never read.
+    pub fn is_unanswered(&self) -> bool {
+        self.unanswered
     }
 
     fn is_graph(&mut self) {

@@ -1,4 +1,4 @@
-//! The message of *Test outgoing*.
+//! The message of *Test outgoing*, and of notices: plain text, marked so that no machine answers it.
 
 use super::super::checked;
 use super::super::error::MailError;
@@ -23,6 +23,8 @@ pub struct TestMail {
     pub message_id: String,
     /// Date of the message.
     pub date: Timestamp,
+    /// What it says, in lines; none: that it is a test.
+    pub text: Option<String>,
 }
 
 /// A message ready to be sent.
@@ -71,6 +73,11 @@ impl TestMail {
 
     /// What it says.
     pub(in crate::mail) fn text(&self) -> String {
+        if let Some(text) = &self.text {
+            // The builder leaves a carriage return alone as it is, which a server may take for the end of a line.
+            let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
+            return lines.join("\r\n").replace(|c: char| c.is_control() && c != '\r' && c != '\n', " ");
+        }
         format!(
             "This is a test message. Mailgrant sent it to find out whether mail from {} works.\r\n\r\nIt can be deleted.\r\n",
             self.from
@@ -91,7 +98,19 @@ mod tests {
             subject: "Test 7F3K from Mailgrant".to_owned(),
             message_id: "<7F3K@mailgrant.test>".to_owned(),
             date: Timestamp(1_795_248_842),
+            text: None,
         }
+    }
+
+    #[test]
+    fn a_text_of_its_own_keeps_its_lines_and_ends_nothing() {
+        let mail = TestMail {
+            text: Some("One\r\n.\r\nQUIT\n\nTwo\u{7}".to_owned()),
+            ..mail()
+        };
+        let text = String::from_utf8(mail.prepare().unwrap().bytes).unwrap();
+        assert!(text.ends_with("One\r\n.\r\nQUIT\r\n\r\nTwo "), "{text:?}");
+        assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "{text:?}");
     }
 
     #[test]

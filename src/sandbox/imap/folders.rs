@@ -72,8 +72,78 @@ impl Session {
                 uid,
                 ..
             } => self.store(tag, &opened, &sequence_set, &kind, &flags, uid).await,
+            CommandBody::Move {
+                sequence_set,
+                mailbox,
+                uid,
+            } if self.door.house != House::Open => self.carry(tag, &opened, &sequence_set, &mailbox, uid, true).await,
+            CommandBody::Copy {
+                sequence_set,
+                mailbox,
+                uid,
+            } => self.carry(tag, &opened, &sequence_set, &mailbox, uid, false).await,
+            CommandBody::ExpungeUid { sequence_set } => self.expunge(tag, &opened, Some(&sequence_set)).await,
+            CommandBody::Expunge => self.expunge(tag, &opened, None).await,
             _ => self.tagged(tag, "BAD Command is not supported.").await,
         }
+    }
+
+    /// Puts messages into another folder; where they are moved they leave this one.
+    async fn carry(&mut self, tag: &str, opened: &Opened, set: &SequenceSet, to: &Mailbox<'_>, uid: bool, moves: bool) -> io::Result<Next> {
+        let Some(selected) = self.selected.as_ref().filter(|selected| !moves || !selected.read_only) else {
+            return self.tagged(tag, "NO The folder is opened for reading only.").await;
+        };
+        let from = selected.folder;
+        let Some(to) = self.folder(to) else {
+            return self.tagged(tag, "NO [TRYCREATE] There is no such folder.").await;
+        };
+        let uids: Vec<u32> = chosen(&selected.messages, set, uid)
+            .into_iter()
+            .map(|at| selected.messages[at].uid)
+            .collect();
+        for uid in &uids {
+            let mut world = self.shared.world();
+            if moves {
+                world.mail.shift(&opened.mailbox, from, *uid, to);
+            } else {
+                world.mail.copy(&opened.mailbox, from, *uid, to);
+            }
+        }
+        if moves {
+            self.vanish(&uids).await?;
+        }
+        self.tagged(tag, "OK Completed.").await
+    }
+
+    /// Takes away what is marked as deleted, of these numbers only where there are any.
+    async fn expunge(&mut self, tag: &str, opened: &Opened, set: Option<&SequenceSet>) -> io::Result<Next> {
+        let Some(selected) = self.selected.as_ref().filter(|selected| !selected.read_only) else {
+            return self.tagged(tag, "NO The folder is opened for reading only.").await;
+        };
+        let folder = selected.folder;
+        let of = |set: &SequenceSet| chosen(&selected.messages, set, true);
+        let all = set.map_or_else(|| (0..selected.messages.len()).collect(), of);
+        let uids: Vec<u32> = all
+            .into_iter()
+            .map(|at| selected.messages[at].uid)
+            .filter(|uid| self.deleted.contains(&(folder, *uid)))
+            .collect();
+        for uid in &uids {
+            self.shared.world().mail.remove(&opened.mailbox, folder, *uid);
+        }
+        self.vanish(&uids).await?;
+        self.tagged(tag, "OK EXPUNGE completed.").await
+    }
+
+    async fn vanish(&mut self, uids: &[u32]) -> io::Result<()> {
+        for uid in uids {
+            let Some(selected) = &mut self.selected else { break };
+            if let Some(at) = selected.messages.iter().position(|message| message.uid == *uid) {
+                selected.messages.remove(at);
+                self.wire.send(&format!("* {} EXPUNGE\r\n", at + 1)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Says what has changed in the opened folder.
@@ -241,7 +311,7 @@ impl Session {
         let Some(selected) = self.selected.as_ref().filter(|selected| !selected.read_only) else {
             return self.tagged(tag, "NO The folder is opened for reading only.").await;
         };
-        let names_seen = flags.contains(&Flag::Seen);
+        let (names_seen, names_deleted) = (flags.contains(&Flag::Seen), flags.contains(&Flag::Deleted));
         let (folder, chosen) = (selected.folder, chosen(&selected.messages, set, uid));
         let chosen: Vec<(usize, u32, bool)> = chosen
             .into_iter()
@@ -253,6 +323,9 @@ impl Session {
                 StoreType::Add => seen || names_seen,
                 StoreType::Remove => seen && !names_seen,
             };
+            if names_deleted && *kind != StoreType::Remove {
+                self.deleted.insert((folder, uid));
+            }
             self.mark(opened, folder, uid, seen);
             let flags = if seen { "\\Seen" } else { "" };
             self.wire
