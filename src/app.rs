@@ -2,20 +2,31 @@
 
 use crate::actions::access_token::flight::Flights;
 use crate::actions::probe::Desk;
+use crate::actions::settings::InForce;
 use crate::auth::throttle::Sparing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::mail::Connector;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Gathered};
 use crate::oauth::{Http, Limits};
 use crate::random::{Random, hex};
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 use crate::worker::Workers;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Limits of a call of a webhook: ten seconds in all, and so much of the answer is kept.
+const HOOK_LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    total: Duration::from_secs(10),
+    body: 4 * 1024,
+    headers: 64,
+    depth: 16,
+};
 
 /// Settings, store, vault, clock, randomness and the outbound gate.
 #[derive(Clone)]
@@ -36,6 +47,8 @@ pub struct App {
     pub connector: Connector,
     /// Speaks to providers.
     pub http: Http,
+    /// Calls webhooks.
+    pub hooks: Http,
     /// Tests that run now.
     pub probes: Desk,
     /// Renewals under way in this process.
@@ -44,6 +57,10 @@ pub struct App {
     pub workers: Workers,
     /// What is counted for those who watch from outside.
     pub counters: Arc<Counters>,
+    /// What they were told last.
+    pub gathered: Arc<Gathered>,
+    /// Settings of the pages that are asked for all the time.
+    pub settings: InForce,
     /// How much of what strangers do is written to the audit log.
     pub strangers: Arc<Sparing>,
     /// Set when the process is asked to stop.
@@ -64,7 +81,9 @@ impl App {
         let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(why.to_string());
         let connector = Connector::new(gate.clone(), extra_authorities(&config)?.as_deref()).map_err(|e| unusable(&e))?;
         let tls = connector.roots().client_config().map_err(|e| unusable(&e))?;
-        let http = Http::new(gate.clone(), Arc::new(tls), Limits::default());
+        let tls = Arc::new(tls);
+        let http = Http::new(gate.clone(), Arc::clone(&tls), Limits::default());
+        let hooks = Http::new(gate.clone(), tls, HOOK_LIMITS);
         Ok(Self {
             config: Arc::new(config),
             store,
@@ -74,10 +93,13 @@ impl App {
             gate,
             connector,
             http,
+            hooks,
             probes: Desk::default(),
             flights: Flights::default(),
             workers: Workers::default(),
             counters: Arc::default(),
+            gathered: Arc::default(),
+            settings: InForce::default(),
             strangers: Arc::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

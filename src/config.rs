@@ -1,13 +1,17 @@
 //! Typed settings from the file, the environment and flags (later ones win), checked before anything starts.
 
+mod values;
+
+pub use values::check_base_url;
+
 use crate::gate::AllowNetwork;
 use ipnet::IpNet;
 use serde::Deserialize;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use url::Url;
+use values::{address, default_base_url, each, flag, networks};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,89 +244,6 @@ impl Config {
     /// Whether browsers reach the console by https.
     pub fn is_https(&self) -> bool {
         self.base_url.scheme() == "https"
-    }
-}
-
-fn flag(value: Option<String>, name: &str) -> Result<Option<bool>, ConfigError> {
-    match value.as_deref() {
-        None => Ok(None),
-        Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
-        Some("0" | "false" | "no" | "off") => Ok(Some(false)),
-        Some(_) => Err(ConfigError::new(
-            format!("{name} must be true or false"),
-            "set it to 1, or leave it out",
-        )),
-    }
-}
-
-fn each<T: FromStr>(items: &[String], key: &str, known: &str) -> Result<Vec<T>, ConfigError> {
-    items
-        .iter()
-        .map(|item| {
-            item.parse()
-                .map_err(|_| ConfigError::new(format!("{key} has \"{item}\", which can't be used"), format!("use {known}")))
-        })
-        .collect()
-}
-
-fn networks(items: &[String], key: &str) -> Result<Vec<IpNet>, ConfigError> {
-    items
-        .iter()
-        .map(|text| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)))
-        .collect::<Result<_, _>>()
-        .map_err(|_| {
-            ConfigError::new(
-                format!("{key} holds something that is no network"),
-                "write networks like 10.0.0.0/8",
-            )
-        })
-}
-
-fn address(text: &str, key: &str) -> Result<SocketAddr, ConfigError> {
-    text.replace("localhost", "127.0.0.1").parse().map_err(|_| {
-        ConfigError::new(
-            format!("{key} \"{text}\" is not ADDRESS:PORT"),
-            "write it like 127.0.0.1:8080 or [::]:8080",
-        )
-    })
-}
-
-fn default_base_url(listen: SocketAddr) -> String {
-    match listen.ip() {
-        ip if ip.is_unspecified() => format!("http://localhost:{}", listen.port()),
-        _ => format!("http://{listen}"),
-    }
-}
-
-/// Checks a public address: `https`, or `http` where that stays on this machine or is asked for by name (TLS-5).
-pub fn check_base_url(text: String, insecure_http: bool) -> Result<Url, ConfigError> {
-    let bad = |why: &str| {
-        ConfigError::new(
-            format!("base_url \"{text}\" {why}"),
-            "write it like https://mail-console.example.com",
-        )
-    };
-    let url = Url::parse(&text).map_err(|_| bad("is not an address"))?;
-    if url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("must be a host, without user or password"));
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("must not have a path"));
-    }
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip: Ipv4Addr| ip.is_loopback()),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback || insecure_http => Ok(url),
-        "http" => Err(ConfigError::new(
-            format!("base_url \"{text}\" is plain http on an address that is not this machine"),
-            "put https in front, or start with --insecure-http if you accept that passwords and tokens' pages travel in clear text",
-        )),
-        _ => Err(bad("must start with https://")),
     }
 }
 

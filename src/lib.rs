@@ -35,7 +35,8 @@
 //! - [`actions`]: everything that changes something. An actor goes in, an outcome comes out, an audit entry is written with the change:
 //!   sign-in, people, providers, tokens, authorizations and links, mailboxes, test runs and proofs of least privilege, access tokens (with the
 //!   refresh protocol), the configuration file, import and export ([`actions::transfer`]), walkthroughs ([`actions::walkthroughs`]: what
-//!   they say is data in [`model::walkthrough`], a check is one function a kind), first-run setup, settings, the doctor.
+//!   they say is data in [`model::walkthrough`], a check is one function a kind), first-run setup, settings ([`model::settings`] says
+//!   what may be chosen, as data), the doctor.
 //! - The support bundle: [`actions::bundle`] gathers the records, [`model::bundle`] writes the text, takes out what looks secret and gives names
 //!   stand-ins; `mask` finds known secrets in whatever others say.
 //! - [`web`]: every route in one list with who may use it, the layers every request goes through, and a file a section in
@@ -43,15 +44,26 @@
 //! - [`sandbox`]: a provider in a box, with mail servers and faults, for [`cli::demo`] and the tests; it uses nothing of [`oauth`] or
 //!   [`mail`], so that the two sides can't share a mistake.
 //! - [`worker`]: what goes on by itself: each worker is a `tick` and a loop around it. Which instances serve one database, and which of
-//!   them does what only one should do, is known by [`worker::instances`]. [`worker::refresher`] renews what is due, [`worker::monitor`]
-//!   checks mailboxes, [`worker::audit`] looks through the chain of the audit log.
+//!   them does what only one should do, is known by [`worker::instances`]. What mailboxes have turns at is divided among them by
+//!   [`worker::turns`] ([`store::turns`] says whose turn it is). [`worker::refresher`] renews what is due, [`worker::monitor`]
+//!   checks mailboxes, [`worker::batches`] tests many at once, [`worker::bulk`] goes on with changes of many, [`worker::round_trips`]
+//!   lets them send messages to themselves,
+//!   [`worker::findings`] counts once a week what they hold ([`actions::findings`] tells it), [`worker::audit`] looks through the chain of the
+//!   audit log, [`worker::clock`] compares this machine's time with that of providers, [`worker::notices`] tells what is wrong and what ends,
+//!   [`worker::deliveries`] sends it.
 //! - [`cli`]: the command tree; [`cli::serve`] runs the console and the workers.
 //!
 //! # How a test run flows
 //!
 //! [`web::pages::mailboxes`] or [`cli::mailbox`] → [`actions::probe`], which queues it by provider, gets the token from
-//! [`actions::access_token`] and runs [`probe`] over [`mail`]; progress goes to the pages through a watch channel, the end into
-//! [`store::reports`] with its [`diagnosis`].
+//! [`actions::access_token`] and runs [`probe`] over [`mail`]; progress goes to the pages through a watch channel and, for pages of
+//! other instances, into the row ([`store::going_on`]), the end into [`store::reports`] with its [`diagnosis`].
+//!
+//! # How many are tested at once
+//!
+//! [`web::pages::batches`] → [`actions::batches`] writes the batch and its items in one transaction; [`worker::batches`] of every instance
+//! claims items, runs [`actions::probe::test`], and writes down what ended together. Counts and causes are kept beside the batch
+//! ([`store::batches`], [`store::batch_work`]), so that its page costs the same however many there are.
 //!
 //! # How a sign-in flows
 //!
@@ -65,12 +77,19 @@
 //! `/oauth/admin-consent/{provider}`; [`actions::consent::finish`] notes what came. It changes no token: the proof is the app's own
 //! token, or the next sign-in.
 //!
+//! # How somebody is told
+//!
+//! [`worker::notices`] → [`actions::notices`]: what is wrong now is found by cause, as the overview has it; a cause that is new opens a
+//! notice ([`model::notices`], [`store::notices`]), and all of it working again closes it. What is to be told becomes messages, one for
+//! each cause, held back in quiet hours and gathered above a bound; each recipient of one is a delivery ([`store::deliveries`]), claimed
+//! before it is sent: by mail the way tests send theirs ([`probe`]), or posted and signed. [`web::pages::notifications`] sets it all up.
+//!
 //! # How a token stays alive
 //!
 //! [`actions::access_token`] hands out the stored access token while it lives, else renews it: the attempt is durable before anything
 //! is sent, the answer before anyone is answered, one renewal at a time across processes. Before that comes to it,
 //! [`worker::refresher`] renews what is due ([`model::due`]); how long a provider keeps a sign-in is data ([`model::idle`]), and what
-//! ends when says [`actions::expiry`].
+//! ends when says [`actions::expiry`]: the rows of `/expiry`, of the overview, of the calendar file ([`model::calendar`]) and of the metrics.
 
 pub mod actions;
 pub mod app;

@@ -8,6 +8,7 @@ use super::probe;
 use super::providers::trial;
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
+use crate::model::batch::{Batch, Group};
 use crate::model::bundle::Bundle;
 use crate::model::mailbox::{Auth, Mailbox};
 use crate::model::provider::Provider;
@@ -25,6 +26,8 @@ pub enum About<'a> {
     Token(&'a Token),
     /// A provider, with its last check.
     Provider(&'a Provider),
+    /// A bulk test, with what failed in it by cause.
+    Batch(&'a (Batch, Vec<Group>)),
 }
 
 impl About<'_> {
@@ -34,6 +37,7 @@ impl About<'_> {
             Self::Run(run) => format!("mailgrant-bundle-{}.txt", run.id),
             Self::Token(token) => format!("mailgrant-bundle-token-{}.txt", token.name),
             Self::Provider(provider) => format!("mailgrant-bundle-provider-{}.txt", provider.name),
+            Self::Batch(batch) => format!("mailgrant-bundle-batch-{}.txt", batch.0.id),
         }
     }
 
@@ -42,6 +46,7 @@ impl About<'_> {
             Self::Run(run) => format!("mailbox:{}", run.mailbox_name),
             Self::Token(token) => format!("token:{}", token.name),
             Self::Provider(provider) => format!("provider:{}", provider.name),
+            Self::Batch(batch) => format!("batch:{}", batch.0.id),
         }
     }
 }
@@ -87,6 +92,7 @@ pub async fn gather(app: &App, about: About<'_>) -> Result<Bundle, ActionError> 
         }
         About::Token(token) => found.token = Some(token.clone()),
         About::Provider(provider) => found.provider = Some(provider.clone()),
+        About::Batch(_) => {}
     }
     if let Some(token) = &found.token {
         found.grant = store.grant(&token.id).await?;
@@ -127,6 +133,10 @@ pub async fn gather(app: &App, about: About<'_>) -> Result<Bundle, ActionError> 
             bundle
                 .sections
                 .extend(check.map(|check| sections::check_section(check.at, &check.steps)));
+        }
+        About::Batch((batch, groups)) => {
+            bundle.sections.push(sections::batch_section(batch));
+            bundle.sections.push(sections::groups_section(groups));
         }
     }
     bundle.sections.push(sections::changes_section(app, about, &found).await?);

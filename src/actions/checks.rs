@@ -1,17 +1,23 @@
 //! What comes of checks on schedule: the mailbox's state, the counts of the history, and a run where there is something to read.
 
 use crate::actions::probe::Checked;
+use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::ProviderId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, SideState};
 use crate::model::report::{Direction, Outcome};
+use crate::model::settings::CHECK_INTERVAL;
 use crate::store::checks::CountKind;
+use crate::store::rests::Rest;
+use crate::store::turns::Turn;
 use crate::store::{StoreResult, Tx};
 
 /// For how long does a run that says the same stand for the checks after it, in seconds?
 const RUN_STANDS: i64 = 6 * 3600;
+/// After how many intervals does a check that is due show that nobody checks?
+const STILL_AFTER: i64 = 2;
 /// How soon is a mailbox looked at again that changed while it was being checked, or whose check brought nothing, in seconds?
 pub const AGAIN: i64 = 30;
 
@@ -28,6 +34,10 @@ pub struct Ended {
     pub next: Timestamp,
     /// What was found at each side that was looked at.
     pub sides: Vec<Checked>,
+    /// Sides whose password was refused: to be left in peace.
+    pub rests: Vec<Rest>,
+    /// Whether a side was left in peace this time; it fails as it did.
+    pub is_one_left: bool,
 }
 
 /// Writes down how checks ended, in one transaction.
@@ -54,11 +64,10 @@ async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<(
         .as_ref()
         .filter(|stored| stored.changed_at == mailbox.changed_at && stored.enabled);
     let Some(current) = current else {
-        tx.finish_check(&mailbox.id, &ended.owner, now.plus(AGAIN), None).await?;
+        tx.release_turn(Turn::Check, &mailbox.id, &ended.owner, now.plus(AGAIN)).await?;
         return Ok(());
     };
-    let failed = (!ended.sides.is_empty()).then(|| ended.sides.iter().any(|side| !side.passed));
-    if !tx.finish_check(&mailbox.id, &ended.owner, ended.next, failed).await? {
+    if !tx.release_turn(Turn::Check, &mailbox.id, &ended.owner, ended.next).await? {
         return Ok(());
     }
     for side in &ended.sides {
@@ -71,7 +80,7 @@ async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<(
             state.run.clone_from(&before.run);
         } else {
             tx.insert_run(&side.run).await?;
-            tx.prune_runs(Some(&mailbox.id), now).await?;
+            tx.prune_runs(Some(&mailbox.id)).await?;
         }
         if before.outcome.is_some() && before.outcome != state.outcome {
             let (detail, outcome) = match (side.passed, &state.problem) {
@@ -88,7 +97,12 @@ async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<(
         }
         tx.record_side(&mailbox.id, mailbox.changed_at, side.direction, state, now).await?;
     }
-    if let Some(failed) = failed {
+    for rest in &ended.rests {
+        tx.put_rest(&mailbox.id, *rest).await?;
+    }
+    if !ended.sides.is_empty() {
+        let failed = ended.is_one_left || ended.sides.iter().any(|side| !side.passed);
+        tx.count_failed(&mailbox.id, failed).await?;
         tx.count_check(CountKind::MailboxDay, mailbox.id.as_str(), now, !failed).await?;
         let provider = ended.provider.as_ref().map_or("", ProviderId::as_str);
         tx.count_check(CountKind::ProviderHour, provider, now, !failed).await?;
@@ -108,6 +122,16 @@ fn says_the_same(before: &SideState, state: &SideState, now: Timestamp) -> bool 
         _ => true,
     };
     as_before && stands
+}
+
+/// Whether nobody checks though something is due: since two intervals for the mailbox that waits longest, and no check has ended since then
+/// either, because that would have planned a next one. A server that hangs delays its own mailboxes only. Seen from what is planned, so
+/// that it is true whatever process asks.
+pub async fn stand_still(app: &App) -> StoreResult<bool> {
+    let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
+    let (first, last) = (app.store.next_check().await?, app.store.last_planned_check().await?);
+    let since = |at: Option<Timestamp>| at.map_or(0, |at| app.clock.now().since(at));
+    Ok(since(first) > STILL_AFTER * interval && since(last) > interval)
 }
 
 /// The moment in an id ([`App::new_id`]).

@@ -1,15 +1,22 @@
-//! Is this installation sound? Checks of the data directory, database, key, clock-independent dates, and of the way to the servers in
-//! use. Reads only; the same checks serve the command and, later, the page.
+//! Is this installation sound? Checks of the data directory, database, key, clock and dates, of what goes on by itself, and of the way to
+//! the servers in use. Reads only; the same checks serve the command and the page `/about`.
 
+mod clock;
+mod due;
 mod renewals;
 mod servers;
+mod work;
 
 use crate::actions::settings;
 use crate::app::App;
+use crate::model::Date;
+use crate::model::audit::{Actor, AuditEntry};
+use crate::model::build;
 use crate::model::provider::ClientAuth;
 use crate::model::token::GrantState;
 use crate::model::user::Role;
 use crate::store::{Engine, StoreResult};
+pub use clock::{LIMIT as CLOCK_LIMIT, compare as compare_clocks};
 use serde::Serialize;
 use servers::servers;
 use std::io::Write;
@@ -63,9 +70,22 @@ fn bad(verdict: Verdict, name: impl Into<String>, detail: impl Into<String>, hel
     }
 }
 
+/// [`examine`] for somebody who asked for it on the page: it reaches out to servers, so who did is written down first.
+pub async fn examine_for(app: &App, actor: &Actor) -> StoreResult<Vec<Check>> {
+    let entry = AuditEntry {
+        action: "console.check",
+        target: "console:health".into(),
+        detail: String::new(),
+        outcome: "ok",
+    };
+    app.store.audit(app.clock.now(), actor, entry).await?;
+    examine(app).await
+}
+
 /// Runs every check. That the data directory, key and database could be opened at all is known by having an [`App`].
 pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
     let mut checks = vec![
+        ok("version", build::words()),
         data_directory(app),
         disk(app),
         database(app).await,
@@ -73,6 +93,7 @@ pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
         trusted_roots(app),
         address(app).await?,
         network_setting(app),
+        clock::check(app).await?,
     ];
     checks.push(match app.store.verify_audit().await? {
         Ok(entries) => ok("audit chain", format!("{entries} entries, intact")),
@@ -87,6 +108,9 @@ pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
     checks.extend(providers(app).await?);
     checks.extend(tokens(app).await?);
     checks.push(renewals::check(app).await?);
+    checks.push(work::check(app).await?);
+    checks.push(due::check(app).await?);
+    checks.push(clock::check(app).await?);
     checks.extend(servers(app).await?);
     Ok(checks)
 }
@@ -275,14 +299,13 @@ async fn people(app: &App) -> StoreResult<Check> {
 }
 
 async fn providers(app: &App) -> StoreResult<Vec<Check>> {
-    let now = app.clock.now();
+    let today = Date::of(app.clock.now(), &settings::zone(app).await?);
     let mut checks = Vec::new();
     for provider in app.store.providers().await? {
         let name = format!("provider {}", provider.name);
         let wants_secret = matches!(provider.client_auth, ClientAuth::SecretPost | ClientAuth::SecretBasic);
         let noun = provider.proof_noun();
         let without_certificate = provider.client_auth == ClientAuth::Certificate && provider.held().is_none();
-        let days = provider.client_secret_expires.map(|date| date.days_from(now));
         checks.push(if provider.problem.is_some() {
             bad(
                 Verdict::Failed,
@@ -307,25 +330,32 @@ async fn providers(app: &App) -> StoreResult<Vec<Check>> {
                 format!("create or upload one on /providers/{}/certificate", provider.name),
             )
         } else {
-            match days {
-                Some(days) if days < 0 => bad(
+            match provider.client_secret_expires {
+                Some(date) if date.has_ended(today) => bad(
                     Verdict::Failed,
                     name,
                     format!("its {noun} has ended"),
                     format!("replace the {noun}"),
                 ),
-                Some(days) if days <= SOON => bad(
+                Some(date) if date.days_after(today) <= SOON => bad(
                     Verdict::Warning,
                     name,
-                    format!("its {noun} ends in {days} days"),
+                    format!("its {noun} ends {}", ahead(date.days_after(today))),
                     format!("replace the {noun}"),
                 ),
-                Some(days) => ok(name, format!("{noun} ends in {days} days")),
+                Some(date) => ok(name, format!("{noun} ends {}", ahead(date.days_after(today)))),
                 None => ok(name, "no end date known"),
             }
         });
     }
     Ok(checks)
+}
+
+fn ahead(days: i64) -> String {
+    match days {
+        1 => "tomorrow".to_owned(),
+        days => format!("in {days} days"),
+    }
 }
 
 async fn tokens(app: &App) -> StoreResult<Vec<Check>> {

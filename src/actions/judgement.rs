@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::diagnosis::case::{Aim, Case, Held, Provider as Facts};
 use crate::diagnosis::ways::Scene;
 use crate::diagnosis::{Evidence, judge};
+use crate::model::Date;
 use crate::model::bundle::without_secrets;
 use crate::model::lint::is_guid;
 use crate::model::mailbox::{Auth, Mailbox, Side};
@@ -104,7 +105,9 @@ pub fn facts(app: &App, provider: &Provider, token: Option<&Token>, grant: Optio
         client_auth: provider.client_auth,
         consent_screen: provider.consent_screen,
         secret_is_id: secret.is_some_and(|secret| is_guid(secret.expose_secret())),
-        secret_ended_days: provider.client_secret_expires.map(|end| -end.days_from(now)),
+        secret_ended_days: provider
+            .client_secret_expires
+            .map(|end| -end.days_after(Date::of(now, &app.settings.zone()))),
         scopes: token.map_or(&provider.scopes, |token| &token.scopes).clone(),
         signed_in_days: grant.and_then(|grant| grant.authorized_at).map(days),
         used_days: grant.and_then(|grant| grant.refreshed_at.max(grant.authorized_at)).map(days),

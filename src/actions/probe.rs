@@ -4,24 +4,35 @@
 //! with the settings it used, and the mailbox's state follows from how it ended.
 
 mod check;
+mod deliver;
 mod desk;
+mod limits;
 mod login;
+mod measure;
+mod moving;
 mod order;
 mod proof;
 mod run;
 mod settings;
+mod shared;
 mod target;
+mod trip;
 mod work;
 
-pub use check::{CheckPlace, Checked, check, free_place};
+pub use check::{CheckPlace, Checked, Tested, check, free_place, test};
+pub use deliver::{Fate, Mail, Sent, deliver, deliver_through};
 pub use desk::{Desk, Live, Progress};
+pub use limits::{MOST_PLACES, lane_rests, places, rests_for, turn_places};
+pub use measure::{Measured, measure};
+pub use moving::{MessageOf, MoveEnd, folder_of, folder_words, move_message};
 pub use order::{Options, Order, ProbeError};
 pub use proof::{ProofError, prove, ways};
 pub use run::may_arrive;
 pub use settings::{Settings, settings_of, stored_settings};
+pub use shared::{Elsewhere, elsewhere, recover, stop_anywhere};
 pub use target::expected;
+pub use trip::{Found, Trip, look_for, new_message_id, send_to_itself};
 
-use crate::actions::settings as chosen;
 use crate::app::App;
 use crate::auth::throttle;
 use crate::clock::Timestamp;
@@ -30,21 +41,24 @@ use crate::model::RunId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, Security, Side};
 use crate::model::report::{Direction, MessageSummary, Outcome, Report, Stage};
-use crate::model::settings::{CHECK_TIMEOUT, PARALLEL};
 use crate::probe::{Plan, planned};
 use crate::random::Random;
 use crate::store::StoreError;
 use crate::store::reports::Run;
 use crate::vault::{Place, sha256};
 use desk::LaneKey;
+use limits::{lane, time_limit};
 use serde::{Deserialize, Serialize};
+use shared::Listed;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How many unsaved settings are tested at once?
 const DRAFTS_AT_ONCE: usize = 4;
+/// How long may the text be that tells one form from others?
+const LONGEST_FORM: usize = 64;
 
 /// A run that ended.
 #[derive(Debug, Clone)]
@@ -64,6 +78,12 @@ pub struct Messages {
     pub newest: Vec<MessageSummary>,
     /// Those above the limit.
     pub oversized: Vec<MessageSummary>,
+    /// The newest in the junk folder.
+    #[serde(default)]
+    pub junk: Vec<MessageSummary>,
+    /// The folders of the mailbox as its server names them, where any of these could go there.
+    #[serde(default)]
+    pub folders: Vec<String>,
 }
 
 impl Ended {
@@ -72,6 +92,12 @@ impl Ended {
         let mut report = self.report.clone();
         if self.run.direction == Direction::Incoming {
             for (name, list) in [("newest", &self.messages.newest), ("oversized", &self.messages.oversized)] {
+                // Where they are is nobody's business but the console's.
+                let list: Vec<MessageSummary> = list
+                    .iter()
+                    .cloned()
+                    .map(|message| MessageSummary { spot: None, ..message })
+                    .collect();
                 let list = serde_json::to_value(list).unwrap_or_default();
                 report.facts.insert(name.to_owned(), list);
             }
@@ -93,10 +119,21 @@ pub async fn start(app: &App, actor: &Actor, order: Order) -> Result<RunId, Prob
     begin(app, actor, order).await.map(|(run, _)| run)
 }
 
+/// As [`start`], once for each `form`, whichever instance it is sent to: a second time is [`StoreError::Taken`], and
+/// [`crate::store::Store::run_of_form`] knows the run.
+pub async fn start_once(app: &App, actor: &Actor, order: Order, form: &str) -> Result<RunId, ProbeError> {
+    let form = Some(form).filter(|form| !form.is_empty() && form.len() <= LONGEST_FORM);
+    begin_once(app, actor, order, form).await.map(|(run, _)| run)
+}
+
 /// Starts a test and hands out the view of it at once, for those who wait. What a limit refuses is written down.
 pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Live), ProbeError> {
+    begin_once(app, actor, order, None).await
+}
+
+async fn begin_once(app: &App, actor: &Actor, order: Order, form: Option<&str>) -> Result<(RunId, Live), ProbeError> {
     let (name, direction) = (order.mailbox.name.clone(), order.direction);
-    let begun = admit(app, actor, order).await;
+    let begun = admit(app, actor, order, form).await;
     if let Err(error) = &begun
         && let Some(limit) = error.limit()
         && app.probes.note_refusal(&actor.id, limit, app.clock.now())
@@ -114,7 +151,7 @@ pub async fn begin(app: &App, actor: &Actor, order: Order) -> Result<(RunId, Liv
     begun
 }
 
-async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Live), ProbeError> {
+async fn admit(app: &App, actor: &Actor, mut order: Order, form: Option<&str>) -> Result<(RunId, Live), ProbeError> {
     if order.direction == Direction::Outgoing && !order.options.login_only {
         // Here, so that what is sent is what is written down.
         order.options.subject.get_or_insert_with(|| subject(&*app.random));
@@ -140,7 +177,7 @@ async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Liv
             let noted = app.probes.note_test(user.as_str(), app.clock.now());
             noted.map_err(ProbeError::TestsTooOften)?;
         }
-        (lane(app, side).await?, parallel(app).await?, Some(claim))
+        (lane(app, side).await?, places(app).await?, Some(claim))
     };
     let settings = settings_of(app, &order.mailbox, order.direction).await?;
     let turn = app.probes.queue(lane, limit).ok_or(ProbeError::QueueFull)?;
@@ -149,7 +186,7 @@ async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Liv
     let now = app.clock.now();
     let report = Report::start(order.mailbox.name.clone(), order.direction, side.server.protocol().as_str(), now);
     let row = new_row(&order, id.clone(), actor, &settings, &report, now);
-    insert(app, actor, &order, &row).await?;
+    insert(app, actor, &order, &row, form, &planned).await?;
 
     let (progress, watcher) = watch::channel(Progress {
         waiting: true,
@@ -179,8 +216,10 @@ async fn admit(app: &App, actor: &Actor, mut order: Order) -> Result<(RunId, Liv
         progress,
         cancel,
     };
+    let meeting = shared::meet(app.clone(), id.clone(), live.progress.clone(), job.cancel.clone());
     app.tasks.spawn(async move {
         let _listed = Listed(job.work.app.probes.clone(), job.row.id.clone());
+        let _meeting = AbortOnDropHandle::new(tokio::spawn(meeting));
         let result = job.run(turn).await;
         // Who hears of the end may start the next.
         drop(claim);
@@ -232,17 +271,9 @@ fn new_row(order: &Order, id: RunId, actor: &Actor, settings: &Settings, report:
     }
 }
 
-/// A run in the list of those that go on, for as long as this lives.
-struct Listed(Desk, RunId);
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        self.0.remove(&self.1);
-    }
-}
-
 /// Writes down that a test starts, whatever becomes of it; the mailbox's oldest runs go.
-async fn insert(app: &App, actor: &Actor, order: &Order, row: &Run) -> Result<(), ProbeError> {
+async fn insert(app: &App, actor: &Actor, order: &Order, row: &Run, form: Option<&str>, planned: &[Stage]) -> Result<(), ProbeError> {
+    let own = app.flights.owner(app).as_str();
     let mut tx = app.store.begin().await?;
     if let (Some(user), Some((_, to, _))) = (&order.user, order.message())
         && !to.eq_ignore_ascii_case(&order.mailbox.address)
@@ -251,7 +282,8 @@ async fn insert(app: &App, actor: &Actor, order: &Order, row: &Run) -> Result<()
         taken.map_err(ProbeError::MessagesTooOften)?;
     }
     tx.insert_run(row).await?;
-    tx.prune_runs(row.mailbox_id.as_ref(), row.started_at).await?;
+    tx.own_run(&row.id, own, form, &shared::planned_text(planned)).await?;
+    tx.prune_runs(row.mailbox_id.as_ref()).await?;
     let unsaved = if row.draft { ", unsaved settings" } else { "" };
     let mut detail = format!("{}{unsaved}, run {}", row.direction, row.id);
     if let Some((from, to, copies)) = order.message() {
@@ -268,6 +300,11 @@ async fn insert(app: &App, actor: &Actor, order: &Order, row: &Run) -> Result<()
         outcome: "ok",
     };
     tx.audit(row.started_at, actor, entry).await?;
+    if let Some(mailbox) = &row.mailbox_id
+        && let Some(other) = tx.run_elsewhere(mailbox, row.direction, own).await?
+    {
+        return Err(ProbeError::UnderWay(other));
+    }
     Ok(tx.commit().await?)
 }
 
@@ -293,16 +330,6 @@ impl Live {
     pub async fn end(mut self) -> Option<Arc<Ended>> {
         self.ended.wait_for(Option::is_some).await.ok()?.clone()
     }
-}
-
-/// Ends the runs that a process left running when it died. For the start of `serve`; a run of a command that goes on beside it writes
-/// its own end later.
-pub async fn recover(app: &App) -> Result<u64, StoreError> {
-    let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    let abandoned = tx.abandon_runs(now, now).await?;
-    tx.commit().await?;
-    Ok(abandoned)
 }
 
 /// The senders and subjects of a run, opened; none where there are none.
@@ -338,26 +365,6 @@ pub fn subject(random: &dyn Random) -> String {
         .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
         .collect();
     format!("Test {mark} from Mailgrant")
-}
-
-/// Which mailboxes share a limit: those of one provider, else those of one server.
-async fn lane(app: &App, side: &Side) -> Result<LaneKey, StoreError> {
-    let key = match &side.auth {
-        Auth::OAuth2 { token_id, .. } => app.store.token_by_id(token_id).await?.map(|token| token.provider_id.0),
-        _ => None,
-    };
-    Ok(LaneKey::Saved(key.unwrap_or_else(|| side.server.host().to_owned())))
-}
-
-/// How long a conversation may take.
-async fn time_limit(app: &App) -> Result<Duration, StoreError> {
-    let seconds = chosen::number(app, &CHECK_TIMEOUT).await?;
-    Ok(Duration::from_secs(seconds.unsigned_abs()))
-}
-
-async fn parallel(app: &App) -> Result<usize, StoreError> {
-    let number = chosen::number(app, &PARALLEL).await?;
-    Ok(usize::try_from(number).unwrap_or(1))
 }
 
 /// Whether a run ended as it should.

@@ -6,7 +6,7 @@ use super::links::{LONGEST, LinkState};
 use super::providers::credential::{self, New};
 use super::providers::trial::{self, Trial};
 use super::providers::{self, service_account};
-use super::{ActionError, place, settings};
+use super::{ActionError, notices, place, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::{Actor, AuditEntry};
@@ -239,6 +239,8 @@ pub async fn enter(app: &App, actor: &Actor, link: &ProviderLink, provider: &Pro
     };
     tx.audit(now, actor, entry).await?;
     if claimed {
+        let path = format!("/providers/{}", provider.name);
+        notices::link_used(app, &mut tx, "secret link", provider.name.as_str(), path).await?;
         if let Some(candidate) = candidate {
             providers::save(app, &mut tx, actor, provider, candidate).await?;
         }

@@ -172,7 +172,7 @@ async fn test(app: &App, name: &str, direction: Option<Direction>, to: Option<St
     let options = Options {
         to,
         login_only,
-        ..Options::default()
+        ..Options::chosen(app).await?
     };
     let directions: Vec<Direction> = match direction {
         Some(direction) => vec![direction],

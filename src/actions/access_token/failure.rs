@@ -11,6 +11,7 @@ use crate::model::report::Diagnosis;
 use crate::model::scopes::Resource;
 use crate::model::token::{Grant, GrantState, Token, TokenEventKind};
 use crate::oauth::{Class, OAuthError};
+use crate::store::providers::diagnosis_id;
 use crate::store::{StoreResult, Tx};
 use tracing::{info, warn};
 
@@ -192,7 +193,8 @@ async fn write_refusal(app: &App, token: &Token, provider: &Provider, old: &Gran
 async fn tell(tx: &mut Tx, app: &App, token: &Token, provider: &Provider, old: &Grant, new: &Grant, failure: &Failure) -> StoreResult<()> {
     let now = app.clock.now();
     let detail = format!("{}: {}", failure.found.id, failure.found.title);
-    let news = old.last_error != new.last_error || old.state != new.state;
+    // What a provider said differs each time: its own ids and times are in it.
+    let news = diagnosis_id(old.last_error.as_deref()) != diagnosis_id(new.last_error.as_deref()) || old.state != new.state;
     if news {
         let kind = match failure.class {
             Class::UserMustAct => TokenEventKind::Revoked,

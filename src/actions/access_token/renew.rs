@@ -89,8 +89,9 @@ pub(super) async fn renew(app: &App, token: &Token, wanted: Wanted) -> Result<Ha
         }
         grant.attempt_id = Some(attempt);
         grant.attempt_started = Some(now);
+        let began = Instant::now();
         let called = call(app, token, &provider, &grant, &prepared, &wanted).await;
-        app.counters.renewed(provider.name.as_str(), result_word(&called));
+        app.counters.renewed(provider.name.as_str(), result_word(&called), began.elapsed());
         let new = match called {
             Ok(new) => new,
             // What is refused for another resource says nothing about the sign-in: its own renewal will tell.

@@ -6,7 +6,7 @@ use crate::actions::access_token::{NewGrant, store_first_grant};
 use crate::actions::judgement::of_provider;
 use crate::actions::providers::credential;
 use crate::actions::tokens::{audit, event};
-use crate::actions::{ActionError, place, probe, providers};
+use crate::actions::{ActionError, notices, place, probe, providers};
 use crate::app::App;
 use crate::diagnosis::{Evidence as Clue, diagnose, own};
 use crate::model::audit::Actor;
@@ -52,7 +52,7 @@ impl Flow {
     /// Stores what was reached, or ends the attempt with why it can't be.
     pub async fn conclude(&self, reached: Result<Yield, Outcome>) -> Result<Outcome, ActionError> {
         match reached {
-            Ok(found) => self.store(found).await,
+            Ok(found) => Box::pin(self.store(found)).await,
             Err(outcome) => {
                 self.end(&outcome).await?;
                 Ok(outcome)
@@ -200,6 +200,13 @@ impl Flow {
         };
         event(&self.app, tx, &self.token.id, kind, &self.actor.name, format!("{text}{through}")).await?;
         let result = if outcome.stored() { "ok" } else { "refused" };
+        if outcome.stored() {
+            let (name, path) = (self.token.name.as_str(), format!("/tokens/{}", self.token.name));
+            notices::consented(&self.app, tx, who, name, path.clone()).await?;
+            if self.attempt.link_id.is_some() {
+                notices::link_used(&self.app, tx, "sign-in link", name, path).await?;
+            }
+        }
         audit(
             &self.app,
             tx,

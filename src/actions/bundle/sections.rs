@@ -7,6 +7,7 @@ use crate::actions::probe::{settings_of, stored_settings};
 use crate::actions::providers::trial::CheckStep;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::model::batch::{Batch, Group};
 use crate::model::bundle::{Row, Section, Value};
 use crate::model::credential::StoredCertificate;
 use crate::model::mailbox::Mailbox;
@@ -29,6 +30,7 @@ pub(super) fn console(app: &App, about: About<'_>, provider: Option<&Provider>) 
         About::Run(run) => section.ours("Run", run.id.as_str()),
         About::Token(token) => section.said("Token", token.name.as_str()),
         About::Provider(provider) => section.said("Provider", provider.name.as_str()),
+        About::Batch((batch, _)) => section.ours("Bulk test", batch.id.as_str()),
     }
     section.ours("Made", app.clock.now().to_rfc3339());
     section.ours("Version", env!("CARGO_PKG_VERSION"));
@@ -81,6 +83,39 @@ pub(super) async fn mailbox_section(app: &App, run: &Run, mailbox: Option<&Mailb
         None => {}
     }
     Ok(section)
+}
+
+pub(super) fn batch_section(batch: &Batch) -> Section {
+    let mut section = Section::new("Bulk test");
+    section.ours("What", batch.what.as_str());
+    section.ours("State", batch.state.as_str());
+    section.ours("At the same time", batch.parallel.to_string());
+    section.ours("Started", batch.started_at.to_rfc3339());
+    section.ours("Ended", batch.finished_at.map(Timestamp::to_rfc3339).unwrap_or_default());
+    for (label, number) in [
+        ("Mailboxes", batch.mailboxes),
+        ("Tests", batch.total),
+        ("Passed", batch.passed),
+        ("Failed", batch.failed),
+        ("Gone since", batch.skipped),
+    ] {
+        section.ours(label, number.to_string());
+    }
+    section
+}
+
+/// What failed in a bulk test. A run has a bundle of its own, with the conversation.
+pub(super) fn groups_section(groups: &[Group]) -> Section {
+    let mut section = Section::new("What failed, by cause");
+    for group in groups {
+        let run = group.run.as_ref().map(|run| format!(", newest run {run}")).unwrap_or_default();
+        section
+            .rows
+            .push(Row::Words(0, Value::Said(format!("{} x {}", group.items, group.title))));
+        let kind = group.cause.split(':').next().unwrap_or_default();
+        section.rows.push(Row::Words(2, Value::Ours(format!("cause: {kind}{run}"))));
+    }
+    section
 }
 
 pub(super) fn provider_section(provider: &Provider) -> Section {

@@ -195,6 +195,9 @@ pub(in crate::actions) fn mailbox_table(app: &App, mailbox: &Mailbox, secrets: b
     out.text("display_name", mailbox.display_name.clone());
     out.flag("enabled", mailbox.enabled);
     out.list("tags", &mailbox.tags);
+    if mailbox.round_trip_hours != 0 {
+        out.0.insert("round_trip_hours".into(), Value::Integer(mailbox.round_trip_hours));
+    }
     if let Some(side) = &mailbox.incoming {
         let mut table = side_table(app, mailbox, Direction::Incoming, side, secrets)?;
         if !matches!(side.server, Server::Pop3(_)) {

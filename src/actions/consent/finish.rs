@@ -3,7 +3,7 @@
 use super::wanted::{Look, Wanted, lacking, look, wanted};
 use super::{Outcome, audit};
 use crate::actions::links::LinkState;
-use crate::actions::{ActionError, provider_links};
+use crate::actions::{ActionError, notices, provider_links};
 use crate::app::App;
 use crate::diagnosis::{Evidence as Clue, diagnose};
 use crate::model::audit::{Actor, AuditEntry};
@@ -169,10 +169,13 @@ impl Flow {
         let mut tx = self.app.store.begin().await?;
         tx.amend_consent(&self.consent.id, outcome.word(), &outcome.to_json()).await?;
         // What isn't allowed yet can be allowed through the same link.
+        let (name, path) = (self.provider.name.as_str(), format!("/providers/{}/consent", self.provider.name));
         if let (Some(link), Outcome::Granted { .. } | Outcome::Unproved { .. }) = (&self.consent.link_id, &outcome) {
             tx.use_provider_link(link, self.app.clock.now()).await?;
+            notices::link_used(&self.app, &mut tx, "consent link", name, path.clone()).await?;
         }
         if matches!(outcome, Outcome::Granted { .. } | Outcome::Unproved { .. }) {
+            notices::consented(&self.app, &mut tx, &self.actor.name, name, path).await?;
             tx.retry_unconsented(&self.provider.id).await?;
         }
         let result = if outcome.is_result() { "ok" } else { "refused" };

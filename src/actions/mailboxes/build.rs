@@ -1,6 +1,6 @@
 //! From a checked edit to a mailbox that can be stored: passwords sealed, tokens matched, older results taken back.
 
-use super::describe::{TURNED_ON, changes, describe};
+use super::describe::{TO_ITSELF, TURNED_ON, changes, describe};
 use super::{AuthEdit, MailboxEdit, SideEdit, problem};
 use crate::actions::FieldProblem;
 use crate::app::App;
@@ -69,6 +69,7 @@ pub fn build(
         outgoing,
         from: edit.from,
         bcc: edit.bcc,
+        round_trip_hours: edit.round_trip_hours,
         state: MailboxState::NotTested,
         incoming_state: existing.map(|m| older(&m.incoming_state)).unwrap_or_default(),
         outgoing_state: existing.map(|m| older(&m.outgoing_state)).unwrap_or_default(),
@@ -79,11 +80,11 @@ pub fn build(
         version: existing.map_or(1, |m| m.version),
         created_at: existing.map_or(now, |m| m.created_at),
     };
-    // Turning on or off says nothing about the settings, so what was tested stays.
+    // Turning on or off, or sending to itself, says nothing about the settings, so what was tested stays.
     if let Some(old) = existing
         && changes(&describe(old), &describe(&mailbox))
             .iter()
-            .all(|(label, ..)| label == TURNED_ON)
+            .all(|(label, ..)| label == TURNED_ON || label == TO_ITSELF)
     {
         mailbox.incoming_state = old.incoming_state.clone();
         mailbox.outgoing_state = old.outgoing_state.clone();

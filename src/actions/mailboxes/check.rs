@@ -10,13 +10,14 @@ use crate::gate::Gate;
 use crate::model::Name;
 use crate::model::mailbox::{AuthKind, Protocol, Server, check_address};
 use crate::model::report::Direction;
+use crate::model::round_trip::CHOICES;
 
 /// How long may a name, a user name or a folder be?
 const LONGEST: usize = 200;
 /// How long may a password be? An access token has room in it.
 const LONGEST_PASSWORD: usize = 4096;
 /// How many tags or addresses for copies?
-const MOST_ITEMS: usize = 20;
+pub(super) const MOST_ITEMS: usize = 20;
 
 /// The items of a text with commas, semicolons or line breaks between them.
 pub fn split_list(text: &str) -> Vec<String> {
@@ -57,6 +58,7 @@ pub fn check_mailbox(input: &MailboxInput, gate: &Gate) -> Result<MailboxEdit, V
         text => check.address("outgoing.from", text),
     };
     let bcc = check.bcc(&input.bcc);
+    let round_trip_hours = check.round_trip(input);
     check.problems.check()?;
     match (address, name, incoming.transpose_side(), outgoing.transpose_side()) {
         (Some(address), Some(name), Some(incoming), Some(outgoing)) => Ok(MailboxEdit {
@@ -68,6 +70,7 @@ pub fn check_mailbox(input: &MailboxInput, gate: &Gate) -> Result<MailboxEdit, V
             outgoing,
             from: from.filter(|from| !from.eq_ignore_ascii_case(&address)),
             bcc,
+            round_trip_hours,
             address,
             name,
         }),
@@ -191,6 +194,27 @@ impl Check<'_> {
             self.add("outgoing.bcc", format!("Enter {MOST_ITEMS} addresses at most"));
         }
         addresses
+    }
+
+    /// A message to itself has to go out and to be found.
+    fn round_trip(&mut self, input: &MailboxInput) -> i64 {
+        let text = trimmed(&input.round_trip_hours);
+        let hours = if text.is_empty() { Some(0) } else { text.parse().ok() };
+        let Some(hours) = hours.filter(|hours| CHOICES.contains(hours)) else {
+            self.add(
+                "round_trip_hours",
+                "Send a message to itself must be 0 (not at all), 1, 6 or 24 hours",
+            );
+            return 0;
+        };
+        let speaks = |side: &Option<SideInput>, protocol| side.as_ref().is_some_and(|side| trimmed(&side.protocol) == protocol);
+        if hours > 0 && !(speaks(&input.outgoing, "smtp") && speaks(&input.incoming, "imap")) {
+            self.add(
+                "round_trip_hours",
+                "A message to itself is sent with SMTP and looked for with IMAP. Choose these, or leave it off",
+            );
+        }
+        hours
     }
 
     fn side(&mut self, input: &SideInput, fields: &SideFields) -> Option<SideEdit> {

@@ -6,6 +6,9 @@ use crate::model::report::Direction;
 /// The label of the one setting that has nothing to do with connections.
 pub(super) const TURNED_ON: &str = "Turned on";
 
+/// The label of messages to itself: no setting of a connection either.
+pub(super) const TO_ITSELF: &str = "Message to itself";
+
 /// What a mailbox is set to, as label and value: what audit entries, "Show what changed" and conflicts compare. Without secrets.
 pub fn describe(mailbox: &Mailbox) -> Vec<(&'static str, String)> {
     let mut lines = vec![
@@ -17,6 +20,12 @@ pub fn describe(mailbox: &Mailbox) -> Vec<(&'static str, String)> {
     for (direction, side) in [(Direction::Incoming, &mailbox.incoming), (Direction::Outgoing, &mailbox.outgoing)] {
         lines.extend(describe_side(mailbox, direction, side.as_ref()));
     }
+    let to_itself = match mailbox.round_trip_hours {
+        0 => String::new(),
+        1 => "every hour".to_owned(),
+        hours => format!("every {hours} hours"),
+    };
+    lines.push((TO_ITSELF, to_itself));
     lines
 }
 

@@ -48,6 +48,8 @@ pub struct MailboxInput {
     pub from: String,
     /// Default Bcc.
     pub bcc: Vec<String>,
+    /// Hours between two messages to itself; empty or 0: none.
+    pub round_trip_hours: String,
 }
 
 impl SideInput {
@@ -84,6 +86,7 @@ impl MailboxInput {
             outgoing: mailbox.outgoing.as_ref().map(SideInput::of),
             from: mailbox.from.clone().unwrap_or_default(),
             bcc: mailbox.bcc.clone(),
+            round_trip_hours: mailbox.round_trip_hours.to_string(),
         }
     }
 }
@@ -133,4 +136,6 @@ pub struct MailboxEdit {
     pub from: Option<String>,
     /// Default Bcc.
     pub bcc: Vec<String>,
+    /// Hours between two messages to itself; 0: none.
+    pub round_trip_hours: i64,
 }

@@ -170,6 +170,7 @@ fn edit_of(mailbox: Mailbox) -> MailboxEdit {
         outgoing: mailbox.outgoing.map(side),
         from: mailbox.from,
         bcc: mailbox.bcc,
+        round_trip_hours: mailbox.round_trip_hours,
     }
 }
 

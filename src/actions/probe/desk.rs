@@ -7,6 +7,7 @@ use crate::model::report::{Direction, Report, Stage};
 use crate::model::{MailboxId, RunId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 const MOST_WAITING: usize = 500;
 /// How many tests of unsaved settings may one person start in a minute?
 const DRAFTS_A_MINUTE: usize = 20;
+/// How many lanes may rest at once?
+const MOST_RESTING: usize = 1000;
 /// How many tests of saved mailboxes may one person start in a minute?
 const TESTS_A_MINUTE: usize = 30;
-/// How many forms are remembered, so that sending one twice starts one test?
-const MOST_ONCE: usize = 1000;
 
 /// A lane: tests that share a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,8 +93,9 @@ struct State {
     waiting: usize,
     live: HashMap<RunId, Live>,
     claimed: HashMap<(MailboxId, Direction), RunId>,
+    /// Lanes whose servers asked for a pause, and until when, by what the clock has run.
+    resting: HashMap<LaneKey, Duration>,
     started: HashMap<String, VecDeque<Timestamp>>,
-    once: VecDeque<(String, RunId)>,
 }
 
 #[derive(Default)]
@@ -169,6 +171,27 @@ impl Desk {
         None
     }
 
+    /// Leaves a lane alone until then, by what the clock has run: nothing that can come later begins there.
+    pub(super) fn rest(&self, key: LaneKey, until: Duration, running: Duration) {
+        let mut state = self.state();
+        state.resting.retain(|_, until| *until > running);
+        if state.resting.len() < MOST_RESTING || state.resting.contains_key(&key) {
+            let known = state.resting.entry(key).or_default();
+            *known = until.max(*known);
+        }
+    }
+
+    /// Whether any lane rests.
+    pub(super) fn has_resting(&self, running: Duration) -> bool {
+        self.state().resting.values().any(|until| *until > running)
+    }
+
+    /// For how long a lane rests; none where it doesn't.
+    pub(super) fn rests_for(&self, key: &LaneKey, running: Duration) -> Option<Duration> {
+        let until = *self.state().resting.get(key)?;
+        until.checked_sub(running).filter(|left| !left.is_zero())
+    }
+
     /// Gives a place on to who waits longest, or back.
     fn release(&self, key: &LaneKey) {
         let mut guard = self.state();
@@ -229,24 +252,6 @@ impl Desk {
         }
         times.push_back(now);
         Ok(())
-    }
-
-    /// The run that a form started before, if it was sent already.
-    pub fn started_by(&self, form: &str) -> Option<RunId> {
-        let state = self.state();
-        state.once.iter().find(|(key, _)| key == form).map(|(_, run)| run.clone())
-    }
-
-    /// Remembers which run a form started.
-    pub fn remember(&self, form: &str, run: &RunId) {
-        if form.is_empty() || form.len() > 64 {
-            return;
-        }
-        let mut state = self.state();
-        if state.once.len() >= MOST_ONCE {
-            state.once.pop_front();
-        }
-        state.once.push_back((form.to_owned(), run.clone()));
     }
 }
 

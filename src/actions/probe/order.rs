@@ -1,9 +1,13 @@
 //! What is to be tested, and how; and why it can't be.
 
+use crate::actions::settings;
+use crate::app::App;
 use crate::model::mailbox::Mailbox;
 use crate::model::report::Direction;
+use crate::model::settings::{JUNK_DAYS, LARGEST_MESSAGE};
 use crate::model::{RunId, UserId};
-use crate::store::StoreError;
+use crate::probe::Letter;
+use crate::store::{StoreError, StoreResult};
 use std::time::Duration;
 
 /// What a test looks at and does. The defaults are those of the form.
@@ -25,10 +29,14 @@ pub struct Options {
     pub wait: Option<Duration>,
     /// Subject; none: one with a mark of its own.
     pub subject: Option<String>,
+    /// Message-ID, with angle brackets; none: a new one.
+    pub message_id: Option<String>,
     /// Stop after the sign-in.
     pub login_only: bool,
     /// Look only whether the folder opens, and for the outgoing side whether the sign-in is taken: what a check on schedule does.
     pub short: bool,
+    /// What is sent in place of a test message, to `to`.
+    pub letter: Option<Letter>,
 }
 
 impl Default for Options {
@@ -42,13 +50,27 @@ impl Default for Options {
             bcc: false,
             wait: Some(Duration::from_secs(120)),
             subject: None,
+            message_id: None,
             login_only: false,
             short: false,
+            letter: None,
         }
     }
 }
 
 impl Options {
+    /// The defaults, with what people chose under Settings: from how many megabytes on a message is oversized, and how many days of junk
+    /// are counted.
+    pub async fn chosen(app: &App) -> StoreResult<Self> {
+        let largest = settings::number(app, &LARGEST_MESSAGE).await?;
+        let days = settings::number(app, &JUNK_DAYS).await?;
+        Ok(Self {
+            oversized_over: largest.unsigned_abs() * 1_000_000,
+            junk_days: u16::try_from(days).unwrap_or(7),
+            ..Self::default()
+        })
+    }
+
     /// Those of a check on schedule: nothing is read, and nothing sent.
     pub fn check() -> Self {
         Self {

@@ -3,10 +3,11 @@
 use super::desk::{Progress, Turn};
 use super::work::{Findings, Work};
 use super::{Ended, Messages, Order, is_send_unknown, messages_place, passed};
+use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::RunId;
 use crate::model::mailbox::{Mailbox, Protocol, Side, SideState};
 use crate::model::report::{Direction, Outcome, Report};
+use crate::model::{RunId, Sealed};
 use crate::probe::Steps;
 use crate::store::StoreError;
 use crate::store::reports::Run;
@@ -75,7 +76,7 @@ impl Job {
                 }
             }
         };
-        let (report, failure) = self.work.conclude(steps, &mut findings, stopped);
+        let (report, failure) = self.work.conclude(steps, &mut findings, stopped).await;
         // A message that may have been sent is no matter of a test that was merely stopped.
         let stopped = stopped && !failure.is_some_and(|failure| is_send_unknown(failure.own_id));
         self.fill_row(&report, &findings.messages, stopped);
@@ -99,10 +100,7 @@ impl Job {
     fn fill_row(&mut self, report: &Report, messages: &Messages, stopped: bool) {
         let row = &mut self.row;
         finish_row(row, report, stopped, self.work.app.clock.now());
-        row.newest = (*messages != Messages::default()).then(|| {
-            let text = serde_json::to_string(messages).unwrap_or_default();
-            self.work.app.vault.seal(&messages_place(&row.id), &text)
-        });
+        row.newest = sealed(&self.work.app, &row.id, messages);
     }
 
     /// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news.
@@ -157,6 +155,14 @@ impl Job {
         }
         tx.commit().await
     }
+}
+
+/// Senders and subjects as a run keeps them; none where there are none.
+pub(super) fn sealed(app: &App, run: &RunId, messages: &Messages) -> Option<Sealed> {
+    (*messages != Messages::default()).then(|| {
+        let text = serde_json::to_string(messages).unwrap_or_default();
+        app.vault.seal(&messages_place(run), &text)
+    })
 }
 
 /// Writes into a run how it ended.

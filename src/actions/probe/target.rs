@@ -43,7 +43,7 @@ pub(super) fn smtp(app: &App, mailbox: &Mailbox, endpoint: &Endpoint, login: Log
         to: options.to.clone().unwrap_or_else(|| mailbox.address.clone()),
         bcc: if options.bcc { mailbox.bcc.clone() } else { Vec::new() },
         subject: options.subject.clone().unwrap_or_else(|| subject(&*app.random)),
-        message_id: message_id(app, &from),
+        message_id: own_message_id(app, &from, options),
         login_only: options.login_only,
         hello_name: hello_name(app),
         from,
@@ -66,7 +66,7 @@ pub(super) fn sending(app: &App, mailbox: &Mailbox, options: &Options) -> GraphS
     GraphSending {
         to_itself: bcc.is_empty() && to.eq_ignore_ascii_case(&mailbox.address),
         subject: options.subject.clone().unwrap_or_else(|| subject(&*app.random)),
-        message_id: message_id(app, &from),
+        message_id: own_message_id(app, &from, options),
         login_only: options.login_only,
         from,
         to,
@@ -136,7 +136,16 @@ pub fn expected(token: &Token, provider: &Provider, mailbox: &str) -> Expected {
     }
 }
 
-fn message_id(app: &App, from: &str) -> String {
+/// The Message-ID of a message: as whoever sends it wants it, else a new one.
+fn own_message_id(app: &App, from: &str, options: &Options) -> String {
+    let letter = options.letter.as_ref().map(|letter| letter.message_id.clone());
+    letter
+        .or_else(|| options.message_id.clone())
+        .unwrap_or_else(|| message_id(app, from))
+}
+
+/// A Message-ID that no other message has, in the domain of its sender.
+pub(super) fn message_id(app: &App, from: &str) -> String {
     let domain = from.rsplit('@').next().unwrap_or("localhost");
     let mut unique = [0; 16];
     app.random.fill(&mut unique);
@@ -154,7 +163,7 @@ fn uuid(app: &App) -> String {
 }
 
 /// The name we greet with (RFC 5321, 4.1.3): our public one, or an address where there is none.
-fn hello_name(app: &App) -> String {
+pub(super) fn hello_name(app: &App) -> String {
     match app.config.base_url.host() {
         Some(url::Host::Domain(name)) if name.contains('.') && !name.ends_with(".localhost") => name.to_owned(),
         Some(url::Host::Ipv4(ip)) => format!("[{ip}]"),

@@ -1,5 +1,6 @@
 //! The stages of a run and what they mean, whoever asked for it: a person, or the schedule.
 
+use super::limits::note_pause;
 use super::{Messages, Order, login, side, target};
 use crate::actions::judgement::{Known, of_test};
 use crate::app::App;
@@ -9,7 +10,9 @@ use crate::mask::Masks;
 use crate::model::bundle::said_without_secrets;
 use crate::model::mailbox::{Server, Side};
 use crate::model::report::{Diagnosis, Direction, MessageSummary, Outcome, Report, Stage};
-use crate::probe::{Done, Failure, Steps, Stopped, arrived, graph, graph_opens, graph_send, imap, imap_opens, pop3, pop3_opens, smtp};
+use crate::probe::{
+    Done, Failure, Steps, Stopped, arrived, graph, graph_letter, graph_opens, imap, imap_opens, pop3, pop3_opens, smtp_letter,
+};
 use std::time::Duration;
 
 /// A side of a mailbox that is looked at.
@@ -34,13 +37,19 @@ pub(super) struct Findings {
 
 impl Work {
     /// The report of what was done, with its diagnosis; and what the step that failed left, if one did.
-    pub fn conclude(&self, steps: Steps, findings: &mut Findings, stopped: bool) -> (Report, Option<Failure>) {
+    pub async fn conclude(&self, steps: Steps, findings: &mut Findings, stopped: bool) -> (Report, Option<Failure>) {
         let (mut report, failure) = steps.finish();
         // A step that failed before its turn, and those skipped because of it, stand where they belong.
         report
             .steps
             .sort_by_key(|step| self.planned.iter().position(|stage| *stage == step.step));
         self.keep_private(&mut report, &findings.messages);
+        // What somebody only types into a form must not stop the checks of saved mailboxes.
+        if let (Some(failure), Some(step), false) = (&failure, report.failed_step(), self.order.draft)
+            && let Some((side, _)) = self.side_of(Some(step.step))
+        {
+            note_pause(&self.app, side, failure, &step.facts).await;
+        }
         report.diagnosis = match (&failure, findings.token.take()) {
             (Some(_), Some(token)) => Some(token),
             (Some(failure), None) => Some(match self.side_of(report.failed_step().map(|step| step.step)) {
@@ -72,7 +81,12 @@ impl Work {
             .map(|side| mailbox.login(side))
             .chain([&*mailbox.address, &*mailbox.display_name])
             .collect();
-        let listed = messages.newest.iter().chain(&messages.oversized).flat_map(MessageSummary::private);
+        let listed = messages
+            .newest
+            .iter()
+            .chain(&messages.oversized)
+            .chain(&messages.junk)
+            .flat_map(MessageSummary::private);
         // What it sent to itself has its own address as sender, which is no news.
         let others = listed.filter(|text| !own.iter().any(|own| own.eq_ignore_ascii_case(text)));
         others.for_each(|text| masks.add(text));
@@ -123,7 +137,7 @@ impl Work {
             (Server::Pop3(endpoint), _) => pop3(connector, &target::pop3(endpoint, login, options), steps).await?,
             (Server::Smtp(endpoint), _) => {
                 let target = target::smtp(app, mailbox, endpoint, login, options);
-                smtp(connector, &target, steps).await?;
+                smtp_letter(connector, &target, options.letter.as_ref(), steps).await?;
                 if let (Some(wait), Some(incoming)) = (self.arrival, &mailbox.incoming) {
                     self.arrives(incoming, &target.message_id, wait, steps).await?;
                 }
@@ -138,7 +152,8 @@ impl Work {
                     Direction::Incoming if short => return graph_opens(connector, &target, &mailbox.folder, steps).await,
                     Direction::Incoming => graph(connector, &target, &target::reading(mailbox, options), steps).await?,
                     Direction::Outgoing => {
-                        return graph_send(connector, &target, &target::sending(app, mailbox, options), steps).await;
+                        let sending = target::sending(app, mailbox, options);
+                        return graph_letter(connector, &target, &sending, options.letter.as_ref(), steps).await;
                     }
                 }
             }
@@ -146,12 +161,14 @@ impl Work {
         findings.messages = Messages {
             newest: found.newest,
             oversized: found.oversized,
+            junk: found.in_junk,
+            folders: found.folders,
         };
         Ok(())
     }
 
     /// What the side signs in with. A password that can't be had fails the sign-in before anybody is connected to.
-    async fn sign_in_with(&self, steps: &mut Steps, side: &Side, findings: &mut Findings) -> Result<Login, Stopped> {
+    pub(super) async fn sign_in_with(&self, steps: &mut Steps, side: &Side, findings: &mut Findings) -> Result<Login, Stopped> {
         let (app, order) = (&self.app, &self.order);
         if self.planned.contains(&Stage::Token) {
             let token = Box::pin(login::token(app, &order.mailbox, order.direction, side, findings));
@@ -163,7 +180,8 @@ impl Work {
         }
     }
 
-    async fn arrives(&self, incoming: &Side, message_id: &str, wait: Duration, steps: &mut Steps) -> Result<(), Stopped> {
+    /// Looks for a message in the incoming side.
+    pub(super) async fn arrives(&self, incoming: &Side, message_id: &str, wait: Duration, steps: &mut Steps) -> Result<(), Stopped> {
         let (app, mailbox) = (&self.app, &self.order.mailbox);
         let Server::Imap(endpoint) = &incoming.server else {
             return Err(Stopped);

@@ -3,6 +3,7 @@
 use crate::actions::{ahead, settings};
 use crate::app::App;
 use crate::diagnosis::own;
+use crate::model::Date;
 use crate::model::proof::ProofOutcome;
 use crate::model::provider::{ClientAuth, ConsentScreen, Provider};
 use crate::model::scopes::{self, Resource};
@@ -37,8 +38,9 @@ pub async fn lint(app: &App, provider: &Provider) -> StoreResult<Vec<Warning>> {
     let noun = provider.proof_noun();
 
     if let Some(date) = provider.client_secret_expires.filter(|_| has_secret) {
-        match date.days_from(app.clock.now()) {
-            days if days <= 0 => warn(
+        let today = Date::of(app.clock.now(), &settings::zone(app).await?);
+        match date.days_after(today) {
+            _ if date.has_ended(today) => warn(
                 "client_secret_expires",
                 format!("The {noun} ended on {date}. Replace it, or nothing can be renewed."),
             ),

@@ -19,10 +19,11 @@ pub use survey::{Existing, Survey, survey};
 pub use undo::undo;
 
 use super::config::ApplyError;
-use super::{ActionError, providers};
+use super::{ActionError, providers, settings};
 use crate::app::App;
 use crate::model::config_file::{ConfigFile, Entry, Field, Value};
 use crate::model::import::{self, Brought, Document, Fault, Place as At};
+use crate::model::settings::KEEP_PREVIEWS;
 use crate::model::template::TemplateKind;
 use crate::model::{Name, Sealed, UserId};
 use crate::store::StoreError;
@@ -31,7 +32,7 @@ use crate::vault::Place;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// How many seconds does a preview wait, and can what was applied be undone?
+/// For how many seconds can what was applied be undone?
 pub const KEPT: i64 = 24 * 3600;
 /// How many entries are written at once? With more than that an import is applied in the background.
 pub const MANY: usize = 200;
@@ -42,7 +43,7 @@ const MOST_DISCOVERIES: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// It is over, or was never this person's.
-    #[error("This import is over. A preview waits for 24 hours")]
+    #[error("This import is over. A preview waits for a while only: bring the file again")]
     Gone,
     /// Somebody changed something the preview speaks of.
     #[error("Something changed here since this preview was shown. Look at it again")]
@@ -149,7 +150,7 @@ pub enum ReadError {
     Store(#[from] StoreError),
 }
 
-/// Reads what was brought along and keeps it, sealed, for a day; returns the id of its preview. Nothing else is written.
+/// Reads what was brought along and keeps it, sealed, for as long as the settings say; returns the id of its preview. Nothing else is written.
 pub async fn receive(app: &App, user: &UserId, brought: Brought, secrets: bool) -> Result<String, ReadError> {
     let text = brought.text;
     let read = tokio::task::spawn_blocking(move || import::read(&text)).await;
@@ -165,7 +166,7 @@ pub async fn receive(app: &App, user: &UserId, brought: Brought, secrets: bool) 
         sealed: sealed(app, &id, user, 1, &document),
         user_id: user.clone(),
         created_at: now,
-        expires_at: now.plus(KEPT),
+        expires_at: now.plus(settings::number(app, &KEEP_PREVIEWS).await?.saturating_mul(3600)),
         begun_at: None,
         done: 0,
         applied_at: None,

@@ -43,6 +43,9 @@ pub(super) async fn plan_mailbox(
     if let Some(tags) = entry.list("tags") {
         input.tags = tags.to_vec();
     }
+    if let Some(text) = entry.text("round_trip_hours") {
+        text.clone_into(&mut input.round_trip_hours);
+    }
     let mut secrets = Vec::new();
     for (table, side, protocol) in [("incoming", &mut input.incoming, "imap"), ("outgoing", &mut input.outgoing, "smtp")] {
         if entry.has_table(table) {
