@@ -3,6 +3,7 @@
 //! where its process is known to be gone.
 
 use crate::actions::access_token::lease;
+use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
@@ -62,6 +63,8 @@ pub async fn tick(app: &App) -> StoreResult<()> {
         beat: 0,
     };
     app.store.beat(&instance).await?;
+    // What was changed at another instance counts here too.
+    settings::take_over(app).await?;
     let all = app.store.instances().await?;
     let mut dead = app.workers.seen().still(&all, Instant::now());
     let directory = lease::directory(app);
@@ -74,8 +77,12 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     let mut living: Vec<&str> = all.iter().map(|instance| instance.id.as_str()).collect();
     living.retain(|id| *id == own || dead.iter().all(|gone| gone.id != *id));
     living.sort_unstable();
+    let before = app.workers.share().1;
     app.workers
         .note_share(living.iter().position(|id| *id == own).unwrap_or(0), living.len());
+    if app.workers.share().1 < before {
+        app.workers.wake();
+    }
     Ok(())
 }
 

@@ -1,9 +1,10 @@
-//! Checks on schedule: every mailbox that is turned on is looked at once an interval, spread over it. A mailbox is claimed in the name of
-//! this instance before it is looked at, so that several divide the work and what a dead one had claimed is free again; each provider
-//! has its own places, so that one that hangs delays no other.
+//! Checks on schedule: every mailbox that is turned on is looked at once an interval, spread over it, in its turn ([`super::turns`]); each
+//! provider has its own places, so that one that hangs delays no other. A side whose password is refused is left in peace for a while; the
+//! other side is looked at all the same.
 
+use super::turns;
 use crate::actions::checks::{self, Ended};
-use crate::actions::probe::{self, CheckPlace, Checked};
+use crate::actions::probe::{self, Checked};
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -11,39 +12,51 @@ use crate::diagnosis::own;
 use crate::model::MailboxId;
 use crate::model::mailbox::{Auth, Mailbox};
 use crate::model::report::{Direction, Stage};
-use crate::model::settings::{CHECK_INTERVAL, PARALLEL};
+use crate::model::settings::CHECK_INTERVAL;
 use crate::store::StoreResult;
-use crate::store::checks::Due;
-use aws_lc_rs::digest;
+use crate::store::checks::Believed;
+use crate::store::rests::Rest;
+use crate::store::turns::Turn;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long between two passes? What ended meanwhile is written down together.
 pub const EVERY: Duration = Duration::from_millis(500);
 /// How many checks go on at once in this process, all providers together?
 const MOST_AT_ONCE: usize = 256;
+/// How long is a check expected to take, in seconds? Both sides of a mailbox whose server takes 300 ms for each command.
+const LASTS: i64 = 5;
+/// How often are mailboxes counted, to know how many places they need?
+const COUNTED: Duration = Duration::from_secs(60);
 /// How many results are written down in one transaction? Others want to write too.
 const RECORDED_AT_ONCE: usize = 50;
-/// How long is a mailbox whose password is refused left in peace at most, in seconds?
+/// How long is a side whose password is refused left in peace at most, in seconds?
 const LONGEST_PAUSE: i64 = 6 * 3600;
 /// After how many intervals is a result too old to say anything?
 const AGES_AFTER: i64 = 2;
+/// By how many seconds may the clocks of two instances differ?
+const CLOCKS_DIFFER: i64 = 300;
+const SIDES: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
 
-/// Checks of this process: how many go on, and those that ended and are not written down yet.
+/// Checks of this process: how many places they need, and those that ended and are not written down yet.
 #[derive(Default)]
 pub(super) struct Checks {
-    running: AtomicUsize,
+    /// How many places the mailboxes of one provider need at once, were all of them there, and when that was found out.
+    places: AtomicUsize,
+    counted: Mutex<Option<tokio::time::Instant>>,
     ended: Mutex<Vec<Ended>>,
-    /// Claimed, and nothing came of it: to be given back.
-    unfinished: Mutex<Vec<MailboxId>>,
 }
 
 impl Checks {
-    fn take_ended(&self) -> Vec<Ended> {
+    fn take_ended(&self) -> Taken<'_> {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let some = ended.len().min(RECORDED_AT_ONCE);
-        ended.drain(..some).collect()
+        Taken {
+            some: ended.drain(..some).collect(),
+            left: Vec::new(),
+            checks: self,
+        }
     }
 
     fn put_back(&self, mut some: Vec<Ended>) {
@@ -56,8 +69,9 @@ impl Checks {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
-    fn unfinished(&self) -> MutexGuard<'_, Vec<MailboxId>> {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many checks have to go on at once for all to keep their interval; 0 before it was counted.
+    pub(super) fn places(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
     }
 
     fn unrecorded(&self) -> usize {
@@ -65,33 +79,33 @@ impl Checks {
     }
 }
 
-/// One check that goes on, counted until it ends, however it does. One that brings nothing is given back at the next pass.
-struct Running {
-    app: App,
-    id: MailboxId,
-    ended: bool,
+/// Results that are being written down. Those that are not when this is dropped, however that comes, go back.
+struct Taken<'a> {
+    some: Vec<Ended>,
+    /// Those that could not be written down one by one.
+    left: Vec<Ended>,
+    checks: &'a Checks,
 }
 
-impl Drop for Running {
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let checks = self.app.workers.checks();
-        if !self.ended {
-            checks.unfinished().push(self.id.clone());
+        let mut back = std::mem::take(&mut self.some);
+        back.append(&mut self.left);
+        if !back.is_empty() {
+            self.checks.put_back(back);
         }
-        checks.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// How many checks go on in this process, or ended and are not written down yet.
 pub fn busy(app: &App) -> usize {
-    let checks = app.workers.checks();
-    checks.running.load(Ordering::Relaxed) + checks.unrecorded()
+    turns::busy(app, Turn::Check) + app.workers.checks().unrecorded()
 }
 
 /// Writes down what ended, plans what is new, and starts what is due and has a place.
 pub async fn tick(app: &App) -> StoreResult<()> {
     record(app).await?;
-    give_back(app).await?;
+    turns::give_back(app, Turn::Check, checks::AGAIN).await?;
     let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
     plan(app, interval).await?;
     start(app, interval).await?;
@@ -102,136 +116,94 @@ pub async fn tick(app: &App) -> StoreResult<()> {
 async fn record(app: &App) -> StoreResult<()> {
     let checks = app.workers.checks();
     loop {
-        let some = checks.take_ended();
-        if some.is_empty() {
+        let mut taken = checks.take_ended();
+        if taken.some.is_empty() {
             return Ok(());
         }
-        let Err(error) = checks::record(app, &some).await else {
+        let Err(error) = checks::record(app, &taken.some).await else {
+            taken.some.clear();
             continue;
         };
         // One that can't be written down must not stand in the way of the others.
-        let mut left = Vec::new();
-        let before = some.len();
-        for one in some {
-            if checks::record(app, std::slice::from_ref(&one)).await.is_err() {
-                left.push(one);
-            }
+        let before = taken.some.len();
+        while let Some(one) = taken.some.last() {
+            let failed = checks::record(app, std::slice::from_ref(one)).await.is_err();
+            let one = taken.some.pop();
+            taken.left.extend(one.filter(|_| failed));
         }
-        if left.len() == before && before > 1 {
-            checks.put_back(left);
+        if taken.left.len() == before && before > 1 {
             return Err(error);
         }
-        for one in left {
+        for one in std::mem::take(&mut taken.left) {
             tracing::warn!(mailbox.name = %one.mailbox.name, %error, "What a check found can't be written down: {error}");
-            checks.unfinished().push(one.mailbox.id);
+            app.workers.under_way(Turn::Check).add_unfinished(one.mailbox.id);
         }
     }
-}
-
-/// What was claimed and brought nothing is due again soon; where even that can't be written, at the next pass.
-async fn give_back(app: &App) -> StoreResult<()> {
-    let checks = app.workers.checks();
-    let ids = checks.unfinished().clone();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let (owner, next) = (app.flights.owner(app).as_str(), app.clock.now().plus(checks::AGAIN));
-    let mut tx = app.store.begin().await?;
-    for id in &ids {
-        tx.finish_check(id, owner, next, None).await?;
-    }
-    tx.commit().await?;
-    checks.unfinished().retain(|id| !ids.contains(id));
-    Ok(())
 }
 
 /// A mailbox that is new is checked for the first time between a half and one and a half intervals from now: people test it themselves
-/// first, and thousands that come together are spread.
+/// first, and thousands that come together are spread. One that is planned for later than that is planned anew: somebody set the clock
+/// back, or chose a shorter interval.
 async fn plan(app: &App, interval: i64) -> StoreResult<()> {
-    let ids = app.store.unscheduled_mailboxes().await?;
-    if ids.is_empty() {
+    let now = app.clock.now();
+    let half = now.plus(interval / 2);
+    let unplanned = app.store.unplanned_checks(half.plus(interval)).await?;
+    if unplanned.is_empty() {
         return Ok(());
     }
-    let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    for id in &ids {
-        tx.schedule_first_check(id, now.plus(interval / 2 + share(id, interval))).await?;
+    for (id, is_new) in &unplanned {
+        let after = if *is_new { half.plus(-1) } else { now };
+        tx.plan_turn(Turn::Check, id, turns::own_time(id, after, interval)).await?;
     }
     tx.commit().await
 }
 
-/// A number below `range` that is always the same for a mailbox, and evenly spread over all of them.
-fn share(id: &MailboxId, range: i64) -> i64 {
-    let digest = digest::digest(&digest::SHA256, id.as_str().as_bytes());
-    let number = digest
-        .as_ref()
-        .iter()
-        .take(7)
-        .fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
-    number % range.max(1)
-}
-
-async fn start(app: &App, interval: i64) -> StoreResult<()> {
+/// Finds out how many checks have to go on at once.
+async fn count_places(app: &App, interval: i64) -> StoreResult<()> {
     let checks = app.workers.checks();
-    if busy(app) >= MOST_AT_ONCE || app.stopping.is_cancelled() {
+    let is_known = |at: &tokio::time::Instant| at.elapsed() < COUNTED;
+    if checks
+        .counted
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .is_some_and(is_known)
+    {
         return Ok(());
     }
-    let now = app.clock.now();
-    let places = settings::number(app, &PARALLEL).await?;
-    let mut wanted: Vec<(Due, CheckPlace)> = Vec::new();
-    for due in app.store.due_checks(now, places).await? {
-        if busy(app) + wanted.len() >= MOST_AT_ONCE {
-            break;
-        }
-        if let Some(place) = probe::free_place(app, &due.lane).await? {
-            wanted.push((due, place));
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let owner = app.flights.owner(app).as_str().to_owned();
-    let mut tx = app.store.begin().await?;
-    let mut claimed = Vec::new();
-    for (due, place) in wanted {
-        if tx.claim_check(&due, &owner).await? {
-            claimed.push((due.id, place));
-        }
-    }
-    tx.commit().await?;
-    for (id, place) in claimed {
-        checks.running.fetch_add(1, Ordering::Relaxed);
-        let mut running = Running {
-            app: app.clone(),
-            id,
-            ended: false,
-        };
-        let owner = owner.clone();
-        app.tasks.spawn(async move {
-            match check(&running.app, &running.id, owner, now, interval).await {
-                Ok(ended) => running.ended = ended,
-                Err(error) => tracing::warn!(mailbox.id = %running.id, %error, "A mailbox could not be checked: {error}"),
-            }
-            drop(place);
-            drop(running);
-        });
-    }
+    let needed = app.store.count_checked().await?.saturating_mul(LASTS) / interval.max(1) + 1;
+    checks.places.store(usize::try_from(needed).unwrap_or(0), Ordering::Relaxed);
+    *checks.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::time::Instant::now());
     Ok(())
 }
 
-/// Looks at both sides of a mailbox, one after the other; `false` where it is gone.
+async fn start(app: &App, interval: i64) -> StoreResult<()> {
+    let room = MOST_AT_ONCE.saturating_sub(busy(app));
+    let now = app.clock.now();
+    count_places(app, interval).await?;
+    let places = probe::turn_places(app).await?;
+    turns::begin(app, Turn::Check, (room, places), |app, id, owner| async move {
+        check(&app, &id, owner, now, interval).await
+    })
+    .await
+}
+
+/// Looks at both sides of a mailbox, one after the other, but for those that are left in peace; `false` where it is gone.
 async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interval: i64) -> StoreResult<bool> {
     let Some(mailbox) = app.store.mailbox_by_id(id).await? else {
         return Ok(false);
     };
-    let failed = app.store.failed_checks(id).await?;
+    let rests = app.store.rests(id).await?;
+    let rest = |direction| rests.iter().find(|rest| rest.direction == direction);
+    let is_left = |direction| rest(direction).is_some_and(|rest| rest.until > now && rest.until <= now.plus(longest_rest(interval)));
     let provider = match checks::token_of(&mailbox) {
         Some(token) => app.store.token_by_id(token).await?.map(|token| token.provider_id),
         None => None,
     };
     let began = tokio::time::Instant::now();
     let mut sides = Vec::new();
-    for direction in [Direction::Incoming, Direction::Outgoing] {
+    for direction in SIDES.into_iter().filter(|direction| !is_left(*direction)) {
         sides.extend(probe::check(app, &mailbox, direction).await?);
     }
     let result = match sides.iter().map(|side| side.passed).reduce(|one, other| one && other) {
@@ -240,14 +212,21 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
         None => "skipped",
     };
     app.counters.checked(result, began.elapsed());
+    let refused = sides.iter().filter(|found| is_password_refused(&mailbox, found)).map(|found| {
+        let before = rest(found.direction).map_or(0, |rest| rest.refused);
+        Rest {
+            direction: found.direction,
+            refused: before + 1,
+            // The turn that is nearest to the end of it counts.
+            until: now.plus(pause(before, interval) - interval / 2),
+        }
+    });
     app.workers.checks().add(Ended {
         provider,
         owner,
-        next: now.plus(if is_password_refused(&mailbox, &sides) {
-            pause(failed, interval)
-        } else {
-            interval
-        }),
+        next: turns::own_time(id, now, interval),
+        rests: refused.collect(),
+        is_one_left: SIDES.into_iter().any(is_left),
         mailbox,
         sides,
     });
@@ -255,34 +234,37 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
 }
 
 /// Whether a server refused a password. Trying it again and again locks accounts.
-fn is_password_refused(mailbox: &Mailbox, sides: &[Checked]) -> bool {
-    sides.iter().any(|found| {
-        let side = match found.direction {
-            Direction::Incoming => mailbox.incoming.as_ref(),
-            Direction::Outgoing => mailbox.outgoing.as_ref(),
-        };
-        let password = side.is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
-        // What can't be opened here was never tried there.
-        let ours = [own::DAMAGED, own::PASSWORD_MISSING];
-        let refused = found.run.failed_step.as_deref() == Some(Stage::Auth.as_str());
-        password && refused && found.run.diagnosis_id.as_deref().is_none_or(|id| !ours.contains(&id))
-    })
+fn is_password_refused(mailbox: &Mailbox, found: &Checked) -> bool {
+    let password = probe::side(mailbox, found.direction).is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
+    // What can't be opened here was never tried there.
+    let ours = [own::DAMAGED, own::PASSWORD_MISSING];
+    let refused = found.run.failed_step.as_deref() == Some(Stage::Auth.as_str());
+    password && refused && found.run.diagnosis_id.as_deref().is_none_or(|id| !ours.contains(&id))
+}
+
+/// No side is left in peace for longer, in seconds. What says so was written before somebody set the clock back.
+fn longest_rest(interval: i64) -> i64 {
+    interval.max(LONGEST_PAUSE)
 }
 
 /// How long a refused password is left in peace, in seconds: twice as long each time, six hours at most, an interval at least.
-fn pause(failed: i64, interval: i64) -> i64 {
-    let doubled = interval.saturating_mul(1 << failed.clamp(0, 10));
-    doubled.min(interval.max(LONGEST_PAUSE))
+fn pause(refused: i64, interval: i64) -> i64 {
+    interval.saturating_mul(1 << refused.clamp(0, 10)).min(longest_rest(interval))
 }
 
-/// A result that is older than two intervals says nothing about now.
+/// A result that is older than two intervals says nothing about now; neither does one from later than now. The clocks of several instances
+/// may differ a little.
 async fn age(app: &App, interval: i64) -> StoreResult<()> {
     let now = app.clock.now();
-    let before = now.plus(-AGES_AFTER * interval);
-    if !app.store.has_aged_states(before, now).await? {
+    let believed = Believed {
+        from: now.plus(-AGES_AFTER * interval),
+        to: now.plus(interval.max(CLOCKS_DIFFER)),
+        rests: now.plus(longest_rest(interval)),
+    };
+    if !app.store.has_aged_states(&believed).await? {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
-    tx.age_states(before, now).await?;
+    tx.age_states(&believed).await?;
     tx.commit().await
 }
