@@ -178,15 +178,17 @@
     all("[data-replace][id]", fresh).forEach((block) => {
       const old = document.getElementById(block.id);
       if (!old || old.outerHTML === block.outerHTML) return;
-      const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+      const focused = old.contains(document.activeElement) ? document.activeElement : null;
+      // What has no id is found again by what it says and where it leads.
+      const same = (other) => (focused.id ? other.id === focused.id : other.getAttribute("href") === focused.getAttribute("href") && other.textContent === focused.textContent);
       all("details[open][id]", old).forEach((part) => {
-        const same = all("details[id]", block).find((other) => other.id === part.id);
-        if (same) same.open = true;
+        const fold = all("details[id]", block).find((other) => other.id === part.id);
+        if (fold) fold.open = true;
       });
       old.replaceWith(document.importNode(block, true));
       const now = document.getElementById(block.id);
       wire(now);
-      if (focused) document.getElementById(focused)?.focus();
+      if (focused) all(focused.tagName, now).find(same)?.focus({ preventScroll: true });
     });
     return fresh;
   };

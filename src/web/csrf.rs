@@ -81,6 +81,7 @@ pub(super) async fn gate(State(web): State<WebState>, mut request: Request, next
     if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
         return nul().into_response();
     }
+    web.follow().await;
     let (host, headers) = (host(&request), request.headers().clone());
     let (visit, was) = match visit(&web, request.extensions(), host, headers).await {
         Ok(found) => found,

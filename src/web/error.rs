@@ -142,6 +142,7 @@ pub fn who_can(permission: Permission) -> String {
         Permission::AuditRead => "permission to read the audit log",
         Permission::MailboxTest => "permission to run tests",
         Permission::TokenAuthorize => "permission to start sign-ins",
+        Permission::MailboxAct => "permission to move messages",
         Permission::MailboxPeek => "permission to see senders and subjects",
         Permission::MailboxEdit => "permission to change mailboxes",
         Permission::ProviderEdit => "permission to change providers",

@@ -31,6 +31,7 @@ pub mod error;
 pub mod form;
 pub mod guard;
 pub mod headers;
+mod kept;
 pub mod page;
 pub mod pages;
 pub mod progress;
@@ -39,6 +40,7 @@ pub mod routes;
 pub mod server;
 pub mod session;
 pub mod shares;
+mod standing;
 pub mod time;
 pub mod upload;
 mod visit;
@@ -46,8 +48,8 @@ mod visit;
 use crate::app::App;
 use crate::auth::password::Passwords;
 use crate::sandbox::Sandbox;
-use crate::store::StoreResult;
 use crate::store::sessions::Sessions;
+use crate::store::{Engine, StoreResult};
 use aws_lc_rs::hmac;
 use axum::Router;
 use axum::extract::FromRef;
@@ -73,15 +75,12 @@ pub struct WebState {
     pub passwords: Passwords,
     /// Names of the cookies.
     pub cookies: CookieNames,
-    /// The server's time zone, for people who chose none.
+    /// The server's time zone; see [`Self::default_zone`].
     pub zone: Zone,
     /// The sandbox of the demo.
     pub sandbox: Option<Sandbox>,
     pub(crate) csrf_key: hmac::Key,
     pub(crate) lists: Arc<pages::mailboxes::list::ListCache>,
-    pub(crate) kept: Arc<pages::mailboxes::KeptPasswords>,
-    /// What was taken out of texts that came back.
-    pub(crate) kept_texts: Arc<pages::transfer::KeptTexts>,
     /// Imports that are being applied.
     pub(crate) imports: Arc<crate::actions::transfer::Running>,
     /// Forms that are arriving.
@@ -90,6 +89,8 @@ pub struct WebState {
     pub(crate) explaining: Arc<tokio::sync::Semaphore>,
     /// What the health page found when somebody last asked.
     pub(crate) last_checks: Arc<pages::about::LastChecks>,
+    /// Bulk tests that somebody watches.
+    pub(crate) batches: Arc<pages::batches::Watched>,
     counts: Arc<CountsCache>,
     base_url: Arc<RwLock<Url>>,
     /// Whether somebody chose the public address; else it is a guess from the listen address.
@@ -99,6 +100,7 @@ pub struct WebState {
 impl WebState {
     /// Reads what the pages need before the first request.
     pub async fn new(app: App) -> StoreResult<Self> {
+        crate::actions::settings::take_over(&app).await?;
         let base_url = crate::actions::settings::base_url(&app).await?;
         let address_chosen = crate::actions::settings::base_url_is_chosen(&app).await?;
         Ok(Self {
@@ -108,12 +110,11 @@ impl WebState {
             sandbox: None,
             csrf_key: app.vault.derived("csrf"),
             lists: Arc::default(),
-            kept: Arc::default(),
-            kept_texts: Arc::default(),
             imports: Arc::default(),
             arriving: body::Arriving::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(2)),
             last_checks: Arc::default(),
+            batches: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),
             address_chosen: Arc::new(AtomicBool::new(address_chosen)),
@@ -129,6 +130,11 @@ impl WebState {
         }
     }
 
+    /// The time zone of people who chose none: as the settings say, else the server's.
+    pub fn default_zone(&self) -> Zone {
+        Zone::named(&self.app.settings.time_zone()).unwrap_or_else(|| self.zone.clone())
+    }
+
     /// An address below the public one: `path` starts with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url().as_str().trim_end_matches('/'))
@@ -137,6 +143,24 @@ impl WebState {
     /// Whether somebody chose the public address.
     pub(crate) fn address_is_chosen(&self) -> bool {
         self.address_chosen.load(Ordering::Relaxed)
+    }
+
+    /// Whether the console has to be started again: the address changed between http and https, and cookies are named at the start.
+    pub(crate) fn must_restart(&self) -> bool {
+        self.cookies.secure != (self.base_url().scheme() == "https")
+    }
+
+    /// Takes over what another instance changed of the public address. One console alone knows its own changes.
+    pub(crate) async fn follow(&self) {
+        if self.app.store.engine() != Engine::Postgres || self.app.config.base_url_set {
+            return;
+        }
+        // Where the database doesn't answer, the address stays as it was; the request finds that out by itself.
+        if let Ok(Some(url)) = crate::actions::settings::stored_base_url(&self.app).await
+            && (!self.address_is_chosen() || url != self.base_url())
+        {
+            self.set_base_url(url);
+        }
     }
 
     /// Takes over a changed public address.
@@ -167,8 +191,11 @@ pub fn all() -> Routes {
         .merge(p::me::routes())
         .merge(p::providers::routes())
         .merge(p::overview::routes())
+        .merge(p::expiry::routes())
+        .merge(p::findings::routes())
         .merge(p::mailboxes::routes())
         .merge(p::tests::routes())
+        .merge(p::batches::routes())
         .merge(p::bundle::routes())
         .merge(p::explain::routes())
         .merge(p::search::routes())
@@ -181,6 +208,8 @@ pub fn all() -> Routes {
         .merge(p::log::routes())
         .merge(p::audit::routes())
         .merge(p::transfer::routes())
+        .merge(p::settings::routes())
+        .merge(p::notifications::routes())
         .merge(p::files::routes())
 }
 

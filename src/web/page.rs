@@ -63,6 +63,8 @@ words!(
         Audit = "audit",
         /// `/transfer`
         Transfer = "transfer",
+        /// `/settings`
+        Settings = "settings",
         /// `/about`
         About = "about",
         /// `/explain`
@@ -85,6 +87,20 @@ pub struct Flash {
     pub text: String,
     /// A link behind it: address and words.
     pub link: Option<(String, String)>,
+    /// A button behind it.
+    #[serde(default)]
+    pub button: Option<FlashButton>,
+}
+
+/// A button behind a message: a form of one hidden field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlashButton {
+    /// Where it is sent.
+    pub action: String,
+    /// What it says.
+    pub words: String,
+    /// The name of the field, and what stands in it: what the message was about, so that nothing else is acted on.
+    pub field: (String, String),
 }
 
 impl Flash {
@@ -93,6 +109,7 @@ impl Flash {
             tone: tone.into(),
             text: text.into(),
             link: None,
+            button: None,
         }
     }
 
@@ -120,6 +137,17 @@ impl Flash {
     #[must_use]
     pub fn link(mut self, href: &str, words: &str) -> Self {
         self.link = Some((href.into(), words.into()));
+        self
+    }
+
+    /// With a button behind the sentence, and a field that goes with it.
+    #[must_use]
+    pub fn button(mut self, action: &str, words: &str, field: (&str, &str)) -> Self {
+        self.button = Some(FlashButton {
+            action: action.into(),
+            words: words.into(),
+            field: (field.0.into(), field.1.into()),
+        });
         self
     }
 }
@@ -196,6 +224,10 @@ pub struct Layout {
     pub session_left: i64,
     /// The console's own address, where the browser used another.
     pub elsewhere: Option<String>,
+    /// What stands above every page until it is over.
+    pub standing: Vec<Flash>,
+    /// What this console is called; may be empty.
+    pub instance: String,
     /// This is the demo, and every page says so.
     pub demo: bool,
     permissions: Vec<Permission>,
@@ -226,10 +258,12 @@ impl Layout {
             flash: None,
             csrf: visit.csrf.clone(),
             theme: "system",
-            zone: visit.web.zone.clone(),
+            zone: visit.web.default_zone(),
             now: visit.web.app.clock.now(),
             session_left: 0,
             elsewhere,
+            standing: Vec::new(),
+            instance: visit.web.app.settings.instance_name(),
             demo: visit.web.app.config.demo,
             permissions: Vec::new(),
             visit: Some(VisitKept(visit.clone())),
@@ -250,8 +284,9 @@ impl Layout {
             person: Some(Person::of(person)),
             counts: counts(&visit.web).await,
             flash,
+            standing: super::standing::lines(user),
             theme: person.theme.as_str(),
-            zone: Zone::named(&person.time_zone).unwrap_or_else(|| visit.web.zone.clone()),
+            zone: Zone::named(&person.time_zone).unwrap_or_else(|| visit.web.default_zone()),
             session_left: user.session_row().ends().since(now),
             permissions: Permission::ALL
                 .iter()
@@ -341,6 +376,11 @@ impl Layout {
     /// `4 minutes ago` within the hour, then as [`Self::time`].
     pub fn ago(&self, at: impl Borrow<Timestamp>) -> Html {
         self.zone.ago(*at.borrow(), self.now)
+    }
+
+    /// `15:29 today, 34 minutes ago`.
+    pub fn since(&self, at: impl Borrow<Timestamp>) -> Html {
+        self.zone.since(*at.borrow(), self.now)
     }
 
     /// `in 12 days, 2 Dec 2025`, `in 34 minutes, 16:20`.

@@ -9,6 +9,7 @@ use super::time::Zone;
 use crate::model::RunId;
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -18,11 +19,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How often does a page hear of a run in which nothing happens, and of one in another process?
 const TICK: Duration = Duration::from_secs(1);
-const ELSEWHERE: Duration = Duration::from_secs(2);
+const ELSEWHERE: Duration = Duration::from_secs(1);
 /// How long does a page rest between two events, however much happens?
 const REST: Duration = Duration::from_millis(100);
 /// How long does a stream live? The browser comes back by itself.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// `GET /tests/{run}/events`.
 pub async fn events(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
@@ -36,11 +37,19 @@ pub async fn events(State(web): State<WebState>, user: CurrentUser, Path(id): Pa
             _ = tokio::time::timeout(LONGEST, watching) => {}
         }
     });
-    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
-    Ok(events.into_response())
+    Ok(stream(receiver))
 }
 
-type Sender = tokio::sync::mpsc::Sender<Result<Event, Infallible>>;
+/// The answer that sends what comes.
+pub(super) fn stream(receiver: tokio::sync::mpsc::Receiver<Result<Event, Infallible>>) -> Response {
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    let mut answer = events.into_response();
+    // A proxy in between passes each event on as it comes.
+    answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    answer
+}
+
+pub(super) type Sender = tokio::sync::mpsc::Sender<Result<Event, Infallible>>;
 
 /// Sends the main part whenever something changed. Ends with the run or with the browser.
 async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) {
@@ -53,7 +62,7 @@ async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) 
         if !is_still_in(web, user).await {
             return;
         }
-        let Ok((main, running)) = main_part(&web.app, user, layout(user), run.as_str()).await else {
+        let Ok((main, running)) = Box::pin(main_part(&web.app, user, layout(user), run.as_str())).await else {
             return;
         };
         let Ok(html) = main.render() else {
@@ -83,7 +92,7 @@ async fn watch(web: &WebState, user: &CurrentUser, run: &RunId, sender: Sender) 
 }
 
 /// Whether whoever watches would still be let in: a stream outlives no session and no account.
-async fn is_still_in(web: &WebState, user: &CurrentUser) -> bool {
+pub(super) async fn is_still_in(web: &WebState, user: &CurrentUser) -> bool {
     match web.app.store.session_with_user(user.session_hash()).await {
         Ok(Some((session, now))) => session.lives(web.app.clock.now()) && !now.disabled && now.role == user.user().role,
         _ => false,
@@ -91,7 +100,7 @@ async fn is_still_in(web: &WebState, user: &CurrentUser) -> bool {
 }
 
 /// A frame for parts of pages: it takes no message that waits for a whole one.
-fn layout(user: &CurrentUser) -> Layout {
+pub(super) fn layout(user: &CurrentUser) -> Layout {
     let mut layout = user.visit.layout("Test");
     if let Some(zone) = Zone::named(&user.user().time_zone) {
         layout.zone = zone;

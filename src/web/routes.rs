@@ -97,6 +97,8 @@ pub const LOGIN: &str = "/login";
 pub const EXPLAIN: &str = "/explain";
 /// Searching.
 pub const SEARCH: &str = "/search";
+/// What ends, and when.
+pub const EXPIRY: &str = "/expiry";
 /// The own account.
 pub const ME: &str = "/me";
 
@@ -118,6 +120,11 @@ pub fn provider(name: &str) -> String {
 /// A run of a test.
 pub fn run(id: &str) -> String {
     format!("/tests/{id}")
+}
+
+/// A bulk test.
+pub fn batch(id: &str) -> String {
+    format!("/tests/batches/{id}")
 }
 
 /// `text` if it is a path of this console, for `next` parameters (OAUTH-8: no open redirector): starts with one slash, and holds

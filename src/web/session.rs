@@ -3,7 +3,7 @@
 use super::guard::Visit;
 use crate::store::StoreResult;
 pub use crate::store::sessions::USER;
-use crate::store::sessions::{LONGEST, SessionRow, Sessions};
+use crate::store::sessions::{SessionRow, Sessions};
 use axum::http::header;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
@@ -82,7 +82,8 @@ impl Visit {
         let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let agent: String = agent.unwrap_or_default().chars().take(200).collect();
         let names = self.web.cookies;
-        self.set_cookie(&names.build(names.owner, &super::visit::owner_mark(&self.web, user), Some(LONGEST)));
+        let longest = self.web.app.store.session_limits().longest();
+        self.set_cookie(&names.build(names.owner, &super::visit::owner_mark(&self.web, user), Some(longest)));
         session.insert(USER, user).await?;
         session.insert(ADDRESS, &self.address).await?;
         session.insert(AGENT, agent).await
@@ -106,7 +107,7 @@ pub(super) async fn touch(web: &super::WebState, session: &mut SessionRow) -> St
     let now = web.app.clock.now();
     if now.since(session.used_at()) >= TOUCH {
         web.app.store.touch_session(session, now).await?;
-        session.expires_at = now.plus(crate::store::sessions::IDLE);
+        session.expires_at = now.plus(web.app.store.session_limits().idle());
     }
     Ok(())
 }

@@ -103,6 +103,16 @@ impl Zone {
         Moment::from_second(at.0).ok().map(|moment| moment.to_zoned(self.zone.clone()))
     }
 
+    /// The day that a moment falls on here.
+    pub fn today(&self, at: Timestamp) -> Date {
+        Date::of(at, &self.zone)
+    }
+
+    /// Its rules.
+    pub fn rules(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// `20 Nov 2025, 15:29`.
     pub fn full(&self, at: Timestamp) -> String {
         self.at(at)
@@ -208,6 +218,19 @@ impl Zone {
         self.tag(at, &words)
     }
 
+    /// `15:29 today, 34 minutes ago`: since when something is wrong.
+    pub fn since(&self, at: Timestamp, now: Timestamp) -> Html {
+        let words = self.words(at, now);
+        let ago = match now.since(at) {
+            ..60 => "just now".to_owned(),
+            60..120 => "1 minute ago".to_owned(),
+            seconds @ 120..5400 => format!("{} minutes ago", seconds / 60),
+            seconds @ 5400..172_800 => format!("{} hours ago", (seconds + 1800) / 3600),
+            seconds => format!("{} ago", count_days(seconds / 86_400)),
+        };
+        self.tag(at, &format!("{words}, {ago}"))
+    }
+
     /// `in 34 minutes, 16:20`, `in 5 hours, 21:10`, `in 12 days, 2 Dec 2025`; the past as [`Self::time`].
     pub fn until(&self, at: Timestamp, now: Timestamp) -> Html {
         let Some(then) = self.at(at) else { return self.time(at, now) };
@@ -225,8 +248,7 @@ impl Zone {
     /// `in 12 days, 2 Dec 2025`, `today, 2 Dec 2025`, `12 days ago, 2 Dec 2025`.
     pub fn date(&self, date: Date, now: Timestamp) -> Html {
         let shown = date_words(date);
-        let here = self.at(now).map_or(now, |zoned| now.plus(i64::from(zoned.offset().seconds())));
-        let words = match date.days_from(here) {
+        let words = match date.days_after(self.today(now)) {
             0 => format!("today, {shown}"),
             days @ 1.. => format!("in {}, {shown}", count_days(days)),
             days => format!("{} ago, {shown}", count_days(-days)),
@@ -237,8 +259,7 @@ impl Zone {
 
 /// `2 Dec 2025`.
 pub fn date_words(date: Date) -> String {
-    let month = date.0.month().to_string();
-    format!("{} {} {}", date.0.day(), &month[..3], date.0.year())
+    date.words()
 }
 
 fn escaped(text: &str) -> String {
@@ -258,6 +279,17 @@ fn escaped(text: &str) -> String {
 
 fn count_days(days: i64) -> String {
     if days == 1 { "1 day".into() } else { format!("{days} days") }
+}
+
+/// The time zones of a list to choose from, as (value, words): none of its own with its words, every one by its name, and the one that
+/// was chosen where the list lacks it.
+pub fn zone_choices(none: String, chosen: &str) -> Vec<(String, String)> {
+    let mut zones = vec![(String::new(), none)];
+    zones.extend(Zone::all().into_iter().map(|name| (name.clone(), name)));
+    if !zones.iter().any(|(name, _)| name == chosen) && Zone::named(chosen).is_some() {
+        zones.push((chosen.to_owned(), chosen.to_owned()));
+    }
+    zones
 }
 
 #[cfg(test)]

@@ -1,24 +1,27 @@
 //! `/about`: the version, what the console does by itself and when it last did it, and the checks of `mailgrant doctor`. Those reach out
 //! to servers, so they run when somebody asks, and what they found is kept until the next time.
 
-use crate::actions::doctor::{Check, Verdict, examine};
+use crate::actions::doctor::{Check, Verdict, examine_for};
 use crate::actions::settings;
 use crate::clock::Timestamp;
-use crate::model::audit::AuditEntry;
+use crate::model::build;
 use crate::model::settings::CHECK_INTERVAL;
 use crate::model::user::Permission;
 use crate::store::Engine;
 use crate::store::instances::Instance;
+use crate::store::turns::Turn;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::CsrfForm;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{Access, Routes};
+use crate::worker;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,11 +32,46 @@ const FRESH: i64 = 60;
 
 /// The routes of this section.
 pub fn routes() -> Routes {
-    Routes::new().get("/about", Access::Permission(Permission::View), show).post(
+    let view = Access::Permission(Permission::View);
+    Routes::new().get("/about", view, show).get("/about/licences", view, licences).post(
         "/about/check",
         Access::Permission(Permission::MailboxTest),
         check,
     )
+}
+
+/// What the program is built with, a name and its licence a line.
+const THIRD_PARTY: &str = include_str!("about/licences.txt");
+
+/// The names under each licence, the licence with most of them first.
+fn third_party() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, licence) in THIRD_PARTY.lines().filter_map(|line| line.split_once('\t')) {
+        match all.iter_mut().find(|(known, _)| *known == licence) {
+            Some((_, names)) => names.push(name),
+            None => all.push((licence, vec![name])),
+        }
+    }
+    all.sort_by_key(|(licence, names)| (Reverse(names.len()), *licence));
+    all
+}
+
+#[derive(Template)]
+#[template(path = "about/licences.html")]
+struct LicencesPage {
+    layout: Layout,
+    licence: &'static str,
+    third_party: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+/// `GET /about/licences`.
+pub async fn licences(user: CurrentUser) -> Result<Response, PageError> {
+    LicencesPage {
+        layout: user.layout(Section::About, "Licences").await.crumb("About and health", "/about"),
+        licence: build::LICENCE,
+        third_party: third_party(),
+    }
+    .show()
 }
 
 /// What the checks found when they last ran, and who runs them now: they reach out to servers, so one at a time.
@@ -53,6 +91,8 @@ impl LastChecks {
 /// A worker, as the page shows it.
 struct Worker {
     name: &'static str,
+    /// What it does.
+    what: &'static str,
     kind: &'static str,
     words: String,
     at: Timestamp,
@@ -62,7 +102,7 @@ struct Worker {
 #[template(path = "about/index.html")]
 struct AboutPage {
     layout: Layout,
-    version: &'static str,
+    version: String,
     licence: &'static str,
     engine: &'static str,
     base_url: String,
@@ -99,14 +139,15 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
     let app = &web.app;
     let workers = app.workers.passes().into_iter().map(|(name, pass)| Worker {
         name,
+        what: worker::words(name),
         kind: if pass.problem.is_some() { "bad" } else { "ok" },
         words: pass.problem.unwrap_or_default(),
         at: pass.ended_at,
     });
     let page = AboutPage {
         layout: user.layout(Section::About, "About and health").await,
-        version: env!("CARGO_PKG_VERSION"),
-        licence: env!("CARGO_PKG_LICENSE"),
+        version: build::words(),
+        licence: build::LICENCE,
         engine: match app.store.engine() {
             Engine::Sqlite => "SQLite",
             Engine::Postgres => "PostgreSQL",
@@ -114,7 +155,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
         base_url: web.url(""),
         instances: app.store.instances().await?,
         workers: workers.collect(),
-        due: app.store.overdue_checks(app.clock.now()).await?,
+        due: app.store.overdue_turns(Turn::Check, app.clock.now()).await?,
         interval: settings::number(app, &CHECK_INTERVAL).await?,
         checks: web.last_checks.get(),
         support: String::new(),
@@ -171,14 +212,7 @@ pub async fn check(State(web): State<WebState>, user: CurrentUser, CsrfForm(_): 
             .redirect_with("/about", Flash::info("Everything was looked at less than a minute ago."))
             .await;
     }
-    let entry = AuditEntry {
-        action: "console.check",
-        target: "console:health".into(),
-        detail: String::new(),
-        outcome: "ok",
-    };
-    app.store.audit(now, &user.actor(), entry).await?;
-    let found = tokio::time::timeout(LONGEST, examine(app)).await;
+    let found = tokio::time::timeout(LONGEST, examine_for(app, &user.actor())).await;
     let flash = match found {
         Ok(checks) => {
             web.last_checks.set(now, checks?);
@@ -187,4 +221,28 @@ pub async fn check(State(web): State<WebState>, user: CurrentUser, CsrfForm(_): 
         Err(_) => Flash::bad("The checks took longer than 25 seconds. On this machine run mailgrant doctor, which takes its time."),
     };
     user.redirect_with("/about", flash).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_the_program_is_built_with_is_left_out() {
+        let lock = include_str!("../../../Cargo.lock");
+        let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+        let listed: Vec<&str> = THIRD_PARTY
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(name, _)| name)
+            .collect();
+        let missing: Vec<&str> = names
+            .filter(|name| *name != env!("CARGO_PKG_NAME") && !listed.contains(name))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "put these and their licences into about/licences.txt: {missing:?}"
+        );
+        assert!(third_party().iter().all(|(licence, _)| !licence.is_empty()));
+    }
 }

@@ -1,8 +1,9 @@
 //! `/audit`: who did what, newest first, with filters and as a file; and whether the chain is intact.
 
+use super::entries::{self, Entries, Object};
 use super::log::ExportPage;
-use super::records::{self, FILE_STEP, FileForm, Format, SIZES, Span, TIMES, address, csv_line, download, found_words, subject_link};
-use crate::model::audit::{ACTIONS, AuditEntry, AuditRow, Checked, action_words};
+use super::records::{self, FILE_STEP, FileForm, Format, Span, TIMES, Ways, address, csv_line, download, found_words, zone};
+use crate::model::audit::{ACTIONS, AuditEntry, AuditRow, Checked, NOUNS, action_words};
 use crate::model::user::{Permission, User};
 use crate::store::audit::AuditFilter;
 use crate::store::slices::Place;
@@ -17,12 +18,10 @@ use crate::web::time::Zone;
 use crate::worker::audit::checked;
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 const AUDIT: &str = "/audit";
-/// The nouns that things have: a name alone is looked for as each of them.
-const NOUNS: [&str; 8] = ["mailbox", "token", "provider", "user", "setting", "walkthrough", "link", "page"];
 /// How many seconds may the last look through the chain be old?
 const FRESH: i64 = 2 * 86_400;
 
@@ -59,6 +58,7 @@ impl AuditQuery {
             "" => Vec::new(),
             object if object.contains(':') => vec![object.to_owned()],
             object => {
+                // A name alone is looked for as each of them.
                 let named = NOUNS.iter().map(|noun| format!("{noun}:{object}"));
                 named.chain([object.to_owned()]).collect()
             }
@@ -129,10 +129,7 @@ fn who(actor: &str, people: &[User]) -> Who {
             },
             None => plain(email),
         },
-        Some(("link", id)) => Who {
-            words: "Someone with a link".to_owned(),
-            more: id.to_owned(),
-        },
+        Some(("link", _)) => plain("Someone with a link"),
         _ => match actor {
             "console" => plain("The console"),
             "command line" => plain("The command line"),
@@ -186,15 +183,12 @@ struct IndexPage {
     by_time: bool,
     people: Vec<User>,
     rows: Vec<AuditRow>,
+    entries: Entries,
     told: Told,
     oldest: Option<crate::clock::Timestamp>,
     /// The number down to which was looked, where that is not everything.
     reached: String,
-    first: String,
-    newer: String,
-    older: String,
-    further: String,
-    sizes: Vec<(usize, String, bool)>,
+    ways: Ways,
     export: String,
 }
 
@@ -226,17 +220,25 @@ impl IndexPage {
         match row.outcome.as_str() {
             "ok" => None,
             "refused" => Some(("warn", "Refused")),
+            "begun" => Some(("todo", "Begun")),
+            "unknown" => Some(("warn", "Not known")),
             _ => Some(("bad", "Failed")),
         }
     }
 
-    fn link(&self, row: &AuditRow) -> String {
-        subject_link(&row.target)
+    /// What it was done to.
+    fn object(&self, row: &AuditRow) -> Object {
+        self.entries.object(row)
     }
 
-    /// The noun and the name of what it was done to.
-    fn object<'a>(&self, row: &'a AuditRow) -> (&'a str, &'a str) {
-        row.target.split_once(':').unwrap_or(("", &row.target))
+    /// What changed, in words.
+    fn detail(&self, row: &AuditRow) -> String {
+        self.entries.detail(row)
+    }
+
+    /// The page of the test that it is about; empty: it is about none.
+    fn run(&self, row: &AuditRow) -> String {
+        entries::run_of(row).map(crate::web::routes::run).unwrap_or_default()
     }
 
     fn number(&self, row: &AuditRow) -> String {
@@ -258,31 +260,15 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         place = Place::Newest;
         slice = store.audit_page(&filter, place, size).await?;
     }
-    let (first, last) = (slice.rows.first(), slice.rows.last());
-    let number = |row: Option<&AuditRow>| row.map(|row| row.sequence.to_string()).unwrap_or_default();
-    let (has_newer, has_older) = match place {
-        Place::Newest => (false, slice.more),
-        Place::OlderThan(_) => (first.is_some(), slice.more),
-        Place::NewerThan(_) => (slice.more, true),
-    };
-    let link = |there: bool, more: &[(&str, &str)]| if there { query.address(more) } else { String::new() };
-    let reached = slice.reached.map(|number| number.to_string()).unwrap_or_default();
-    let further = if matches!(place, Place::NewerThan(_)) { "before" } else { "after" };
-    let is_whole = reached.is_empty();
     let page = IndexPage {
         filtered: filter != AuditFilter::default() || !errors.is_empty(),
         by_time: filter.from.is_some() || filter.until.is_some(),
         oldest: if slice.rows.is_empty() { store.oldest_audit().await? } else { None },
         told: told(checked(&web.app).await?, layout.now),
-        first: link(place != Place::Newest, &[]),
-        newer: link(has_newer && is_whole, &[("before", &number(first))]),
-        older: link(has_older && is_whole && last.is_some(), &[("after", &number(last))]),
-        further: link(!is_whole, &[(further, &reached)]),
+        ways: Ways::from(&slice, place, size, |more| query.address(more)),
         reached: slice.reached.map(grouped).unwrap_or_default(),
-        sizes: SIZES
-            .map(|rows| (rows, query.address(&[("size", &rows.to_string())]), rows == size))
-            .to_vec(),
         export: query.beside("/audit/export"),
+        entries: Entries::load(&web.app, &slice.rows).await?,
         rows: slice.rows,
         people,
         query,
@@ -292,14 +278,13 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     if page.errors.is_empty() { page.show() } else { page.refused() }
 }
 
-fn zone(web: &WebState, user: &CurrentUser) -> Zone {
-    Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone())
-}
-
 /// `GET /audit/export`: how many entries it would be.
 pub async fn export(State(web): State<WebState>, user: CurrentUser, Query(query): Query<AuditQuery>) -> Result<Response, PageError> {
     let layout = user.layout(Section::Audit, "Export").await.crumb("Audit log", AUDIT);
-    let (filter, _) = query.filter(&web.app.store.users().await?, &layout.zone, layout.now);
+    let (filter, errors) = query.filter(&web.app.store.users().await?, &layout.zone, layout.now);
+    if !errors.is_empty() {
+        return Ok(Redirect::to(&query.beside(AUDIT)).into_response());
+    }
     let found = web.app.store.count_audit(&filter).await?;
     ExportPage {
         what: "Audit log",
@@ -317,7 +302,10 @@ pub async fn export(State(web): State<WebState>, user: CurrentUser, Query(query)
 pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<FileForm>) -> Result<Response, PageError> {
     let query: AuditQuery = serde_urlencoded::from_str(&form.filter).unwrap_or_default();
     let (store, now) = (web.app.store.clone(), web.app.clock.now());
-    let (filter, _) = query.filter(&store.users().await?, &zone(&web, &user), now);
+    let (filter, errors) = query.filter(&store.users().await?, &zone(&web, &user), now);
+    if !errors.is_empty() {
+        return Ok(Redirect::to(&query.beside(AUDIT)).into_response());
+    }
     let format = form.format();
     let entry = AuditEntry {
         action: "audit.export",

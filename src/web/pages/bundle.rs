@@ -1,7 +1,8 @@
 //! The support bundle of a test run, a token and a provider: its preview, and copying or downloading it, which is written down.
 
-use super::{providers, tests, tokens};
+use super::{batches, providers, tests, tokens};
 use crate::actions::bundle::{self, About};
+use crate::model::batch::{Batch, Group};
 use crate::model::bundle::{Piece, Text};
 use crate::model::user::Permission;
 use crate::web::WebState;
@@ -26,6 +27,8 @@ pub fn routes() -> Routes {
         .post("/tokens/{name}/bundle", read, take_of_token)
         .get("/providers/{name}/bundle", read, of_provider)
         .post("/providers/{name}/bundle", read, take_of_provider)
+        .get("/tests/batches/{id}/bundle", read, of_batch)
+        .post("/tests/batches/{id}/bundle", read, take_of_batch)
 }
 
 /// What the forms ask for.
@@ -75,6 +78,7 @@ impl Place {
                 let name = provider.name.to_string();
                 (Section::Providers, name.clone(), routes::provider(&name))
             }
+            About::Batch((batch, _)) => (Section::Tests, "bulk test".to_owned(), routes::batch(batch.id.as_str())),
         };
         Self { section, of, back }
     }
@@ -185,4 +189,35 @@ pub async fn take_of_provider(
 ) -> Result<Response, PageError> {
     let provider = providers::find(&web.app, &name).await?;
     take(&web, &user, About::Provider(&provider), &wish).await
+}
+
+/// How many causes does a bundle name?
+const CAUSES: i64 = 100;
+
+async fn batch(web: &WebState, id: &str) -> Result<(Batch, Vec<Group>), PageError> {
+    let batch = batches::find(&web.app, id).await?;
+    let groups = web.app.store.batch_groups(&batch.id, CAUSES).await?;
+    Ok((batch, groups))
+}
+
+/// `GET /tests/batches/{id}/bundle`.
+pub async fn of_batch(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    Query(wish): Query<Wish>,
+) -> Result<Response, PageError> {
+    let found = batch(&web, &id).await?;
+    preview(&web, &user, About::Batch(&found), &wish).await
+}
+
+/// `POST` of the same.
+pub async fn take_of_batch(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Path(id): Path<String>,
+    CsrfForm(wish): CsrfForm<Wish>,
+) -> Result<Response, PageError> {
+    let found = batch(&web, &id).await?;
+    take(&web, &user, About::Batch(&found), &wish).await
 }

@@ -1,6 +1,6 @@
 //! Entries of the audit as pages tell them: "Maija Korhonen paused it".
 
-use super::capital;
+use super::{capital, entries};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::AuditRow;
@@ -47,9 +47,10 @@ impl Names {
     /// An entry as a line.
     pub fn line(&self, row: AuditRow) -> ChangeLine {
         // A run has its own list, with links; its number tells people nothing.
+        let plain = entries::plain(&row);
         let detail = match row.action.as_str() {
             "mailbox.peek" => "",
-            _ => row.detail.split(", run ").next().unwrap_or_default(),
+            _ => plain.split(", run ").next().unwrap_or_default(),
         };
         let long = detail.chars().count() > SHORT;
         ChangeLine {
@@ -90,6 +91,11 @@ pub fn action_words(action: &str, outcome: &str) -> &'static str {
         ("keep_token", _) => "kept the former token of",
         ("test", _) => "tested",
         ("test_stop", _) => "stopped a test of",
+        ("start", _) => "started",
+        ("go_on", _) => "went on with",
+        ("stop", _) => "stopped",
+        ("move", "ok") => "moved a message of",
+        ("move", _) => "could not move a message of",
         ("peek", _) => "looked at senders and subjects of",
         ("check", _) => "checked",
         ("problem", _) => "saw a problem with",

@@ -1,4 +1,8 @@
 //! `/health/live`: the process answers. `/health/ready`: it can do its work, the database answers and the disk takes writes.
+//!
+//! Only what this process itself can't do counts. A provider or mail server that is down, a pass of a worker that failed or was cut off
+//! because something else hung: those meet every instance, and a load balancer would be left with none. They are told on `/about` and in
+//! the log.
 
 use crate::app::App;
 use crate::web::routes::{Access, Routes};
@@ -32,6 +36,9 @@ pub async fn ready(State(app): State<App>) -> Response {
     }
     if !matches!(disk, Ok(true)) {
         wrong.push("disk");
+    }
+    if !app.workers.stuck().is_empty() {
+        wrong.push("worker");
     }
     if app.stopping.is_cancelled() {
         wrong.push("stopping");

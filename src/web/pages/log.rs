@@ -1,6 +1,6 @@
 //! `/log`: what the program noticed, newest first, with filters, live, and as a file.
 
-use super::records::{self, FILE_STEP, FileForm, Format, SIZES, Span, TIMES, address, csv_line, download, found_words, subject_link};
+use super::records::{self, FILE_STEP, FileForm, Format, Span, TIMES, Ways, address, csv_line, download, found_words, subject_link, zone};
 use crate::model::audit::AuditEntry;
 use crate::model::log::{Area, Level, LogEntry};
 use crate::model::user::Permission;
@@ -16,7 +16,7 @@ use crate::web::routes::{Access, Routes};
 use crate::web::time::Zone;
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 const LOG: &str = "/log";
@@ -108,11 +108,7 @@ struct IndexPage {
     oldest: Option<crate::clock::Timestamp>,
     /// How far a search got that did not look at everything.
     reached: Option<crate::clock::Timestamp>,
-    first: String,
-    newer: String,
-    older: String,
-    further: String,
-    sizes: Vec<(usize, String, bool)>,
+    ways: Ways,
     live: bool,
     live_address: String,
     /// Where to ask for what came meanwhile; empty where that is shown.
@@ -180,15 +176,6 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         place = Place::Newest;
         slice = app.store.log_page(&filter, place, size).await?;
     }
-    let (first, last) = (slice.rows.first().map(|row| row.id), slice.rows.last().map(|row| row.id));
-    let number = |id: Option<i64>| id.unwrap_or_default().to_string();
-    let (has_newer, has_older) = match place {
-        Place::Newest => (false, slice.more),
-        Place::OlderThan(_) => (first.is_some(), slice.more),
-        Place::NewerThan(_) => (slice.more, true),
-    };
-    let link = |there: bool, more: &[(&str, &str)]| if there { query.address(more) } else { String::new() };
-    let reached = slice.reached;
     let live = query.live == "on" && place == Place::Newest;
     let page = IndexPage {
         filtered: filter != LogFilter::default() || !errors.is_empty(),
@@ -198,25 +185,16 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         } else {
             None
         },
-        reached: reached.map(|number| crate::clock::Timestamp((number >> crate::model::log::NUMBER_BITS).div_euclid(1_000_000))),
-        first: link(place != Place::Newest, &[]),
-        newer: link(has_newer && reached.is_none(), &[("before", &number(first))]),
-        older: link(has_older && reached.is_none() && last.is_some(), &[("after", &number(last))]),
-        further: link(
-            reached.is_some(),
-            &[(
-                if matches!(place, Place::NewerThan(_)) { "before" } else { "after" },
-                &number(reached),
-            )],
-        ),
-        sizes: SIZES
-            .map(|rows| (rows, query.address(&[("size", &rows.to_string())]), rows == size))
-            .to_vec(),
+        reached: slice
+            .reached
+            .map(|number| crate::clock::Timestamp((number >> crate::model::log::NUMBER_BITS).div_euclid(1_000_000))),
+        ways: Ways::from(&slice, place, size, |more| query.address(more)),
         live_address: query.address(&[("live", if live { "" } else { "on" })]),
         poll: if live || place != Place::Newest {
             String::new()
         } else {
-            query.beside("/log/newer", &[("since", &number(first))])
+            let newest = slice.ends().map_or(0, |(first, _)| first);
+            query.beside("/log/newer", &[("since", &newest.to_string())])
         },
         export: query.beside("/log/export", &[]),
         rows: slice.rows,
@@ -255,10 +233,6 @@ pub async fn newer(State(web): State<WebState>, user: CurrentUser, Query(query):
     .show()
 }
 
-fn zone(web: &WebState, user: &CurrentUser) -> Zone {
-    Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone())
-}
-
 #[derive(Template)]
 #[template(path = "records/export.html")]
 pub(super) struct ExportPage {
@@ -274,7 +248,10 @@ pub(super) struct ExportPage {
 /// `GET /log/export`: how many entries it would be.
 pub async fn export(State(web): State<WebState>, user: CurrentUser, Query(query): Query<LogQuery>) -> Result<Response, PageError> {
     let layout = user.layout(Section::Log, "Export").await.crumb("System log", LOG);
-    let (filter, _) = query.filter(&layout.zone, layout.now);
+    let (filter, errors) = query.filter(&layout.zone, layout.now);
+    if !errors.is_empty() {
+        return Ok(Redirect::to(&query.beside(LOG, &[])).into_response());
+    }
     let found = web.app.store.count_log(&filter, None).await?;
     ExportPage {
         what: "System log",
@@ -292,7 +269,10 @@ pub async fn export(State(web): State<WebState>, user: CurrentUser, Query(query)
 pub async fn make(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<FileForm>) -> Result<Response, PageError> {
     let query: LogQuery = serde_urlencoded::from_str(&form.filter).unwrap_or_default();
     let now = web.app.clock.now();
-    let (filter, _) = query.filter(&zone(&web, &user), now);
+    let (filter, errors) = query.filter(&zone(&web, &user), now);
+    if !errors.is_empty() {
+        return Ok(Redirect::to(&query.beside(LOG, &[])).into_response());
+    }
     let format = form.format();
     let entry = AuditEntry {
         action: "log.export",

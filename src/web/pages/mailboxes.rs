@@ -1,13 +1,14 @@
 //! `/mailboxes`: the list, the form, and a mailbox with what can be done to it.
 
 mod acts;
+mod bulk;
 mod form;
 pub mod former;
 pub mod list;
 pub mod show;
 mod suggest;
+mod trips;
 
-pub use form::KeptPasswords;
 pub use suggest::fitting;
 
 use crate::actions::mailboxes::MailboxError;
@@ -25,6 +26,9 @@ pub fn routes() -> Routes {
         .get("/mailboxes", view, list::index)
         .get("/mailboxes/new", edit, form::new)
         .post("/mailboxes/new", edit, form::create)
+        .post("/bulk", Access::Permission(Permission::MailboxTest), bulk::act)
+        .get("/bulk/{id}", edit, bulk::show)
+        .post("/bulk/{id}/undo", edit, bulk::undo)
         .get("/mailboxes/{name}", view, show::show)
         .get("/mailboxes/{name}/edit", edit, form::edit)
         .post("/mailboxes/{name}/edit", edit, form::update)

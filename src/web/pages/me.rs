@@ -11,7 +11,7 @@ use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{Access, LOGIN, ME, Routes};
 use crate::web::session::{ADDRESS, AGENT};
-use crate::web::time::Zone;
+use crate::web::time::{Zone, zone_choices};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -114,11 +114,7 @@ impl MePage {
             row,
         });
         let layout = user.layout(Section::Me, "Your account").await;
-        let mut zones = vec![(String::new(), format!("As the server ({})", web.zone.name()))];
-        zones.extend(Zone::all().into_iter().map(|name| (name.clone(), name)));
-        if !zones.iter().any(|(name, _)| *name == form.time_zone) && Zone::named(&form.time_zone).is_some() {
-            zones.push((form.time_zone.clone(), form.time_zone.clone()));
-        }
+        let zones = zone_choices(format!("As this console ({})", web.default_zone().name()), &form.time_zone);
         Ok(Self {
             layout: if errors.is_empty() { layout } else { layout.error() },
             errors,

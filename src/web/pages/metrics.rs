@@ -1,9 +1,16 @@
 //! `/metrics`: what a Prometheus server reads. Closed unless the settings open it: on an address of its own (`metrics_listen`), or for
-//! callers from networks that are named (`metrics_networks`). There are no names of people or mailboxes in it.
+//! callers from networks that are named (`metrics_networks`). There are no names of people or mailboxes in it. It costs queries: one at a
+//! time gathers it, and for a few seconds everybody gets the same.
 
+use crate::actions::expiry::{Apps, expiring_together};
+use crate::actions::settings;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::metrics::Exposition;
+use crate::model::Date;
+use crate::model::notices::Event;
 use crate::store::StoreResult;
+use crate::store::turns::Turn;
 use crate::web::error::PageError;
 use crate::web::routes::{Access, Routes};
 use crate::web::{ClientAddress, WebState};
@@ -13,6 +20,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use ipnet::IpNet;
+use std::collections::BTreeMap;
+
+/// How far ahead are dates told, in days? Ten years.
+const FURTHEST: i64 = 3653;
 
 /// The route on the console's own address.
 pub fn routes() -> Routes {
@@ -39,21 +50,36 @@ pub async fn show(State(web): State<WebState>, client: Option<Extension<ClientAd
 }
 
 async fn serve(State(app): State<App>) -> Response {
-    match text(&app).await {
-        Ok(text) => {
+    match app.gathered.text(|| app.clock.running(), text(&app)).await {
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The metrics could not be gathered within 10 seconds.\n",
+        )
+            .into_response(),
+        Some(Ok(text)) => {
             let kind = "text/plain; version=0.0.4; charset=utf-8";
             ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], text).into_response()
         }
-        Err(error) => {
+        Some(Err(error)) => {
             tracing::warn!(%error, "The metrics could not be gathered: {error}");
             (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer.\n").into_response()
         }
     }
 }
 
+/// How many are due of something, and for how long the first of them has been.
+fn queue(text: &mut Exposition, names: [&str; 2], help: &str, (due, first): (i64, Option<Timestamp>), now: Timestamp) {
+    text.family(names[0], "gauge", help);
+    text.sample(&[], due as f64);
+    text.family(names[1], "gauge", "For how long the oldest of them has been due.");
+    text.sample(&[], first.map_or(0, |first| now.since(first).max(0)) as f64);
+}
+
 /// Everything, in the exposition format.
 async fn text(app: &App) -> StoreResult<String> {
     let now = app.clock.now();
+    let zone = settings::zone(app).await?;
+    let today = Date::of(now, &zone);
     let mut text = Exposition::default();
     text.family("mailgrant_build_info", "gauge", "The version that runs.");
     text.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -68,23 +94,97 @@ async fn text(app: &App) -> StoreResult<String> {
     text.family(
         "mailgrant_credential_expires_days",
         "gauge",
-        "Days until the client secret or certificate of a provider ends; negative once it has.",
+        "Days until the client secret or certificate of a provider ends; 0 or less once it has.",
     );
-    for provider in app.store.providers().await? {
+    let apps = Apps::read(app).await?;
+    for provider in &apps.providers {
         if let Some(date) = provider.client_secret_expires {
             let labels = [("provider", provider.name.as_str()), ("kind", provider.proof_noun())];
-            text.sample(&labels, date.days_from(now) as f64);
+            text.sample(&labels, date.days_after(today) as f64);
         }
     }
-    let (due, first) = app.store.overdue_checks(now).await?;
-    text.family("mailgrant_checks_due", "gauge", "Mailboxes whose check is due and has not ended.");
-    text.sample(&[], due as f64);
     text.family(
-        "mailgrant_checks_oldest_due_seconds",
+        "mailgrant_expiry_days",
         "gauge",
-        "For how long the oldest of them has been due.",
+        "Days until the next thing of a kind ends at a provider, 1 also on its last day; 0 or less once it has ended. A service account key gets \
+         too old then, and goes on working.",
     );
-    text.sample(&[], first.map_or(0, |first| now.since(first).max(0)) as f64);
+    // Tokens are named after people; their providers are not.
+    let mut nearest: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
+    for one in &expiring_together(app, &apps, FURTHEST, &zone).await? {
+        let Some(provider) = &one.provider else { continue };
+        // What ends at a moment of today has not ended yet.
+        let left = if one.ended { one.days } else { one.days.max(1) };
+        let days = nearest.entry((provider.to_string(), one.kind.as_str())).or_insert(left);
+        *days = left.min(*days);
+    }
+    for ((provider, kind), days) in &nearest {
+        text.sample(&[("provider", provider), ("kind", kind)], *days as f64);
+    }
+    let store = &app.store;
+    queue(
+        &mut text,
+        ["mailgrant_renewals_due", "mailgrant_renewals_oldest_due_seconds"],
+        "Tokens whose renewal is due and has not ended.",
+        store.overdue_renewals(now).await?,
+        now,
+    );
+    queue(
+        &mut text,
+        ["mailgrant_checks_due", "mailgrant_checks_oldest_due_seconds"],
+        "Mailboxes whose check is due and has not ended.",
+        store.overdue_turns(Turn::Check, now).await?,
+        now,
+    );
+    queue(
+        &mut text,
+        ["mailgrant_round_trips_due", "mailgrant_round_trips_oldest_due_seconds"],
+        "Mailboxes whose message to itself is due and has not ended.",
+        store.overdue_turns(Turn::RoundTrip, now).await?,
+        now,
+    );
+    queue(
+        &mut text,
+        ["mailgrant_deliveries_due", "mailgrant_deliveries_oldest_due_seconds"],
+        "Notifications that are due and have not been sent.",
+        store.overdue_deliveries(now).await?,
+        now,
+    );
+    queue(
+        &mut text,
+        ["mailgrant_batch_items_due", "mailgrant_batch_items_oldest_due_seconds"],
+        "Tests of bulk tests that are under way, not paused, that have not ended.",
+        store.overdue_batch_items().await?,
+        now,
+    );
+    text.family(
+        "mailgrant_notification_mail_dead",
+        "gauge",
+        "Whether notifications can't be mailed by any way there is.",
+    );
+    let dead = store.dead_since(Event::MailDead).await?.is_some();
+    text.sample(&[], if dead { 1.0 } else { 0.0 });
+    text.family(
+        "mailgrant_round_trip_troubles",
+        "gauge",
+        "Mailboxes whose last message to itself came late, never, or was not sent, by how it stands.",
+    );
+    let mut troubles: BTreeMap<&'static str, i64> = BTreeMap::new();
+    for trouble in app.store.round_trip_troubles(now).await? {
+        *troubles.entry(trouble.outcome.as_str()).or_default() += trouble.mailboxes;
+    }
+    for (outcome, count) in &troubles {
+        text.sample(&[("outcome", outcome)], *count as f64);
+    }
+    text.family(
+        "mailgrant_audit_chain_broken",
+        "gauge",
+        "Whether the last look through the audit log found its chain broken.",
+    );
+    let broken = crate::worker::audit::checked(app)
+        .await?
+        .is_some_and(|checked| checked.chain.broken.is_some());
+    text.sample(&[], if broken { 1.0 } else { 0.0 });
     text.family(
         "mailgrant_tests_running",
         "gauge",
@@ -110,6 +210,7 @@ async fn text(app: &App) -> StoreResult<String> {
     for (worker, pass) in &passes {
         text.sample(&[("worker", worker)], if pass.problem.is_some() { 1.0 } else { 0.0 });
     }
-    app.counters.write(&mut text);
+    let names: Vec<&str> = apps.providers.iter().map(|provider| provider.name.as_str()).collect();
+    app.counters.write(&mut text, &names);
     Ok(text.into_text())
 }

@@ -1,13 +1,14 @@
 //! `/`: in five seconds, whether mail flows, what breaks next and what to do first (`ux.md` 6.3).
 
-mod causes;
+pub(super) mod causes;
 mod checks;
-mod dates;
 mod recent;
 
 use super::consent::view::{ConsentCard, card};
+use super::expiry::{self, DateRow, TRACK_DAYS};
 use super::mailboxes::list::{grouped, state_kind, state_words};
 use super::walkthroughs::{self, Row};
+use crate::actions::expiry::Apps;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::mailbox::MailboxState;
@@ -23,11 +24,11 @@ use crate::web::time::Zone;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use causes::{Cause, causes, retires};
+use causes::{Cause, Facts, causes};
 use checks::{Checked, Standing, checked, standing};
-use dates::{Track, tracks};
 use recent::{Change, changes};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// How many causes are shown?
 const SHOWN: usize = 7;
@@ -36,6 +37,17 @@ const SETUPS: i64 = 3;
 /// For how many days is the answer of an admin shown, and how many at most?
 const CONSENT_DAYS: i64 = 7;
 const CONSENTS: i64 = 5;
+
+/// How many dates are shown?
+const TRACKS: i64 = 6;
+/// The blocks, as a note names them that can't be read.
+const MAILBOXES: &str = "the mailboxes";
+const NEEDS: &str = "what needs you";
+const DATES: &str = "what expires next";
+const CHECKS: &str = "the check history";
+const SETUPS_BLOCK: &str = "the setups in progress";
+const CONSENTS_BLOCK: &str = "the answers of admins";
+const CHANGES: &str = "the recent changes";
 
 /// The routes of this section.
 pub fn routes() -> Routes {
@@ -76,8 +88,13 @@ struct OverviewPage {
     empty: bool,
     causes: Vec<Cause>,
     more: usize,
-    tracks: Vec<Track>,
+    /// The nearest dates, on a track.
+    dates: Vec<DateRow>,
+    /// How many there are, as a link; empty where there are none.
+    all_dates: String,
     working: String,
+    /// How many more work in one direction, as a few words; empty where none do.
+    half: String,
     total: i64,
     total_words: String,
     shares: Vec<Share>,
@@ -86,50 +103,99 @@ struct OverviewPage {
     more_setups: bool,
     consents: Vec<ConsentCard>,
     changes: Vec<Change>,
+    broken: Broken,
+}
+
+/// Blocks that could not be read: the others stay.
+struct Broken {
+    list: Vec<&'static str>,
+    reference: String,
+}
+
+impl Broken {
+    /// What was read, or nothing, and then the block says so.
+    fn or<T: Default, E: std::fmt::Debug>(&mut self, block: &'static str, result: Result<T, E>) -> T {
+        result.unwrap_or_else(|error| {
+            tracing::warn!(?error, "The overview can't read {block}: {error:?}");
+            self.list.push(block);
+            T::default()
+        })
+    }
+
+    /// What to say of a block; none where it was read.
+    fn of(&self, block: &str) -> Option<String> {
+        let broken = self.list.contains(&block);
+        broken.then(|| {
+            format!(
+                "Couldn't read {block}. Nothing is lost by that; the log says why under {}.",
+                self.reference
+            )
+        })
+    }
 }
 
 /// `GET /`.
 pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): Query<Show>) -> Result<Response, PageError> {
     let app = &web.app;
-    let now = app.clock.now();
-    let states = app.store.mailbox_states().await?;
+    let mut broken = Broken {
+        list: Vec::new(),
+        reference: user.visit.request_id.clone(),
+    };
+    let states = broken.or(MAILBOXES, app.store.mailbox_states().await);
     let total: i64 = states.iter().map(|(_, count)| count).sum();
     let working = count_of(&states, MailboxState::Working);
-    let providers = app.store.providers().await?;
-    let usage = app.store.provider_usage().await?;
-    let mut causes = causes(app, &providers, &usage).await?;
-    let touching = web.lists.changes(app).await?;
-    causes.extend(touching.iter().map(|(change, count)| retires(change, *count, now)));
+    let half = broken.or(MAILBOXES, app.store.half_tested().await);
+    let never = broken.or(MAILBOXES, app.store.never_checked().await);
+    let apps = Arc::new(broken.or(NEEDS, Apps::read(app).await));
+    if broken.list.contains(&NEEDS) {
+        // Dates are told from the same.
+        broken.list.push(DATES);
+    }
+    let standing = broken.or(CHECKS, standing(app).await);
+    let dates = broken.or(
+        DATES,
+        expiry::nearest(&web, &user, &apps, TRACKS, TRACK_DAYS, causes::SOON_DAYS).await,
+    );
+    let touching = broken.or(NEEDS, web.lists.changes(app).await);
+    let facts = Facts {
+        providers: &apps.providers,
+        usage: &apps.usage,
+        dates: &dates.causes,
+        standing: &standing,
+        touching: &touching,
+    };
+    let mut causes = broken.or(NEEDS, causes(app, &facts).await);
     let found = causes.len();
     if show.all.is_empty() {
         causes.truncate(SHOWN);
     }
-    let empty = total == 0;
-    let standing = standing(app).await?;
+    let empty = total == 0 && !broken.list.contains(&MAILBOXES);
     let heading = match &standing {
         Standing::Still { since } => match since {
             Some(since) => {
-                let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone());
-                format!("Not checked since {}", zone.words(*since, now))
+                let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.default_zone());
+                format!("Not checked since {}", zone.words(*since, app.clock.now()))
             }
             None => "Checks have not begun".to_owned(),
         },
-        Standing::Next(_) | Standing::None => heading(&states, found, empty),
+        // What can't be read is not green.
+        _ if [MAILBOXES, NEEDS, DATES, CHECKS].iter().any(|block| broken.list.contains(block)) => "Not everything could be read".to_owned(),
+        Standing::Next(_) | Standing::None => heading(&states, (half, never), found, empty),
     };
-    let mut setups = walkthroughs::rows(app, false, SETUPS + 1).await?;
+    let mut setups = broken.or(SETUPS_BLOCK, walkthroughs::rows(app, false, SETUPS + 1).await);
     let most = usize::try_from(SETUPS).unwrap_or(3);
     let more_setups = setups.len() > most;
     setups.truncate(most);
+    let mut layout = user.layout(Section::Overview, &heading).await;
+    if !broken.list.contains(&NEEDS) {
+        // These stand among what needs somebody.
+        (layout.counts.mail_dead, layout.counts.webhook_dead) = (None, None);
+    }
     OverviewPage {
-        layout: user.layout(Section::Overview, &heading).await,
-        sub: match total {
-            0 => String::new(),
-            1 if working == 1 => "Your mailbox works.".to_owned(),
-            1 => "0 of 1 mailboxes work.".to_owned(),
-            _ => format!("{} of {} mailboxes work.", grouped(working), grouped(total)),
-        },
-        last_checked: app.store.last_checked().await?,
-        never_checked: match app.store.never_checked().await? {
+        layout,
+        sub: sub(total, working, half),
+        last_checked: broken.or(MAILBOXES, app.store.last_checked().await),
+        never_checked: match never {
             0 => String::new(),
             1 => ", 1 never".to_owned(),
             n => format!(", {} never", grouped(n)),
@@ -137,32 +203,68 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): 
         more: found - causes.len(),
         causes: causes.into_iter().map(|cause| cause.for_user(&user)).collect(),
         working: grouped(working),
+        half: match half {
+            0 => String::new(),
+            n => format!("{} in one direction", grouped(n)),
+        },
         total_words: grouped(total),
         shares: shares(&states, total),
-        consents: consents(app, &providers).await?,
-        changes: changes(app).await?,
-        tracks: tracks(&providers, &usage, now),
-        checked: checked(app, &providers, &usage).await?,
+        consents: broken.or(CONSENTS_BLOCK, consents(app, &apps.providers).await),
+        changes: broken.or(CHANGES, changes(app).await),
+        dates: dates.first,
+        all_dates: match dates.all {
+            0 => String::new(),
+            1 => "1 date".to_owned(),
+            all => format!("All {} dates", expiry::counted(all)),
+        },
+        checked: broken.or(CHECKS, checked(app, &apps.providers, &apps.usage).await),
         standing,
         heading,
         empty,
         setups,
         more_setups,
         total,
+        broken,
     }
     .show()
 }
 
-/// The verdict, which is the heading.
-fn heading(states: &[(MailboxState, i64)], found: usize, empty: bool) -> String {
+/// How many work, as a sentence: one that passed in one direction and was not tested in the other is told as that.
+fn sub(total: i64, working: i64, half: i64) -> String {
+    let rest = match half {
+        0 => String::new(),
+        1 => " 1 works in one direction, the other isn't tested.".to_owned(),
+        n => format!(" {} work in one direction, the other isn't tested.", grouped(n)),
+    };
+    match total {
+        0 => String::new(),
+        1 if working == 1 => "Your mailbox works.".to_owned(),
+        1 if half == 1 => "Your mailbox works in one direction, the other isn't tested.".to_owned(),
+        1 => "0 of 1 mailboxes work.".to_owned(),
+        _ => format!(
+            "{} of {} mailboxes work{}.{rest}",
+            grouped(working),
+            grouped(total),
+            if half > 0 { " in full" } else { "" }
+        ),
+    }
+}
+
+/// The verdict, which is the heading. Of those that aren't tested `half` passed in one direction, and `never` were never looked at.
+fn heading(states: &[(MailboxState, i64)], (half, never): (i64, i64), found: usize, empty: bool) -> String {
     let working = count_of(states, MailboxState::Working);
-    let untested = count_of(states, MailboxState::NotTested);
+    let untested = count_of(states, MailboxState::NotTested) - half;
+    // What was tested before, and counts no more, is told apart.
+    let yet = if untested <= never { " yet" } else { " now" };
     match (empty, found) {
         (true, _) => "Let's connect the first mailbox".to_owned(),
-        (false, 0) if working == 0 => "Nothing is tested yet".to_owned(),
+        (false, 0) if working == 0 && half == 0 && untested <= never => "Nothing is tested yet".to_owned(),
         // What was never looked at is not green.
-        (false, 0) if untested == 1 => "1 mailbox isn't tested yet".to_owned(),
-        (false, 0) if untested > 1 => format!("{} mailboxes aren't tested yet", grouped(untested)),
+        (false, 0) if untested == 1 => format!("1 mailbox isn't tested{yet}"),
+        (false, 0) if untested > 1 => format!("{} mailboxes aren't tested{yet}", grouped(untested)),
+        (false, 0) if half == 1 => "1 mailbox is tested in one direction only".to_owned(),
+        (false, 0) if half > 1 => format!("{} mailboxes are tested in one direction only", grouped(half)),
+        (false, 0) if working == 0 => "Nothing is tested yet".to_owned(),
         (false, 0) => "Everything works".to_owned(),
         (false, 1) => "1 thing needs you".to_owned(),
         (false, n) if n >= causes::LOOKED_FOR => format!("More than {n} things need you"),

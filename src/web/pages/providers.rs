@@ -14,6 +14,7 @@ pub mod secret;
 mod view;
 
 use super::consent::view::{self as consents, ConsentCard};
+use super::records::zone;
 use crate::actions::ActionError;
 use crate::actions::providers::{self, Warning, trial};
 use crate::actions::tokens::again::{Asked, asked};
@@ -34,6 +35,7 @@ use crate::web::form::{CsrfForm, FieldErrors};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::diagnosis::DiagnosisView;
+use crate::web::pages::mailboxes::list::used_words;
 use crate::web::pages::radar::Retiring;
 use crate::web::pages::tokens::in_a_row;
 use crate::web::routes::{self, Access, Routes};
@@ -92,6 +94,7 @@ struct Row {
     standing: Standing,
     tokens: i64,
     mailboxes: i64,
+    turned_off: i64,
 }
 
 #[derive(Template)]
@@ -104,15 +107,18 @@ struct IndexPage {
 /// `GET /providers`.
 pub async fn index(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
     let usage = web.app.store.provider_usage().await?;
+    let successes = web.app.store.provider_successes().await?;
+    let today = zone(&web, &user).today(web.app.clock.now());
     let mut rows = Vec::new();
     for provider in web.app.store.providers().await? {
         let check = trial::last(&web.app, &provider.id).await?;
         let used = usage.iter().find(|usage| usage.provider == provider.id);
-        let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
+        let proved = successes.iter().any(|(id, at)| *id == provider.id && *at > provider.updated_at);
         rows.push(Row {
-            standing: standing(&provider, check.as_ref(), proved, web.app.clock.now()),
+            standing: standing(&provider, check.as_ref(), proved, today),
             tokens: used.map_or(0, |usage| usage.tokens),
             mailboxes: used.map_or(0, |usage| usage.mailboxes),
+            turned_off: used.map_or(0, |usage| usage.turned_off),
             kind: Card::of(&provider).title(provider.template),
             provider,
         });
@@ -162,7 +168,8 @@ struct ShowPage {
     microsoft: bool,
     tokens: Vec<(TokenRow, &'static str, &'static str)>,
     more_tokens: i64,
-    mailboxes: i64,
+    /// The mailboxes that use it, in words; empty where none do.
+    mailboxes: String,
     provider: Provider,
 }
 
@@ -177,11 +184,14 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
     let tokens = web.app.store.tokens_after(&filter, "", TOKENS_SHOWN, now).await?;
     let usage = web.app.store.provider_usage().await?;
     let used = usage.into_iter().find(|usage| usage.provider == provider.id);
-    let (count, mailboxes) = used.as_ref().map_or((0, 0), |usage| (usage.tokens, usage.mailboxes));
-    let proved = used.is_some_and(|usage| usage.succeeded_at > Some(provider.updated_at));
+    let count = used.as_ref().map_or(0, |usage| usage.tokens);
+    let mailboxes = used
+        .as_ref()
+        .map_or_else(String::new, |used| used_words(used.mailboxes, used.turned_off));
+    let proved = web.app.store.provider_succeeded_at(&provider.id).await? > Some(provider.updated_at);
     let check = trial::last(&web.app, &provider.id).await?;
     let card = Card::of(&provider);
-    let standing = standing(&provider, check.as_ref(), proved, now);
+    let standing = standing(&provider, check.as_ref(), proved, zone(&web, &user).today(now));
     let diagnoses = diagnoses(&user, &web.app, &provider, check.as_ref()).await?;
     let mut warnings = providers::lint(&web.app, &provider).await?;
     // The verdict or the diagnosis says that already.

@@ -3,8 +3,10 @@
 
 use crate::clock::Timestamp;
 use crate::store::StoreResult;
-use crate::store::slices::{Found, Place};
+use crate::store::slices::{Found, Numbered, Place, Slice};
+use crate::web::WebState;
 use crate::web::form::FieldErrors;
+use crate::web::guard::CurrentUser;
 use crate::web::pages::mailboxes::list::grouped;
 use crate::web::time::Zone;
 use axum::body::{Body, Bytes};
@@ -77,6 +79,48 @@ pub fn place(after: &str, before: &str) -> Place {
     }
 }
 
+/// Where one gets to from a page: addresses, empty where nothing is there.
+pub struct Ways {
+    /// The first page, from another one.
+    pub first: String,
+    /// The page before.
+    pub newer: String,
+    /// The page after.
+    pub older: String,
+    /// On, where only a part was looked at.
+    pub further: String,
+    /// Sizes on offer, and whether it is this one.
+    pub sizes: Vec<(usize, String, bool)>,
+}
+
+impl Ways {
+    /// The ways from a page that begins at `place`; `address` makes addresses of the list with its filters and more.
+    pub fn from<R: Numbered>(slice: &Slice<R>, place: Place, size: usize, address: impl Fn(&[(&str, &str)]) -> String) -> Self {
+        let link = |number: Option<i64>, word: &str| number.map_or(String::new(), |number| address(&[(word, &number.to_string())]));
+        let (has_newer, has_older) = match place {
+            Place::Newest => (false, slice.more),
+            Place::OlderThan(_) => (true, slice.more),
+            Place::NewerThan(_) => (slice.more, true),
+        };
+        let ends = slice.ends().filter(|_| slice.reached.is_none());
+        let onwards = if matches!(place, Place::NewerThan(_)) { "before" } else { "after" };
+        Self {
+            first: if place == Place::Newest { String::new() } else { address(&[]) },
+            newer: link(ends.filter(|_| has_newer).map(|(first, _)| first), "before"),
+            older: link(ends.filter(|_| has_older).map(|(_, last)| last), "after"),
+            further: link(slice.reached, onwards),
+            sizes: SIZES
+                .map(|rows| (rows, address(&[("size", &rows.to_string())]), rows == size))
+                .to_vec(),
+        }
+    }
+}
+
+/// The time zone of somebody: their own, or the console's.
+pub fn zone(web: &WebState, user: &CurrentUser) -> Zone {
+    Zone::named(&user.user().time_zone).unwrap_or_else(|| web.default_zone())
+}
+
 /// An address of these parts: `more` instead of what is `kept` under the same name, empty ones left out.
 pub fn address(path: &str, kept: &[(&str, &str)], more: &[(&str, &str)]) -> String {
     let mut query = Serializer::new(String::new());
@@ -106,6 +150,7 @@ pub fn subject_link(subject: &str) -> String {
         Some(("mailbox", name)) => crate::web::routes::mailbox(name),
         Some(("token", name)) => crate::web::routes::token(name),
         Some(("provider", name)) => crate::web::routes::provider(name),
+        Some(("batch", id)) => crate::web::routes::batch(id),
         _ => String::new(),
     }
 }
@@ -142,16 +187,32 @@ pub fn csv_line(cells: &[&str]) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// A file to keep, written while it is sent: `next` gives the text of a page and where the next one begins. Where the database fails in
-/// the middle the connection is cut, so that nobody takes a part for the whole.
-pub fn download<F, W>(name: &str, format: Format, now: Timestamp, head: String, mut next: F) -> Response
+/// A file of a log to keep, written while it is sent, as [`streamed`] does it.
+pub fn download<F, W>(name: &str, format: Format, now: Timestamp, head: String, next: F) -> Response
 where
     F: FnMut(Place) -> W + Send + 'static,
     W: Future<Output = StoreResult<(String, Option<Place>)>> + Send + 'static,
 {
+    let (kind, end) = match format {
+        Format::Csv => ("text/csv; charset=utf-8", "csv"),
+        Format::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
+    };
+    let date = now.to_rfc3339();
+    let date = date.get(..10).unwrap_or_default();
+    streamed(kind, &format!("mailgrant-{name}-{date}.{end}"), head, Place::Newest, next)
+}
+
+/// A file to keep, written while it is sent: `next` gives the text of a page and where the next one begins. Where the database fails in
+/// the middle the connection is cut, so that nobody takes a part for the whole.
+pub fn streamed<P, F, W>(kind: &'static str, name: &str, head: String, first: P, mut next: F) -> Response
+where
+    P: Send + 'static,
+    F: FnMut(P) -> W + Send + 'static,
+    W: Future<Output = StoreResult<(String, Option<P>)>> + Send + 'static,
+{
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, io::Error>>(2);
     tokio::spawn(async move {
-        let mut place = Some(Place::Newest);
+        let mut place = Some(first);
         let mut text = head;
         loop {
             if !text.is_empty() && sender.send(Ok(Bytes::from(std::mem::take(&mut text)))).await.is_err() {
@@ -168,13 +229,7 @@ where
             }
         }
     });
-    let (kind, end) = match format {
-        Format::Csv => ("text/csv; charset=utf-8", "csv"),
-        Format::JsonLines => ("application/jsonl; charset=utf-8", "jsonl"),
-    };
-    let date = now.to_rfc3339();
-    let date = date.get(..10).unwrap_or_default();
-    let disposition = format!("attachment; filename=\"mailgrant-{name}-{date}.{end}\"");
+    let disposition = format!("attachment; filename=\"{name}\"");
     let body = Body::from_stream(ReceiverStream::new(receiver));
     (
         [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)],

@@ -126,6 +126,14 @@ fn all_of(path: &str, text: &str, list: &[Hit], more: bool) -> Option<String> {
     (more && !list.is_empty()).then(|| format!("{path}?{query}"))
 }
 
+/// Whether somebody looks for the page of dates.
+fn is_of_dates(text: &str) -> bool {
+    text.len() >= 4
+        && ["expiry dates calendar", "what expires next"]
+            .iter()
+            .any(|words| words.contains(text))
+}
+
 async fn found(web: &WebState, user: &CurrentUser, wanted: &str) -> Result<Vec<Hits>, PageError> {
     let (app, store) = (&web.app, &web.app.store);
     let text = wanted.to_lowercase();
@@ -224,5 +232,18 @@ async fn found(web: &WebState, user: &CurrentUser, wanted: &str) -> Result<Vec<H
             .collect(),
         all: None,
     };
-    Ok(vec![mailboxes, tokens, providers, runs, people])
+    let dates = Hits {
+        title: "Pages",
+        list: if is_of_dates(&text) {
+            vec![Hit {
+                href: routes::EXPIRY.to_owned(),
+                words: "What expires next".to_owned(),
+                more: "Every date, as a table and a calendar file".to_owned(),
+            }]
+        } else {
+            Vec::new()
+        },
+        all: None,
+    };
+    Ok(vec![mailboxes, tokens, providers, runs, people, dates])
 }

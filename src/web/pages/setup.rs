@@ -335,7 +335,7 @@ pub async fn done(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
     let layout = user.visit.layout("Done");
     let base = layout.elsewhere.clone().unwrap_or_default();
     DonePage {
-        restart: web.cookies.secure != (web.base_url().scheme() == "https"),
+        restart: web.must_restart(),
         layout: layout.without_note(),
         base,
     }

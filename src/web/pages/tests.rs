@@ -1,6 +1,7 @@
 //! `/tests` and *Test incoming*, *Test outgoing* of a mailbox: the short form before a run, and the run itself, live or ended.
 
 mod list;
+mod moving;
 pub mod start;
 pub mod verdict;
 pub mod view;
@@ -28,6 +29,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use list::index;
+use moving::{MovedRow, moved_rows, moved_words};
 use serde::Deserialize;
 use view::{LastRun, RunView, outcome_kind, outcome_words};
 
@@ -43,6 +45,16 @@ pub fn routes() -> Routes {
         .get("/tests/{run}", view, show)
         .get("/tests/{run}/events", view, progress::events)
         .get("/tests/{run}/messages", Access::Permission(Permission::MailboxPeek), messages)
+        .get(
+            "/tests/{run}/move/{list}/{number}",
+            Access::Permission(Permission::MailboxAct),
+            moving::ask,
+        )
+        .post(
+            "/tests/{run}/move/{list}/{number}",
+            Access::Permission(Permission::MailboxAct),
+            moving::act,
+        )
         .post("/tests/{run}/stop", test, stop)
         .get("/mailboxes/{name}/test/{direction}", test, start::new)
         .post("/mailboxes/{name}/test/{direction}", test, start::create)
@@ -133,6 +145,9 @@ pub async fn look(app: &App, run: &Run, live: Option<&Live>, mailbox: Option<&Ma
         return Ok(RunView::live(run, &settings, &live.planned, &progress, live.began));
     }
     if run.outcome == "running" {
+        if let Some(there) = probe::elsewhere(app, run).await? {
+            return Ok(RunView::live(run, &settings, &there.planned, &there.progress, there.began));
+        }
         return Ok(RunView::elsewhere(run, &settings));
     }
     let report: Option<Report> = serde_json::from_str(&run.report).ok();
@@ -206,6 +221,7 @@ pub fn last_run(run: &Run) -> LastRun {
         id: run.id.to_string(),
         kind: outcome_kind(&run.outcome),
         words: outcome_words(&run.outcome),
+        what: view::what(run.direction),
         step: step.map(|stage| stage.title().to_owned()).unwrap_or_default(),
         at: run.finished_at.unwrap_or(run.started_at),
         by: run.started_by.clone(),
@@ -233,6 +249,7 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
     let mailbox = mailbox_of(app, &run).await?;
     let mut view = look(app, &run, live.as_ref(), mailbox.as_ref()).await?;
     view.last = last_results(app, &run).await?;
+    view.moved = moved_words(app, &run.id).await?;
     let running = view.running;
     let once = app.random.base64url(12);
     if !running {
@@ -258,7 +275,7 @@ pub async fn main_part(app: &App, user: &CurrentUser, layout: Layout, id: &str) 
 /// `GET /tests/{run}`.
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
     let layout = user.layout(Section::Tests, "Test").await;
-    let (main, _) = main_part(&web.app, &user, layout, &id).await?;
+    let (main, _) = Box::pin(main_part(&web.app, &user, layout, &id)).await?;
     let mut layout = main.layout.clone();
     layout.title = main.view.page_title.clone();
     let layout = match &main.now {
@@ -290,21 +307,9 @@ pub async fn stop(
     _: CsrfForm<Nothing>,
 ) -> Result<Response, PageError> {
     let run = find(&web.app, &id).await?;
-    let live = web.app.probes.live(&run.id);
     let path = routes::run(&id);
-    if !probe::stop(&web.app, &run.id) {
+    if !probe::stop_anywhere(&web.app, &user.actor(), &run).await? {
         return user.redirect_with(&path, Flash::info("This test had ended already.")).await;
-    }
-    let entry = AuditEntry {
-        action: "mailbox.test_stop",
-        target: format!("mailbox:{}", run.mailbox_name),
-        detail: format!("run {}", run.id),
-        outcome: "ok",
-    };
-    web.app.store.audit(web.app.clock.now(), &user.actor(), entry).await?;
-    if let Some(live) = live {
-        // It ends at once; the page that follows should say so.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), live.end()).await;
     }
     user.redirect(&path, "Stopped.").await
 }
@@ -315,8 +320,12 @@ struct MessagesPage {
     layout: Layout,
     view: RunView,
     messages: Messages,
+    /// Whether they can be moved from here: the mailbox is still there, and read in a way that can.
+    movable: bool,
     /// How large a message this provider sends.
     sizes: Vec<String>,
+    /// What was moved of them.
+    moved: Vec<MovedRow>,
 }
 
 /// How large a message may be that goes out again there, where that is known.
@@ -336,11 +345,15 @@ fn sizes(view: &RunView) -> Vec<String> {
 
 impl MessagesPage {
     fn size(&self, octets: &u64) -> String {
-        match *octets {
-            0..10_000 => format!("{octets} bytes"),
-            10_000..10_000_000 => format!("{} kB", octets / 1000),
-            _ => format!("{} MB", octets / 1_000_000),
-        }
+        moving::size(*octets)
+    }
+
+    fn moved(&self, list: &str, place: &usize) -> Option<&MovedRow> {
+        self.moved.iter().find(|moved| moved.is_of(list, *place))
+    }
+
+    fn words(&self, may: &bool, words: &'static str) -> &'static str {
+        if *may { words } else { "" }
     }
 }
 
@@ -361,7 +374,10 @@ pub async fn messages(State(web): State<WebState>, user: CurrentUser, Path(id): 
     let layout = user.layout(Section::Tests, "Senders and subjects").await;
     let layout = layout.crumb("Tests", "/tests").crumb(&run.address, &routes::run(&id));
     let sizes = sizes(&view);
+    let movable = mailbox_of(app, &run).await?.is_some() && !run.draft && run.protocol != Protocol::Pop3.as_str();
     MessagesPage {
+        moved: moved_rows(app, &run.id).await?,
+        movable,
         layout,
         view,
         messages,

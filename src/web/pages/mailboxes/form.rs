@@ -33,7 +33,6 @@ use axum::response::Response;
 pub use fields::MailboxForm;
 pub(super) use fix::query as fix_query;
 use fix::{FixQuery, PutIn};
-pub use kept::KeptPasswords;
 use serde::Deserialize;
 use submit::keep_passwords;
 pub use submit::{create, update};
@@ -192,7 +191,7 @@ async fn come_back(
     existing: Option<Mailbox>,
 ) -> Result<Response, PageError> {
     let form = refill::<MailboxForm>(fields).await.unwrap_or_default();
-    let form = keep_passwords(web, user, with_own_token(&web.app, form).await?);
+    let form = keep_passwords(web, user, with_own_token(&web.app, form).await?).await?;
     let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
     page.came_back = true;
     page.show()

@@ -4,18 +4,21 @@
 mod cache;
 mod query;
 
-pub use cache::{ListCache, Touching, grouped};
-pub use query::{ListQuery, search_text};
+pub use cache::{ListCache, Touching, grouped, used_words};
+pub use query::{ListQuery, filter_words, search_text};
 
 use self::cache::{Choices, Total};
-use self::query::{SIZES, filter_words, usually_descending, write_key};
+use self::query::{SIZES, usually_descending, write_key};
 use crate::app::App;
+use crate::model::MailboxId;
 use crate::model::mailbox::{MailboxState, Protocol};
+use crate::model::report::Direction;
 use crate::store::StoreResult;
 use crate::store::imports::Imported;
 use crate::store::mailboxes::{MailboxFilter, MailboxRow, MailboxSort, Page as Place};
 use crate::web::WebState;
 use crate::web::error::PageError;
+use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::radar;
@@ -24,6 +27,9 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use url::form_urlencoded::Serializer;
+
+/// How many mailboxes that were ticked and are not on the page are told at most: as many as the largest page has rows.
+const MOST_ELSEWHERE: usize = 200;
 
 /// A header that sorts.
 struct Header {
@@ -59,8 +65,16 @@ struct ListPage {
     marks: Vec<(String, String)>,
     /// Where what is listed is exported.
     export: String,
+    /// The filter as the words of a search, and the address of this page.
+    words: String,
+    here: String,
+    /// What ticking all of them says.
+    match_words: String,
     /// Why a filter finds nothing, where that is good news or known.
     none: &'static str,
+    chosen: Picks,
+    /// What was ticked and stands on another page by now: id and address.
+    elsewhere: Vec<(String, String)>,
 }
 
 impl ListPage {
@@ -73,7 +87,11 @@ impl ListPage {
     }
 
     fn state_words(&self, row: &MailboxRow) -> &'static str {
-        state_words(row.state)
+        row.half.map_or_else(|| state_words(row.state), half_words)
+    }
+
+    fn is_ticked(&self, row: &MailboxRow) -> bool {
+        self.chosen.ids.iter().any(|id| id == row.id.as_str())
     }
 
     fn is_state(&self, word: &str) -> bool {
@@ -133,6 +151,14 @@ pub fn state_kind(state: MailboxState) -> &'static str {
     }
 }
 
+/// What is told of a mailbox of which this side passed its test, and the other was not tested.
+pub fn half_words(works: Direction) -> &'static str {
+    match works {
+        Direction::Incoming => "Incoming works, outgoing not tested",
+        Direction::Outgoing => "Outgoing works, incoming not tested",
+    }
+}
+
 /// The word of a state.
 pub fn state_words(state: MailboxState) -> &'static str {
     match state {
@@ -144,8 +170,45 @@ pub fn state_words(state: MailboxState) -> &'static str {
     }
 }
 
+/// What was ticked and typed below the list, where it comes back with what is wrong.
+#[derive(Debug, Clone, Default)]
+pub struct Picks {
+    /// Ids of mailboxes.
+    pub ids: Vec<String>,
+    /// All that match.
+    pub all: bool,
+    /// The tag.
+    pub tag: String,
+    /// What is wrong.
+    pub errors: FieldErrors,
+}
+
 /// `GET /mailboxes`.
 pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<ListQuery>) -> Result<Response, PageError> {
+    let last = query.address(&[("page", "last")]);
+    match page(&web, &user, query, Picks::default()).await? {
+        Some(page) => page.show(),
+        // What was there is gone.
+        None => Ok(Redirect::to(&last).into_response()),
+    }
+}
+
+/// The list of an address once more, with what was ticked and typed in it, and what is wrong with that.
+pub async fn refused(web: &WebState, user: &CurrentUser, address: &str, picks: Picks) -> Result<Response, PageError> {
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    let query: ListQuery = serde_urlencoded::from_str(query).unwrap_or_default();
+    let there = page(web, user, query, picks.clone()).await?.filter(|page| !page.rows.is_empty());
+    match there {
+        Some(page) => Some(page),
+        // What was there is gone: what was ticked is told beside the beginning.
+        None => page(web, user, ListQuery::default(), picks).await?,
+    }
+    .ok_or(PageError::NotFound)?
+    .refused()
+}
+
+/// The list; none where nothing is left at the place that is asked for.
+async fn page(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks) -> Result<Option<ListPage>, PageError> {
     let app = &web.app;
     let (filter, sort, descending, size) = (query.filter(), query.sort(), query.descending(), query.size());
     let mut place = query.place();
@@ -156,8 +219,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         (rows, more) = app.store.mailbox_page(&filter, sort, descending, &place, size).await?;
     }
     if rows.is_empty() && !matches!(place, Place::First | Place::Last) {
-        // What was there is gone.
-        return Ok(Redirect::to(&query.address(&[("page", "last")])).into_response());
+        return Ok(None);
     }
     let changes = web.lists.changes(app).await?;
     let marks = marks(app, &changes, &filter, (sort, descending, &place, size), &rows).await?;
@@ -201,9 +263,20 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     } else {
         good_news(&filter)
     };
+    let mut elsewhere = Vec::new();
+    for id in picks
+        .ids
+        .iter()
+        .filter(|id| !rows.iter().any(|row| row.id.as_str() == id.as_str()))
+        .take(MOST_ELSEWHERE)
+    {
+        let mailbox = app.store.mailbox_by_id(&MailboxId(id.clone())).await?;
+        elsewhere.extend(mailbox.map(|mailbox| (id.clone(), mailbox.address)));
+    }
     let mut export = Serializer::new(String::new());
-    export.append_pair("what", "mailboxes").append_pair("filter", &search_text(&filter));
-    ListPage {
+    let words = search_text(&filter);
+    export.append_pair("what", "mailboxes").append_pair("filter", &words);
+    Ok(Some(ListPage {
         state_header: header("State", MailboxSort::State),
         address_header: header("Address", MailboxSort::Address),
         checked_header: header("Last checked", MailboxSort::Checked),
@@ -218,6 +291,12 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         filtered: filter_words(&filter, &imported),
         none,
         export: format!("/transfer/export?{}", export.finish()),
+        match_words: match filter == MailboxFilter::default() {
+            true => format!("Select all {}", total.words()),
+            false => format!("Select all {} that match", total.words()),
+        },
+        here: query.address(&query.place_pairs()),
+        words,
         choices,
         changes,
         marks,
@@ -225,9 +304,10 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         rows,
         filter,
         query,
-        layout,
-    }
-    .show()
+        elsewhere,
+        layout: if picks.errors.is_empty() { layout } else { layout.error() },
+        chosen: picks,
+    }))
 }
 
 /// Which rows of a page the changes touch: the same page once more of what each of them touches. Those that touch nobody cost nothing.

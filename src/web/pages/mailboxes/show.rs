@@ -3,7 +3,8 @@
 use super::find;
 use super::form::fix_query;
 use super::former::{self, FormerView};
-use super::list::{state_kind, state_words};
+use super::list::{half_words, state_kind, state_words};
+use super::trips::{Trips, trips};
 use crate::actions::access_token::{not_granted, side_scopes};
 use crate::actions::ahead::{self, Warned};
 use crate::actions::judgement;
@@ -17,6 +18,7 @@ use crate::model::token::GrantState;
 use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::store::checks::CountKind;
+use crate::store::findings::Finding;
 use crate::store::reports::{Run, RunFilter};
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
@@ -36,6 +38,10 @@ use axum::response::Response;
 
 /// What a mailbox is after a change, until its next test; when it was checked before says nothing about it now.
 const CHANGED: &str = "Not tested, since the change";
+/// The same where nothing was changed: what its last test failed with is over, because its provider or its token is in order again.
+const OVER: &str = "Not tested since its problem ended";
+/// What a side says then.
+const OVER_NOTE: &str = "What the last test failed with is over: the provider or the token is in order again.";
 /// How many runs and changes are listed?
 const RUNS: i64 = 6;
 const CHANGES: i64 = 6;
@@ -82,6 +88,10 @@ struct ShowPage {
     seen_at: Option<crate::clock::Timestamp>,
     /// How checks ended within thirty days; none where there were none.
     history: Option<History>,
+    /// Messages to itself; none where it sends none and never has.
+    trips: Option<Trips>,
+    /// What the weekly look found; none before the first.
+    finding: Option<Finding>,
     runs: Vec<LastRun>,
     changes: Vec<ChangeLine>,
     /// Who may test, for somebody who may not.
@@ -127,6 +137,8 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(name): Pa
         retiring: Retiring::all(app.store.changes_of(&mailbox.id).await?, app.clock.now()),
         ahead: ahead.into_iter().map(|one| with_fix(one, &mailbox)).collect(),
         history: checks_of(app, &mailbox).await?,
+        trips: trips(app, &mailbox).await?,
+        finding: app.store.finding(&mailbox.id).await?,
         runs: runs.iter().map(last_run).collect(),
         changes: changes.into_iter().map(|row| names.line(row)).collect(),
         cannot_test: user.cannot(Permission::MailboxTest).await,
@@ -164,6 +176,7 @@ fn side_view(mailbox: &Mailbox, direction: Direction, side: &Side, state: &SideS
     let (kind, words, note) = match state.outcome {
         Some(Outcome::Failed) => ("bad", "Failing", state.problem.clone().unwrap_or_default()),
         Some(_) => ("ok", "Working", String::new()),
+        None if is_over(mailbox, state) => ("todo", "Not tested", OVER_NOTE.to_owned()),
         None if state.run.is_some() => ("todo", "Not tested", "The settings have changed since the last test.".to_owned()),
         None => ("todo", "Not tested", String::new()),
     };
@@ -195,17 +208,25 @@ fn encryption(endpoint: &Endpoint) -> &'static str {
     }
 }
 
+/// Whether the result of a side says nothing any more though neither the mailbox, nor its token, nor its provider was changed since.
+fn is_over(mailbox: &Mailbox, state: &SideState) -> bool {
+    state.outcome.is_none() && state.run.is_some() && state.tested_at.is_some_and(|at| at > mailbox.changed_at)
+}
+
 fn verdict(mailbox: &Mailbox) -> String {
     let (incoming, outgoing) = (&mailbox.incoming_state, &mailbox.outgoing_state);
-    let changed = |state: &SideState| state.run.is_some() && state.outcome.is_none();
+    let old = |state: &SideState| state.run.is_some() && state.outcome.is_none();
+    let over = |state: &SideState| is_over(mailbox, state);
+    let both = mailbox.incoming.is_some() && mailbox.outgoing.is_some();
     let text = match (mailbox.state, incoming.outcome, outgoing.outcome) {
         (MailboxState::Partly, Some(Outcome::Failed), Some(_)) => "Sends mail, but can't read",
         (MailboxState::Partly, Some(Outcome::Failed), None) => "Can't read mail, sending is not tested",
         (MailboxState::Partly, Some(_), _) => "Reads mail, but can't send",
         (MailboxState::Partly, None, _) => "Can't send mail, reading is not tested",
-        (MailboxState::NotTested, ..) if changed(incoming) || changed(outgoing) => CHANGED,
-        (MailboxState::NotTested, Some(_), None) => "Reads mail, sending is not tested",
-        (MailboxState::NotTested, None, Some(_)) => "Sends mail, reading is not tested",
+        (MailboxState::NotTested, Some(Outcome::Passed | Outcome::Warning), None) if both => half_words(Direction::Incoming),
+        (MailboxState::NotTested, None, Some(Outcome::Passed | Outcome::Warning)) if both => half_words(Direction::Outgoing),
+        (MailboxState::NotTested, ..) if over(incoming) || over(outgoing) => OVER,
+        (MailboxState::NotTested, ..) if old(incoming) || old(outgoing) => CHANGED,
         (state, ..) => state_words(state),
     };
     text.to_owned()
@@ -315,12 +336,12 @@ async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Op
 
 impl ShowPage {
     fn is_changed(&self) -> bool {
-        self.verdict == CHANGED
+        [CHANGED, OVER].contains(&self.verdict.as_str())
     }
 
     /// The defaults, and whatever else has no block of its own.
     fn defaults(&self) -> Vec<(&'static str, String)> {
-        let wanted = ["Folder", "Default From", "Default Bcc", "Tags"];
+        let wanted = ["Folder", "Default From", "Default Bcc", "Tags", "Message to itself"];
         let lines = describe(&self.mailbox).into_iter();
         lines.filter(|(label, value)| wanted.contains(label) && !value.is_empty()).collect()
     }

@@ -1,21 +1,17 @@
 //! Checks on schedule: whether they go on, and how they ended within the last day, by provider.
 
-use crate::actions::settings;
+use crate::actions::checks::stand_still;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::ProviderId;
 use crate::model::provider::Provider;
-use crate::model::settings::CHECK_INTERVAL;
 use crate::store::StoreResult;
 use crate::store::checks::{Count, CountKind};
 use crate::store::providers::Usage;
 use crate::web::pages::history::{DAY, History, history};
-use crate::web::pages::mailboxes::list::grouped;
-
-/// After how many intervals does a check that is due show that nobody checks?
-const STILL_AFTER: i64 = 2;
+use crate::web::pages::mailboxes::list::used_words;
 
 /// How the worker that checks does.
+#[derive(Default)]
 pub(super) enum Standing {
     /// Nobody checks, though something is due; when something was last checked.
     Still {
@@ -25,17 +21,17 @@ pub(super) enum Standing {
     /// When the next check is due.
     Next(Timestamp),
     /// No mailbox is turned on, or none has been scheduled yet.
+    #[default]
     None,
 }
 
-/// Whether checks go on: seen from what is due, so that it is true whatever process asks.
+/// Whether checks go on.
 pub(super) async fn standing(app: &App) -> StoreResult<Standing> {
     let now = app.clock.now();
     let Some(next) = app.store.next_check().await? else {
         return Ok(Standing::None);
     };
-    let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
-    if now.since(next) > STILL_AFTER * interval {
+    if stand_still(app).await? {
         let since = app.store.last_checked().await?;
         return Ok(Standing::Still { since });
     }
@@ -59,19 +55,21 @@ pub(super) async fn checked(app: &App, providers: &[Provider], usage: &[Usage]) 
         .iter()
         .filter_map(|provider| {
             let counts = of(provider.id.as_str());
-            let mailboxes = usage
-                .iter()
-                .find(|usage| usage.provider == provider.id)
-                .map_or(0, |usage| usage.mailboxes);
+            let used = usage.iter().find(|usage| usage.provider == provider.id);
+            let mailboxes = match used.map_or_else(String::new, |used| used_words(used.mailboxes, used.turned_off)) {
+                none if none.is_empty() => "no mailbox".to_owned(),
+                words => words,
+            };
             (!counts.is_empty()).then(|| Checked {
                 name: provider.name.to_string(),
                 href: format!("/providers/{}", provider.name),
-                text: format!("{}, {}", provider.template.label(), mailboxes_words(mailboxes)),
+                text: format!("{}, {}", provider.template.label(), mailboxes),
                 history: history(&counts, DAY, now),
             })
         })
         .collect();
-    let password = of(ProviderId(String::new()).as_str());
+    // Mailboxes with passwords are counted under no provider.
+    let password = of("");
     if !password.is_empty() {
         all.push(Checked {
             name: "With a password".to_owned(),
@@ -81,11 +79,4 @@ pub(super) async fn checked(app: &App, providers: &[Provider], usage: &[Usage]) 
         });
     }
     Ok(all)
-}
-
-fn mailboxes_words(count: i64) -> String {
-    match count {
-        1 => "1 mailbox".to_owned(),
-        count => format!("{} mailboxes", grouped(count)),
-    }
 }

@@ -1,14 +1,18 @@
 //! What changed lately; the same thing over and over is one line with its number.
 
 use crate::app::App;
-use crate::model::audit::AuditRow;
+use crate::model::audit::{ACTIONS, AuditRow};
 use crate::store::StoreResult;
 use crate::web::pages::changes::{ChangeLine, Names};
 
 /// How many changes are listed?
 const LISTED: usize = 8;
-/// How many entries are read for them? More than are listed, for not every entry is a change and many are folded.
+/// How many entries are read for them? More than are listed, for many are folded.
 const READ: i64 = 64;
+/// What is done to things that have a page, by its noun.
+const NOUNS: [&str; 6] = ["mailbox.", "token.", "provider.", "link.", "bundle.", "config."];
+/// The console renews tokens all the time by itself, which changes nothing for anybody.
+const BY_ITSELF: [&str; 1] = ["token.refresh"];
 
 /// A change, and where it leads.
 pub(super) struct Change {
@@ -27,7 +31,12 @@ pub(super) struct Change {
 /// The newest changes.
 pub(super) async fn changes(app: &App) -> StoreResult<Vec<Change>> {
     let names = Names::load(app).await?;
-    let rows = app.store.audit_rows(READ).await?;
+    let actions: Vec<&str> = ACTIONS
+        .iter()
+        .map(|(action, _)| *action)
+        .filter(|action| NOUNS.iter().any(|noun| action.starts_with(noun)) && !BY_ITSELF.contains(action))
+        .collect();
+    let rows = app.store.audit_rows_of_actions(&actions, READ).await?;
     Ok(fold(rows.into_iter().filter_map(|row| change(row, &names))))
 }
 

@@ -4,8 +4,8 @@ use crate::actions::judgement;
 use crate::actions::providers::lint::SECRET_ENDS_SOON;
 use crate::actions::providers::trial::Check;
 use crate::app::App;
-use crate::clock::Timestamp;
 use crate::diagnosis::ways::Scene;
+use crate::model::Date;
 use crate::model::provider::{ClientAuth, Provider};
 use crate::model::report::{Diagnosis, Outcome, Stage};
 use crate::model::token::GrantType;
@@ -43,7 +43,7 @@ impl Standing {
 
 /// The verdict on a provider: its problem, its secret's end, then its last check.
 /// `proved`: somebody signed in, or a token was renewed, with the settings as they are now.
-pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool, now: Timestamp) -> Standing {
+pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool, today: Date) -> Standing {
     if provider.problem.is_some() {
         let (title, text, secret) = match provider.problem_found() {
             Some(found) => {
@@ -64,8 +64,8 @@ pub(super) fn standing(provider: &Provider, check: Option<&Check>, proved: bool,
         return Standing::new("todo", "No certificate yet", text).replace();
     }
     let end = provider.client_secret_expires.filter(|_| provider.client_auth != ClientAuth::None);
-    match end.map(|date| (date.days_from(now), date)) {
-        Some((days, date)) if days <= 0 => {
+    match end.map(|date| (date.days_after(today), date)) {
+        Some((_, date)) if date.has_ended(today) => {
             let text = format!("It ended on {date}. Nothing can be renewed until there is a new one.");
             return Standing::new("bad", format!("{noun} has ended"), text).replace();
         }

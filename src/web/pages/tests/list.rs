@@ -9,6 +9,7 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::batches::BatchRow;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -16,6 +17,8 @@ use serde::Deserialize;
 
 /// How many runs on a page of the list?
 const ROWS: i64 = 50;
+/// How many bulk tests above it?
+const BATCHES: i64 = 10;
 
 /// What the list of runs shows.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -38,6 +41,13 @@ struct RunRow {
     took: String,
 }
 
+impl RunRow {
+    /// Whether its mailbox had a name: unsaved settings may have none.
+    fn named(&self) -> bool {
+        !self.run.mailbox_name.is_empty()
+    }
+}
+
 #[derive(Template)]
 #[template(path = "tests/list.html")]
 struct ListPage {
@@ -45,6 +55,8 @@ struct ListPage {
     query: RunsQuery,
     filtered: bool,
     rows: Vec<RunRow>,
+    /// The newest bulk tests, above the first page.
+    batches: Vec<BatchRow>,
     next: String,
 }
 
@@ -71,9 +83,15 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         Some(last) if more => next_address(&query, last),
         _ => String::new(),
     };
+    let filtered = filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty();
+    let batches = match filtered || filter.after.is_some() {
+        true => Vec::new(),
+        false => BatchRow::newest(app, BATCHES).await?,
+    };
     ListPage {
         layout: user.layout(Section::Tests, "Tests").await,
-        filtered: filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty(),
+        filtered,
+        batches,
         rows: runs.into_iter().map(run_row).collect(),
         next,
         query,

@@ -6,6 +6,7 @@ use crate::actions::probe::{self, Options, Order, ProbeError, side};
 use crate::model::Name;
 use crate::model::mailbox::{Mailbox, check_address};
 use crate::model::report::Direction;
+use crate::store::StoreError;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors};
@@ -43,11 +44,11 @@ pub struct TestForm {
 }
 
 impl TestForm {
-    fn new(mailbox: &Mailbox, subject: String) -> Self {
+    fn new(mailbox: &Mailbox, subject: String, usual: &Options) -> Self {
         Self {
             newest: "5".into(),
-            oversized: "25".into(),
-            junk_days: "7".into(),
+            oversized: (usual.oversized_over / 1_000_000).to_string(),
+            junk_days: usual.junk_days.to_string(),
             from: mailbox.sender().to_owned(),
             to: mailbox.address.clone(),
             wait: if probe::may_arrive(mailbox) { "1".into() } else { String::new() },
@@ -56,12 +57,12 @@ impl TestForm {
         }
     }
 
-    fn check(&self, direction: Direction) -> Result<Options, FieldErrors> {
+    fn check(&self, direction: Direction, usual: Options) -> Result<Options, FieldErrors> {
         if self.defaults == "1" {
-            return Ok(Options::default());
+            return Ok(usual);
         }
         let mut errors = FieldErrors::default();
-        let mut options = Options::default();
+        let mut options = usual;
         match direction {
             Direction::Incoming => {
                 let mut number = |field: &str, text: &str, label: &str, least: u64, most: u64| {
@@ -160,7 +161,7 @@ pub async fn new(
     Path((name, direction)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let (mailbox, direction) = asked_for(&web, &name, &direction).await?;
-    let mut form = TestForm::new(&mailbox, probe::subject(&*web.app.random));
+    let mut form = TestForm::new(&mailbox, probe::subject(&*web.app.random), &Options::chosen(&web.app).await?);
     form.once = web.app.random.base64url(12);
     page(&user, mailbox, direction, form, FieldErrors::default()).await.show()
 }
@@ -173,7 +174,7 @@ pub async fn create(
     CsrfForm(form): CsrfForm<TestForm>,
 ) -> Result<Response, PageError> {
     let (mailbox, direction) = asked_for(&web, &name, &direction).await?;
-    let options = match form.check(direction) {
+    let options = match form.check(direction, Options::chosen(&web.app).await?) {
         Ok(options) => options,
         Err(errors) => return page(&user, mailbox, direction, form, errors).await.refused(),
     };
@@ -193,7 +194,11 @@ pub async fn run(
     let app = &web.app;
     let form = format!("{} {once}", user.user().id);
     let starting = app.probes.forms().await;
-    let started = if once.is_empty() { None } else { app.probes.started_by(&form) };
+    let started = if once.is_empty() {
+        None
+    } else {
+        app.store.run_of_form(&form).await?
+    };
     let run = match started {
         Some(run) => run,
         None => {
@@ -205,11 +210,11 @@ pub async fn run(
                 options,
                 user: Some(user.user().id.clone()),
             };
-            match probe::start(app, &user.actor(), order).await {
-                Ok(run) => {
-                    app.probes.remember(&form, &run);
-                    run
-                }
+            let once = if once.is_empty() { "" } else { form.as_str() };
+            match probe::start_once(app, &user.actor(), order, once).await {
+                Ok(run) => run,
+                // Another instance got the same form, and was quicker.
+                Err(ProbeError::Store(StoreError::Taken)) => app.store.run_of_form(&form).await?.ok_or(StoreError::Taken)?,
                 Err(ProbeError::Store(error)) => return Err(error.into()),
                 Err(ProbeError::Stopping) => return Err(PageError::Busy(10)),
                 Err(ProbeError::UnderWay(run)) => {

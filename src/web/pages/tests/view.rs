@@ -50,6 +50,8 @@ pub struct LastRun {
     pub kind: &'static str,
     /// Word.
     pub words: &'static str,
+    /// `Test incoming` or `Test outgoing`.
+    pub what: &'static str,
     /// At which step, where it failed.
     pub step: String,
     /// When.
@@ -109,6 +111,8 @@ pub struct RunView {
     pub changes: Vec<Change>,
     /// Older results.
     pub last: Vec<LastRun>,
+    /// What was moved of its messages, in sentences.
+    pub moved: Vec<String>,
 }
 
 impl RunView {
@@ -260,6 +264,7 @@ impl RunView {
             has_messages: false,
             changes: Vec::new(),
             last: Vec::new(),
+            moved: Vec::new(),
         }
     }
 }

@@ -22,7 +22,7 @@ pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): P
     let flash = match press_renew(&web.app, &token).await {
         Ok(Pressed::JustNow(last)) => {
             let now = web.app.clock.now();
-            let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.zone.clone());
+            let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.default_zone());
             Flash::info(&format!(
                 "Not renewed again: the last renewal was {} ago, {}. Renew again in {}.",
                 wait(now.since(last)),

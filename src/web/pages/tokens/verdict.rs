@@ -105,7 +105,7 @@ pub(super) fn diagnosis(text: Option<&String>) -> Option<Diagnosis> {
 }
 
 /// What a refused app means for those who sign in.
-const MENDED: &str = "No new sign-in is needed once that is mended.";
+const MENDED: &str = "After that is fixed, nobody has to sign in again.";
 
 /// That a provider refuses the app, in the words of every page: title and text.
 pub fn provider_problem(provider: &str, problem: &Diagnosis) -> (String, String) {

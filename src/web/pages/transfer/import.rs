@@ -1,6 +1,6 @@
 //! `/transfer/import`: what is brought along comes in here, as a file or pasted.
 
-use super::{TRANSFER, may_import};
+use super::{TRANSFER, kept, may_import};
 use crate::actions::transfer::{self, ReadError};
 use crate::model::config_file::mailbox_keys;
 use crate::model::import::{Brought, Fault, cut};
@@ -76,9 +76,7 @@ async fn page(web: &WebState, user: &CurrentUser, text: &str, errors: FieldError
     let page = ImportPage {
         layout: if wrong { layout.error() } else { layout },
         errors,
-        kept: web
-            .kept_texts
-            .keep(&user.user().id, &mut cut, &*web.app.random, web.app.clock.now()),
+        kept: kept::keep(web, user, &mut cut).await,
         text: cut.shown,
         faults,
         columns: mailbox_keys().collect(),
@@ -93,14 +91,14 @@ pub async fn new(State(web): State<WebState>, user: CurrentUser) -> Result<Respo
         Some(fields) => refill(&fields).await.unwrap_or_default(),
         None => ImportForm::default(),
     };
-    let (text, _) = whole(&web, &user, &form);
+    let (text, _) = whole(&web, &user, &form).await?;
     page(&web, &user, &text, FieldErrors::default(), Vec::new()).await
 }
 
 /// The text with what was taken out of it when it came back.
-fn whole(web: &WebState, user: &CurrentUser, form: &ImportForm) -> (Zeroizing<String>, Option<Fault>) {
-    let pieces = web.kept_texts.of(&user.user().id, &form.kept, web.app.clock.now());
-    cut::whole(&form.text, &pieces)
+async fn whole(web: &WebState, user: &CurrentUser, form: &ImportForm) -> Result<(Zeroizing<String>, Option<Fault>), PageError> {
+    let pieces = kept::of(web, user, &form.kept).await?;
+    Ok(cut::whole(&form.text, &pieces))
 }
 
 /// `POST /transfer/import`.
@@ -111,7 +109,7 @@ pub async fn receive(State(web): State<WebState>, user: CurrentUser, sent: Sent)
         errors.add(field, message);
         errors
     };
-    let (text, lost) = whole(&web, &user, &sent.form);
+    let (text, lost) = whole(&web, &user, &sent.form).await?;
     if let Some(fault) = lost {
         let message = format!("Line {}: {}", fault.place.line, fault.message);
         return page(&web, &user, &text, refused("text", message), Vec::new()).await;
@@ -129,7 +127,7 @@ pub async fn receive(State(web): State<WebState>, user: CurrentUser, sent: Sent)
     };
     match transfer::receive(&web.app, &user.user().id, brought, user.may(Permission::SecretSet)).await {
         Ok(id) => {
-            web.kept_texts.forget(&user.user().id);
+            kept::forget(&web, &user).await;
             Ok(Redirect::to(&format!("{PATH}/{id}")).into_response())
         }
         Err(ReadError::Secrets) => {

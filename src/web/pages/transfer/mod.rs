@@ -7,8 +7,6 @@ mod preview;
 mod report;
 mod work;
 
-pub use kept::KeptTexts;
-
 use crate::clock::Timestamp;
 use crate::model::import::Format;
 use crate::model::user::Permission;

@@ -24,7 +24,7 @@ pub(super) fn address(id: &str) -> String {
 }
 
 pub(super) fn over() -> PageError {
-    PageError::Missing("This import is over, or it was never here. A preview waits for 24 hours, for whoever made it.".to_owned())
+    PageError::Missing("This import is over, or it was never here. A preview is kept for a while, for whoever made it.".to_owned())
 }
 
 pub(super) async fn find(web: &WebState, user: &CurrentUser, id: &str) -> Result<ImportRow, PageError> {
@@ -58,6 +58,8 @@ struct ReportPage {
     undone: Option<Timestamp>,
     until: Timestamp,
     can_undo: bool,
+    /// Where what came is tested; empty where no mailbox did.
+    test: String,
 }
 
 impl ReportPage {
@@ -76,14 +78,11 @@ pub async fn show(
     may_import(&user).await?;
     let row = find(&web, &user, &id).await?;
     let layout = |title: &'static str| async { user.layout(Section::Transfer, title).await.crumb("Import and export", TRANSFER) };
-    let mut failed = None;
-    if let Some(progress) = web.imports.look(&id) {
-        if progress.failed.is_none() {
-            let layout = layout(if progress.is_undo { "Undoing the import" } else { "Importing" }).await;
-            return RunningPage { layout, id, progress }.show();
-        }
-        failed = progress.failed;
+    if let Some(progress) = web.imports.look(&web.app, &row).await? {
+        let layout = layout(if progress.is_undo { "Undoing the import" } else { "Importing" }).await;
+        return RunningPage { layout, id, progress }.show();
     }
+    let failed = web.app.store.import_failure(&id).await?;
     if let Some(begun_at) = row.begun_at {
         let is_whole = row.applied_at.is_some();
         let mut layout = layout(if is_whole {
@@ -124,6 +123,10 @@ fn report(layout: Layout, row: ImportRow, begun_at: Timestamp) -> Result<Respons
     ReportPage {
         layout,
         list: ListQuery::imported(&row.id).address(&[]),
+        test: match mailbox_count > 0 && row.undone_at.is_none() {
+            true => crate::web::pages::records::address("/tests/new", &[("which", "filter"), ("q", &format!("imported:{}", row.id))], &[]),
+            false => String::new(),
+        },
         interrupted: (row.applied_at.is_none() && row.undone_at.is_none() && report.undone == 0).then_some((done, report.total)),
         id: row.id,
         more: all - mailboxes.len() - tokens.len() - providers.len(),

@@ -1,13 +1,12 @@
 //! Imports at work: written or undone, waited for or in the background.
 
 use super::report::over;
-use crate::actions::transfer::{MANY, Report, Running, TransferError};
+use crate::actions::transfer::{MANY, Report, TransferError};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::Flash;
 use axum::response::Response;
-use std::sync::Arc;
 
 /// Back to the import at `to`, with why nothing was done; what the page itself can't say is an error.
 pub(super) async fn back(user: &CurrentUser, to: &str, error: TransferError) -> Result<Response, PageError> {
@@ -31,23 +30,21 @@ pub(super) fn imported(report: &Report) -> String {
 pub(super) type Ran = Result<Result<Report, TransferError>, Response>;
 
 /// Takes an import off the list of those under way, at the latest when it is dropped.
-struct Ended(Option<(Arc<Running>, String)>);
+struct Ended(Option<(WebState, String)>);
 
 impl Ended {
-    fn with(mut self, failed: Option<String>) {
-        if let Some((imports, of)) = self.0.take() {
-            imports.end(&of, failed);
+    async fn with(mut self, failed: Option<&str>) {
+        if let Some((web, of)) = self.0.take() {
+            web.imports.end(&web.app, &of, failed).await;
         }
     }
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        if let Some((imports, of)) = self.0.take() {
-            imports.end(
-                &of,
-                Some("It stopped without saying why. The log of the console has more.".to_owned()),
-            );
+        if let Some((web, of)) = self.0.take() {
+            let silent = "It stopped without saying why. The log of the console has more.";
+            tokio::spawn(async move { web.imports.end(&web.app, &of, Some(silent)).await });
         }
     }
 }
@@ -62,15 +59,20 @@ pub(super) async fn run(
     is_undo: bool,
     work: impl Future<Output = Result<Report, TransferError>> + Send + 'static,
 ) -> Result<Ran, PageError> {
-    if !web.imports.begin(id, total, is_undo) {
-        let flash = Flash::info("This import is under way already.");
-        return Ok(Err(user.redirect_with(to, flash).await?));
-    }
     let many = total > MANY;
-    let (imports, lists, of) = (web.imports.clone(), web.lists.clone(), id.to_owned());
+    let (here, of) = (web.clone(), id.to_owned());
+    let (told, begun) = tokio::sync::oneshot::channel();
+    // Begun here and not by whoever asked: they may be gone in the middle of that, and it would be under way for ever.
     let task = web.app.tasks.spawn(async move {
-        // Also where it ends in a way nobody thought of: else it would be under way for ever.
-        let ended = Ended(Some((imports, of)));
+        let taken = here.imports.begin(&here.app, &of, total, is_undo).await;
+        let is_ours = matches!(taken, Ok(true));
+        let _ = told.send(taken);
+        if !is_ours {
+            return None;
+        }
+        // Also where it ends in a way nobody thought of.
+        let lists = here.lists.clone();
+        let ended = Ended(Some((here, of)));
         let result = work.await;
         // What the filters of the list offer is another now.
         lists.forget();
@@ -79,9 +81,13 @@ pub(super) async fn run(
             tracing::warn!(error = %error, "An import stopped: {error}");
             error.to_string()
         });
-        ended.with(failed);
-        result
+        ended.with(failed.as_deref()).await;
+        Some(result)
     });
+    if !begun.await.map_err(PageError::internal)?? {
+        let flash = Flash::info("This import is under way already.");
+        return Ok(Err(user.redirect_with(to, flash).await?));
+    }
     if many {
         let text = if is_undo {
             "The import is being undone."
@@ -90,5 +96,6 @@ pub(super) async fn run(
         };
         return Ok(Err(user.redirect_with(to, Flash::info(text)).await?));
     }
-    Ok(Ok(task.await.map_err(PageError::internal)?))
+    let result = task.await.map_err(PageError::internal)?;
+    Ok(Ok(result.unwrap_or(Err(TransferError::Gone))))
 }

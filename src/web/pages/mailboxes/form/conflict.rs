@@ -39,7 +39,7 @@ struct ConflictPage {
 pub(super) async fn conflict(web: &WebState, user: &CurrentUser, form: MailboxForm, now: Mailbox) -> Result<Response, PageError> {
     let theirs = MailboxForm::of(&now).pairs(false);
     let password_typed = !form.password.is_empty() || !form.outgoing_password.is_empty();
-    let form = keep_passwords(web, user, form);
+    let form = keep_passwords(web, user, form).await?;
     let mut differences = Vec::new();
     let mut same = vec![("kept".to_owned(), form.kept.clone()), ("act".to_owned(), "save".to_owned())];
     for (name, yours) in form.pairs(false) {

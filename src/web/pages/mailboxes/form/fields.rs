@@ -39,6 +39,7 @@ pub struct MailboxForm {
     pub outgoing_password: String,
     pub from: String,
     pub bcc: String,
+    pub round_trip_hours: String,
     pub version: String,
     pub kept: String,
     pub act: String,
@@ -77,6 +78,7 @@ pub const fn labels() -> &'static [(&'static str, &'static str)] {
         ("outgoing_username", "User name, for sending"),
         ("from", "Default From"),
         ("bcc", "Default Bcc"),
+        ("round_trip_hours", "Send a message to itself"),
     ]
 }
 
@@ -115,6 +117,7 @@ impl MailboxForm {
             outgoing_security: Security::Starttls.to_string(),
             from: mailbox.from.clone().unwrap_or_default(),
             bcc: mailbox.bcc.join(", "),
+            round_trip_hours: mailbox.round_trip_hours.to_string(),
             version: mailbox.version.to_string(),
             ..Self::default()
         };
@@ -148,6 +151,7 @@ impl MailboxForm {
             enabled: String::new(),
             version: String::new(),
             from: String::new(),
+            round_trip_hours: String::new(),
             ..Self::of(mailbox)
         }
     }
@@ -241,6 +245,7 @@ impl MailboxForm {
             outgoing,
             from: self.from.clone(),
             bcc: split_list(&self.bcc),
+            round_trip_hours: self.round_trip_hours.clone(),
         }
     }
 
@@ -270,6 +275,7 @@ impl MailboxForm {
             ("outgoing_username", &self.outgoing_username),
             ("from", &self.from),
             ("bcc", &self.bcc),
+            ("round_trip_hours", &self.round_trip_hours),
             ("back", &self.back),
         ];
         if with_passwords {

@@ -2,6 +2,7 @@
 
 use super::fields::form_field;
 use super::fix;
+use super::kept;
 use super::{FormPage, MailboxForm};
 use crate::actions::ahead::{self, Warned};
 use crate::actions::mailboxes::{self, MailboxError, check_mailbox};
@@ -23,7 +24,7 @@ pub(super) async fn warned(
     existing: Option<&Mailbox>,
 ) -> Result<Vec<Warned>, PageError> {
     let app = &web.app;
-    let kept = web.kept.of(user.user().id.as_str(), &form.kept, app.clock.now());
+    let kept = kept::of(web, user, &form.kept).await?;
     let Ok(edit) = check_mailbox(&form.input(&kept), &app.gate) else {
         return Ok(Vec::new());
     };

@@ -4,7 +4,7 @@ use super::super::find;
 use super::conflict::conflict;
 use super::fields::field_errors;
 use super::try_out::test_draft;
-use super::{MailboxForm, NEW, fields, fix, page, with_proposal};
+use super::{MailboxForm, NEW, fields, fix, kept, page, with_proposal};
 use crate::actions::mailboxes::{self, MailboxEdit, MailboxError, check_mailbox};
 use crate::actions::probe::Options;
 use crate::actions::walkthroughs::Chosen;
@@ -62,7 +62,7 @@ async fn check(
     existing: Option<&Mailbox>,
 ) -> Result<Result<MailboxEdit, Refused>, PageError> {
     let app = &web.app;
-    let input = form.input(&web.kept.of(user.user().id.as_str(), &form.kept, app.clock.now()));
+    let input = form.input(&kept::of(web, user, &form.kept).await?);
     let mut errors = FieldErrors::default();
     let result = check_mailbox(&input, &app.gate);
     if let Err(problems) = &result {
@@ -142,7 +142,7 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
             return user.redirect_with(&format!("/tokens/new?{account}"), flash).await;
         }
         Act::Fix(proposal) => {
-            let form = keep_passwords(web, user, form);
+            let form = keep_passwords(web, user, form).await?;
             return with_proposal(web, user, form, proposal, existing).await;
         }
         Act::Save | Act::SaveAndTest | Act::Test => {}
@@ -177,7 +177,7 @@ async fn submit(web: &WebState, user: &CurrentUser, form: MailboxForm, existing:
         Err(MailboxError::Stale(now)) => return conflict(web, user, form, *now).await,
         Err(error) => return Err(error.into()),
     };
-    web.kept.forget(user.user().id.as_str(), &form.kept);
+    kept::forget(web, user, &form.kept).await;
     after_saving(web, user, &form, &name, changed).await
 }
 
@@ -192,7 +192,16 @@ async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, na
         return back.arrive(user, Some(Chosen::Mailbox(mailbox.id, mailbox.name)), flash).await;
     }
     if matches!(form.act(), Act::SaveAndTest) {
-        return start::run(web, user, mailbox, direction, Options::default(), &form.once, form.script == "1").await;
+        return start::run(
+            web,
+            user,
+            mailbox,
+            direction,
+            Options::chosen(&web.app).await?,
+            &form.once,
+            form.script == "1",
+        )
+        .await;
     }
     let path = routes::mailbox(name.as_str());
     if !changed {
@@ -215,17 +224,16 @@ pub(super) async fn refuse(
     existing: Option<Mailbox>,
     refused: Refused,
 ) -> Result<Response, PageError> {
-    let form = keep_passwords(web, user, form);
+    let form = keep_passwords(web, user, form).await?;
     let mut page = page(web, user, form, existing, refused.errors).await?;
     page.other = refused.other;
     page.refused()
 }
 
 /// Passwords never go back into a page; what was typed is kept here for a while instead.
-pub(super) fn keep_passwords(web: &WebState, user: &CurrentUser, mut form: MailboxForm) -> MailboxForm {
-    let app = &web.app;
-    form.kept = web.kept.keep(user.user().id.as_str(), &form, &*app.random, app.clock.now());
+pub(super) async fn keep_passwords(web: &WebState, user: &CurrentUser, mut form: MailboxForm) -> Result<MailboxForm, PageError> {
+    form.kept = kept::keep(web, user, &form).await?;
     form.password.clear();
     form.outgoing_password.clear();
-    form
+    Ok(form)
 }

@@ -55,7 +55,7 @@ pub(super) async fn test_draft(
             // Nothing is sent in the name of settings that nobody has decided on.
             options: Options {
                 login_only: true,
-                ..Options::default()
+                ..Options::chosen(app).await?
             },
             user: Some(user.user().id.clone()),
         };
@@ -71,7 +71,7 @@ pub(super) async fn test_draft(
         let _ = tokio::time::timeout_at(until, live.clone().end()).await;
         results.push(finished_view(app, user, &run, &live).await?);
     }
-    let form = keep_passwords(web, user, form);
+    let form = keep_passwords(web, user, form).await?;
     let mut page = page(web, user, form, existing, FieldErrors::default()).await?;
     if let Some(problem) = problem {
         page.layout.flash = Some(Flash::bad(&problem));

@@ -56,6 +56,18 @@ pub fn grouped(number: i64) -> String {
     out
 }
 
+/// `3 mailboxes, 1 turned off`: what hangs on something, where those that are turned off are told apart; empty where nothing does.
+pub fn used_words(mailboxes: i64, turned_off: i64) -> String {
+    match (mailboxes, turned_off) {
+        (..=0, _) => String::new(),
+        (1, 0) => "1 mailbox".to_owned(),
+        (1, _) => "1 mailbox, turned off".to_owned(),
+        (all, 0) => format!("{} mailboxes", grouped(all)),
+        (all, off) if off >= all => format!("{} mailboxes, all turned off", grouped(all)),
+        (all, off) => format!("{} mailboxes, {} turned off", grouped(all), grouped(off)),
+    }
+}
+
 /// What filters offer.
 #[derive(Debug, Default)]
 pub struct Choices {
@@ -181,5 +193,19 @@ mod tests {
         assert_eq!(Total::of(100_249).words(), "about 100,200");
         assert_eq!(Total::Over(EXACT).words(), "more than 10,000");
         assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn what_is_turned_off_is_told_apart() {
+        for (all, off, words) in [
+            (0, 0, ""),
+            (1, 0, "1 mailbox"),
+            (1, 1, "1 mailbox, turned off"),
+            (1200, 0, "1,200 mailboxes"),
+            (3, 1, "3 mailboxes, 1 turned off"),
+            (3, 3, "3 mailboxes, all turned off"),
+        ] {
+            assert_eq!(used_words(all, off), words);
+        }
     }
 }

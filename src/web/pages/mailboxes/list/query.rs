@@ -143,6 +143,16 @@ impl ListQuery {
         }
     }
 
+    /// The place, as the address has it.
+    pub(super) fn place_pairs(&self) -> [(&str, &str); 4] {
+        [
+            ("after", &self.after),
+            ("before", &self.before),
+            ("page", &self.page),
+            ("n", &self.n),
+        ]
+    }
+
     /// The address of this list with its filters and order, and `more` of it.
     pub fn address(&self, more: &[(&str, &str)]) -> String {
         let mut query = Serializer::new(String::new());
@@ -220,7 +230,7 @@ fn read_key(text: &str) -> Option<MailboxKey> {
 
 /// A filter as one says it: `state: failing and tag: helpdesk`.
 /// `imported` says which import it is.
-pub(super) fn filter_words(filter: &MailboxFilter, imported: &str) -> String {
+pub fn filter_words(filter: &MailboxFilter, imported: &str) -> String {
     let state = filter.state.map(|rank| MailboxState::from_rank(rank).as_str()).unwrap_or_default();
     let on = match filter.enabled {
         Some(true) => "on",
