@@ -2,6 +2,9 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
+# What `mailgrant doctor` and the page About say the program was built from, and when.
+ARG MAILGRANT_BUILD_COMMIT=""
+ARG MAILGRANT_BUILD_DATE=""
 COPY . .
 # What is compiled stays in the builder's cache, so that the next build takes only what changed.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
