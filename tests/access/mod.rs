@@ -12,7 +12,7 @@ pub mod simulator;
 mod takeover;
 mod unanswered;
 
-use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::databases::{NOW, impatient_console, new_postgres};
 use crate::support::records;
 use mailgrant::actions::access_token::{AccessError, Handed, NewGrant, access_token, store_first_grant};
 use mailgrant::actions::place;
@@ -22,7 +22,7 @@ use mailgrant::model::provider::{Provider, StoredSecret};
 use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::{Grant, Identity, Token};
 use mailgrant::model::{Name, Sealed, TokenId};
-use mailgrant::oauth::{Http, Limits, TokenResponse};
+use mailgrant::oauth::TokenResponse;
 use mailgrant::random::{Random, SystemRandom};
 use mailgrant::secret::{AccessToken, RefreshToken};
 use simulator::{Rotation, Simulator};
@@ -203,18 +203,7 @@ async fn open(dir: &TempDir, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
 }
 
 async fn open_at(data: &Path, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
-    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
-    settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
-    let config = config(data, &settings);
-    let mut app = App::open(config, clock, Arc::new(SystemRandom)).await.unwrap();
-    let limits = Limits {
-        connect: Duration::from_millis(500),
-        total: Duration::from_millis(1500),
-        ..Limits::default()
-    };
-    let tls = app.connector.roots().client_config().unwrap();
-    app.http = Http::new(app.gate.clone(), Arc::new(tls), limits);
-    app
+    impatient_console(data, url, clock, Duration::from_millis(1500)).await
 }
 
 fn provider(app: &App, kind: TemplateKind, url: &str) -> Provider {

@@ -48,11 +48,17 @@ pub struct Console {
 impl Console {
     /// Starts it and waits until it is ready. Its log goes to a file beside the data.
     pub fn start(data: &Path) -> Result<Self> {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with these settings.
+    pub fn start_with(data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let address = free_address()?;
         let log = File::create(data.join("benchmark.log"))?;
         let mut command = mailgrant(data);
         command
             .args(["serve", "--listen", &address.to_string()])
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

@@ -1,10 +1,12 @@
-//! The benchmark: `cargo bench --bench benchmark`, with `pages`, `tokens`, `tests` or `start` behind `--` for one part alone.
+//! The benchmark: `cargo bench --bench benchmark`, with `pages`, `tokens`, `tests`, `start` or `checks` behind `--` for one
+//! part alone. `checks` takes 20 minutes and runs only where it is named.
 //!
 //! Every aim is a ratio to something bare that is measured in the same run on the same machine: two servers take turns, round by
 //! round, and the medians of the rounds are compared, so that a busy machine disturbs both alike. The servers are processes of their
 //! own: the released `mailgrant`, and this program started again in a [`roles`] part.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod checks;
 mod console;
 mod load;
 mod pages;
@@ -54,6 +56,9 @@ fn main() -> Result<()> {
     }
     if wanted("tests") {
         tests::measure(&place.path().join("tests"), &mut table)?;
+    }
+    if asked.iter().any(|word| word == "checks") {
+        checks::measure(&place.path().join("checks"), &mut table)?;
     }
     table.print();
     Ok(())

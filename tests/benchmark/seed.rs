@@ -114,6 +114,42 @@ async fn fill(database: &Database) -> Result<()> {
     Ok(())
 }
 
+/// So many mailboxes of one provider, each with a token that is good for a day, at these ports of this machine.
+pub async fn fill_for_checks(app: &App, count: usize, (imap, smtp, security): (u16, u16, Security)) -> Result<()> {
+    let now = app.clock.now();
+    let provider = provider(0, now)?;
+    let mut tx = app.store.begin().await?;
+    tx.insert_provider(&provider).await?;
+    for number in 0..count {
+        let token = token(number, &provider, now)?;
+        tx.insert_token(&token).await?;
+        give_grant(app, &mut tx, &token, &provider, 0).await?;
+        let side = |protocol: Protocol, port| {
+            Some(Side {
+                server: protocol.at(Endpoint {
+                    host: "127.0.0.1".to_owned(),
+                    port,
+                    security,
+                }),
+                auth: Auth::OAuth2 {
+                    token_id: token.id.clone(),
+                    token: token.name.clone(),
+                },
+                username: None,
+            })
+        };
+        let mailbox = Mailbox {
+            enabled: true,
+            paused: None,
+            incoming: side(Protocol::Imap, imap),
+            outgoing: side(Protocol::Smtp, smtp),
+            ..mailbox(number, &token, now)?
+        };
+        tx.insert_mailbox(&mailbox).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
 /// Spreads numbers, so that neither ids nor addresses come in the order of insertion.
 fn spread(number: usize) -> u64 {
     (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995
@@ -286,6 +322,7 @@ fn mailbox(number: usize, token: &Token, now: Timestamp) -> Result<Mailbox> {
         outgoing: side(Protocol::Smtp, "smtp.office365.com", 587),
         from: None,
         bcc: Vec::new(),
+        round_trip_hours: 0,
         state: mailgrant::model::mailbox::MailboxState::NotTested,
         checked_at: incoming_state.tested_at.unwrap_or(Timestamp(0)),
         failing_since: None,

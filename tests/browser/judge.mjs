@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { COLOURS, LOOKS, axe, look, sound } from './browser.mjs';
 
-const MOST_HTML = 25_000;
+const MOST_HTML = 25 * 1024;
 const NARROWEST = { width: 320, height: 800, scheme: 'light' };
 
 /** What can be pressed, followed or filled in on the open page, in words that stay the same from one visit to the next. */

@@ -52,6 +52,25 @@ test('on a phone without script the menu opens and leads on', async () => {
   });
 });
 
+test('the overview asks for its blocks anew and leaves the keyboard and the page where they are', async () => {
+  await visit(browser, world.console, { width: 390 }, async (browsing) => {
+    const { page } = browsing;
+    await page.clock.install();
+    await signIn(browsing);
+    await page.goto('/');
+    const link = page.locator('#o-dates .runway a').last();
+    await link.focus();
+    // As if something else had stood there.
+    await page.evaluate(() => document.getElementById('o-dates').setAttribute('data-old', '1'));
+    const here = () => page.evaluate(() => [document.activeElement.getAttribute('href'), document.activeElement.textContent, scrollY]);
+    const before = await here();
+    assert.ok(before[0] && before[2] > 0, `${before}`);
+    await page.clock.fastForward(31_000);
+    await page.locator('#o-dates:not([data-old])').waitFor();
+    assert.deepEqual(await here(), before);
+  });
+});
+
 /** Where the keyboard is, and whether one can see it. */
 const focus = (page) =>
   page.evaluate(() => {

@@ -1,10 +1,11 @@
 // Every page of the console, and what has to be there for it to be seen: for pages.test.mjs and for pictures.mjs.
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { visit } from './browser.mjs';
 import { Console } from './console.mjs';
 import { READ, SEND, control, register, rig, somebody } from './rig.mjs';
-import { allow, arrive, chooseOption, configuration, fill, pick, press, signIn } from './steps.mjs';
+import { allow, arrive, chooseOption, configuration, fill, pick, press, refreshUntilOver, signIn } from './steps.mjs';
 import { Turnstile } from './turnstile.mjs';
 
 /** Looks at everything and changes nothing. */
@@ -101,9 +102,12 @@ export async function furnished(browser) {
     await console.apply(configuration({ provider: 'fabrikam', clientId: fabrikam, people: [poor] }));
     await console.apply(others());
     await console.command(['mailbox', 'test', 'works', '--outgoing']);
+    await control('/mail', { address: works.address, folder: 'Junk', count: 3, subject: 'Re: Invoice 4711 of the third quarter, with a subject that goes on' });
+    await control('/mail', { address: works.address, count: 1, size: 26_000_000, subject: 'Photos of the damage' });
+    for (const folder of ['Archive', 'Tickets of the third quarter']) await control('/mail', { address: works.address, folder, count: 0 });
     // A test that fails is a status other than 0, and here what is wanted.
     for (const name of ['works', 'fails', 'old', LONG, 'poor']) await console.command(['mailbox', 'test', name, '--incoming']).catch(() => {});
-    const seen = await history(browser, console, { works, nobody, poor });
+    const seen = await history(browser, console, { works, nobody, poor, turnstile });
     return { console, stop, places: places({ ...seen, works, turnstile }) };
   } catch (error) {
     await stop();
@@ -112,7 +116,7 @@ export async function furnished(browser) {
 }
 
 /** What only people leave behind: sign-ins that came back wrong, links, checks, a pause. Resolves to the addresses of it. */
-async function history(browser, console, { works, nobody, poor }) {
+async function history(browser, console, { works, nobody, poor, turnstile }) {
   const seen = {};
   await visit(browser, console, { script: false }, async (browsing) => {
     const { page } = browsing;
@@ -168,11 +172,37 @@ async function history(browser, console, { works, nobody, poor }) {
     seen.linkDone = await follow(seen.used, nobody.address);
     seen.open = await link('works');
 
+    await page.goto('/tests/new?which=filter&q=tag%3Ahelpdesk');
+    await press(page, 'Start the tests');
+    await page.waitForURL(/\/tests\/batches\//);
+    seen.batch = new URL(page.url()).pathname;
+    await refreshUntilOver(page);
+    // Both directions of two that fail for causes of their own.
+    await page.goto('/mailboxes');
+    for (const name of [/^Tick hr/, /^Tick accounts/]) await page.getByLabel(name).check();
+    await page.getByRole('button', { name: /^Test those/ }).click();
+    await page.getByLabel('Incoming and outgoing').check();
+    await press(page, 'Count again');
+    await press(page, 'Start the tests');
+    await page.waitForURL(/\/tests\/batches\//);
+    seen.causes = new URL(page.url()).pathname;
+    await refreshUntilOver(page);
+    seen.paused = await pausedBatch(page, turnstile);
+    await page.goto('/mailboxes?q=tag%3Ahelpdesk');
+    await page.getByLabel(/^Select all/).check();
+    await page.getByLabel('Tag to add or remove').fill('looked-at');
+    await press(page, 'Add tag');
+    seen.bulk = (await page.locator('.flash form').getAttribute('action')).replace(/\/undo$/, '');
+
     seen.runs = {};
     for (const [key, query] of Object.entries({ outgoing: 'mailbox=works&direction=outgoing', incoming: 'mailbox=works&direction=incoming', failed: 'mailbox=fails', password: 'mailbox=old' })) {
       await page.goto(`/tests?${query}`);
       seen.runs[key] = await page.locator('main table a').first().getAttribute('href');
     }
+    // A message of a run that was moved.
+    await page.goto(`${seen.runs.incoming}/move/junk/2`);
+    await press(page, 'Move to inbox');
+    await page.getByText('The message was moved to the inbox.').waitFor();
     seen.walkthroughs = {};
     for (const [kind, fields] of Object.entries({
       'microsoft-user': { Mailbox: 'returns.and.complaints.of.the.whole.contoso.group@contoso.onmicrosoft.com', 'Name of the provider': 'a-provider-with-a-name-that-is-as-long-as-names-are-allowed-to' },
@@ -198,6 +228,17 @@ async function history(browser, console, { works, nobody, poor }) {
     await page.goto('/transfer/import');
     await brought(page);
     seen.imported = browsing.path();
+    await page.goto('/settings/notifications');
+    await fill(page, 'Recipients (optional)', 'the.people.on.duty.in.the.whole.contoso.group@contoso.onmicrosoft.com\nann@contoso.test');
+    // Nobody listens there.
+    await fill(page, 'Address (optional)', 'http://127.0.0.1:9/hooks/a-path-that-nobody-knows');
+    await press(page, 'Save');
+    await arrive(page, 'Webhook secret');
+    await page.goto('/settings/notifications');
+    await press(page, 'Send a test to the webhook');
+    await page.getByRole('heading', { name: "The test didn't get through" }).waitFor();
+    seen.notified = { tested: new URL(page.url()).pathname + new URL(page.url()).search };
+    seen.notified.delivery = await page.locator('#tested a').first().getAttribute('href');
     await page.goto('/providers/contoso');
     await press(page, 'Check now');
     await page.goto('/mailboxes/old/pause');
@@ -210,11 +251,16 @@ async function history(browser, console, { works, nobody, poor }) {
 /** The pages of a furnished console: `path`, and how to get there where a path alone doesn't (`open`); `status` of an answer that is an
     error; `as` for whom; `close` afterwards; `inPlace`: what opens it leads to no new page, with script or 'always'; `live`: changes while it is looked at, and so is judged by live.test.mjs. */
 function places(seen) {
-  const { works, runs, turnstile } = seen;
+  const { works, runs, turnstile, batch, bulk, causes, paused } = seen;
   const at = (path, more = {}) => ({ name: slug(path), path, ...more });
   const named = (name, path, more = {}) => ({ name, path, ...more });
   return [
     at('/'),
+    at('/expiry'),
+    at('/findings'),
+    at('/about'),
+    at('/about/licences'),
+    at('/expiry?kind=certificate&within=7'),
     at('/mailboxes'),
     at('/mailboxes?size=25&sort=address&q=a'),
     at('/mailboxes?state=failing&tag=helpdesk&provider=contoso'),
@@ -238,10 +284,30 @@ function places(seen) {
     named('mailboxes-long-delete', `/mailboxes/${LONG}/delete`),
     named('mailboxes-delete-refused', '/mailboxes/works/delete', { status: 422, open: (page) => press(page, `Delete ${works.address}`) }),
     at('/tests'),
+    at('/tests/new'),
+    named('tests-new-filter', '/tests/new?which=filter&q=state%3Afailing'),
+    named('tests-new-refused', '/tests/new', { status: 422, open: async (page) => { await page.getByLabel('At the same time').fill('99'); await press(page, 'Start the tests'); } }),
+    named('batch', batch),
+    named('batch-viewer', batch, { as: VIEWER }),
+    named('batch-failed', `${batch}/mailboxes?state=failed`),
+    named('batch-bundle', `${batch}/bundle`),
+    named('batch-causes', causes),
+    named('batch-nothing', `${batch}/mailboxes?state=skipped`),
+    named('batch-paused', paused),
+    named('batch-paused-viewer', paused, { as: VIEWER }),
+    named('batch-running', '/tests/new?which=filter&q=slow', { live: true, open: (page) => runningBatch(page, turnstile), close: () => turnstile.open() }),
+    named('bulk-act', bulk),
+    named('bulk-refused', '/mailboxes', { status: 422, open: refusedTag }),
+    named('bulk-tagged', '/mailboxes?q=works', { open: (page) => tagged(page, `looked-at-${(tags += 1)}`) }),
     at('/tests?outcome=failed'),
     at('/tests?mailbox=nobody'),
     named('run-incoming', runs.incoming),
     named('run-messages', `${runs.incoming}/messages`),
+    named('move-inbox', `${runs.incoming}/move/junk/0`),
+    named('move-folder', `${runs.incoming}/move/oversized/0`),
+    named('move-refused', `${runs.incoming}/move/oversized/0`, { status: 422, open: (page) => press(page, 'Move to this folder') }),
+    named('move-moved', `${runs.incoming}/move/junk/2`),
+    named('move-viewer', `${runs.incoming}/move/junk/0`, { as: VIEWER, status: 403 }),
     named('run-outgoing', runs.outgoing),
     named('run-bundle', `${runs.incoming}/bundle`),
     named('run-bundle-names-hidden', `${runs.incoming}/bundle?names=hidden`, { as: VIEWER }),
@@ -319,6 +385,14 @@ function places(seen) {
     named('walkthrough-sent', `${seen.walkthroughs['microsoft-user']}?step=1`, { open: (page) => press(page, 'Write the request') }),
     named('walkthrough-delete', `${seen.walkthroughs.other}/delete`),
     named('viewer-walkthrough', seen.walkthroughs['google-user'], { as: VIEWER }),
+    at('/settings/notifications'),
+    named('notifications-refused', '/settings/notifications', { status: 422, open: refusedNotifications }),
+    named('notifications-secret', '/settings/notifications', { inPlace: true, open: newWebhookSecret }),
+    named('notifications-tested', seen.notified.tested),
+    at('/settings/notifications/deliveries'),
+    at('/settings/notifications/deliveries?state=unknown'),
+    named('notifications-delivery', seen.notified.delivery),
+    named('viewer-notifications', '/settings/notifications', { as: VIEWER }),
     at('/log'),
     at('/log?level=warn&range=day&size=25'),
     at('/log?live=on'),
@@ -326,6 +400,15 @@ function places(seen) {
     named('log-nothing', '/log?until=2020-01-01'),
     named('log-refused', '/log?from=yesterday', { status: 422 }),
     at('/log/export?level=warn'),
+    at('/settings'),
+    at('/settings/general'),
+    at('/settings/sign-in'),
+    at('/settings/checks'),
+    named('settings-refused', '/settings/checks', { status: 422, open: refusedSetting }),
+    at('/settings/retention'),
+    at('/settings/network'),
+    at('/settings/encryption'),
+    named('settings-address-set-outside', '/settings/general/address', { status: 409 }),
     at('/audit'),
     at('/audit?action=mailbox.test&person=command+line'),
     named('audit-open', '/audit', { inPlace: 'always', open: (page) => page.locator('tbody summary').first().click() }),
@@ -348,9 +431,15 @@ function places(seen) {
     at('/nowhere', { status: 404 }),
     at('/mailboxes/nobody-knows-this', { status: 404 }),
     named('viewer-overview', '/', { as: VIEWER }),
+    named('viewer-expiry', '/expiry', { as: VIEWER }),
     named('viewer-mailbox', '/mailboxes/works', { as: VIEWER }),
     named('viewer-token', '/tokens/works', { as: VIEWER }),
     named('viewer-forbidden', '/mailboxes/new', { as: VIEWER, status: 403 }),
+    // Last, because every page says so from here on.
+    named('webhook-off', '/settings/notifications', { open: webhookThatIsGone }),
+    named('webhook-off-overview', '/', { open: (page) => untilItSays(page, '/', 'The webhook gets no notifications') }),
+    named('webhook-off-everywhere', '/mailboxes', { open: (page) => untilItSays(page, '/mailboxes', 'The webhook gets no notifications since') }),
+    named('webhook-off-viewer', '/settings/notifications', { as: VIEWER }),
   ];
 }
 
@@ -413,6 +502,42 @@ async function refusedProvider(page) {
   await press(page, 'Save without checking');
 }
 
+async function refusedNotifications(page) {
+  await fill(page, 'Recipients (optional)', 'nobody');
+  await fill(page, 'Quiet from (optional)', 'night');
+  await press(page, 'Save');
+}
+
+async function webhookThatIsGone(page) {
+  const gone = createServer((_, answer) => answer.writeHead(410).end());
+  await new Promise((done) => gone.listen(0, '127.0.0.1', done));
+  await fill(page, 'Address (optional)', `http://127.0.0.1:${gone.address().port}/hooks/gone`);
+  await press(page, 'Save');
+  await arrive(page, 'Webhook secret');
+  await page.goto('/settings/notifications');
+  await press(page, 'Send a test to the webhook');
+  await page.getByRole('heading', { name: "The test didn't get through" }).waitFor();
+  await page.goto('/settings/notifications');
+  await page.getByText('The webhook is turned off.').waitFor();
+  gone.close();
+}
+
+/** The console looks for what is new every quarter of a minute. */
+async function untilItSays(page, path, words) {
+  const told = page.getByText(words).first();
+  for (let tries = 0; tries < 60 && (await told.count()) === 0; tries += 1) {
+    await page.waitForTimeout(1000);
+    await page.goto(path);
+  }
+  await told.waitFor();
+}
+
+async function newWebhookSecret(page) {
+  await page.getByLabel('Make a new secret').check();
+  await press(page, 'Save');
+  await arrive(page, 'Webhook secret');
+}
+
 async function chooseCard(page, name) {
   await chooseOption(page, page.getByRole('radio', { name }), /service account/);
 }
@@ -427,6 +552,11 @@ async function refusedToken(page) {
   await press(page, 'Save');
 }
 
+async function refusedSetting(page) {
+  await fill(page, 'Interval', 'often');
+  await press(page, 'Save');
+}
+
 let count = 0;
 async function conflict(page) {
   const tab = await page.context().newPage();
@@ -437,6 +567,49 @@ async function conflict(page) {
   await tab.close();
   await fill(page, 'Display name (optional)', 'Yours');
   await press(page, 'Save');
+}
+
+let tags = 0;
+async function tagged(page, tag) {
+  await page.getByLabel(/^Select all/).check();
+  await page.getByLabel('Tag to add or remove').fill(tag);
+  await press(page, 'Add tag');
+}
+
+async function refusedTag(page) {
+  await page.getByLabel(/^Tick hr/).check();
+  await page.getByLabel('Tag to add or remove').fill('two words');
+  await press(page, 'Add tag');
+}
+
+/** A bulk test of one mailbox that is held at its door. */
+async function runningBatch(page, turnstile) {
+  const held = turnstile.hold(/EXAMINE/);
+  await press(page, 'Start the tests');
+  await page.waitForURL(/\/tests\/batches\//);
+  await held;
+  await page.getByRole('heading', { name: /^Running/ }).waitFor();
+}
+
+/** One of two, one after the other, that is paused while the first runs, which then ends; its address. */
+async function pausedBatch(page, turnstile) {
+  await page.goto('/mailboxes');
+  for (const name of [/^Tick sales/, /^Tick support/]) await page.getByLabel(name).check();
+  await page.getByRole('button', { name: /^Test those/ }).click();
+  await page.getByLabel('At the same time').fill('1');
+  await page.getByLabel('Note (optional)').fill('Before the move to the new servers');
+  await press(page, 'Count again');
+  const held = turnstile.hold(/EXAMINE/);
+  await press(page, 'Start the tests');
+  await page.waitForURL(/\/tests\/batches\//);
+  await held;
+  await press(page, 'Pause');
+  turnstile.open();
+  for (let i = 0; i < 100 && !(await page.getByText('1 of 2 tests done').count()); i += 1) {
+    await page.waitForTimeout(200);
+    await page.reload();
+  }
+  return new URL(page.url()).pathname;
 }
 
 async function running(page, turnstile) {

@@ -116,6 +116,7 @@ impl<'a> Life<'a> {
         self.mailboxes().await;
         self.other_protocols().await;
         self.links(search).await;
+        self.notices(search).await;
         self.imports(search).await;
         self.provider_links(search).await;
         self.commands(search).await;

@@ -6,6 +6,7 @@ mod bundle;
 mod console;
 mod echo;
 mod life;
+mod notices;
 mod search;
 
 use console::{Console, Output};
@@ -41,7 +42,7 @@ const MEANT: [(&str, &str); 22] = [
 ];
 
 /// What has to have come out, or nothing was looked at: the beginning of a place, and something harmless there.
-const HARMLESS: [(&str, &str); 30] = [
+const HARMLESS: [(&str, &str); 31] = [
     ("serve.log ", "\"level\":\"DEBUG\""),
     ("serve.log ", "POST /tokens/{name}/renew"),
     ("serve.log ", "Asked 127.0.0.1"),
@@ -58,6 +59,7 @@ const HARMLESS: [(&str, &str); 30] = [
     ("data/mailgrant.db after the stop", "The console started"),
     ("data/mailgrant.db after the stop", "Renewing token"),
     ("GET /log as viewer", "Newest first"),
+    ("GET /settings/notifications/deliveries/", "HTTP 401"),
     ("GET /tokens/support as viewer", "support@contoso.test"),
     ("GET /providers/rig/secret as admin", "Replace secret"),
     ("GET /providers/rig/secret as operator", "403"),

@@ -121,6 +121,7 @@ name = "shared"
 address = "shared@contoso.example"
 enabled = false
 tags = ["b", "a"]
+round_trip_hours = 6
 [mailbox.incoming]
 host = "imap.gmail.com"
 token = "maija"
@@ -135,6 +136,7 @@ from = "Shared@contoso.example"
 "#;
     let first = Machine::with(&format!("{CONTOSO}{google}"));
     let export = first.export(&["--with-secrets"]);
+    assert!(export.contains("round_trip_hours = 6\n"), "{export}");
     let second = Machine::with(&export);
     assert_eq!(second.export(&["--with-secrets"]), export);
     assert_eq!(second.export(&[]), first.export(&[]));
@@ -154,6 +156,33 @@ from = "Shared@contoso.example"
         said,
         "error: standard input:1: Enter the client secret\nerror: standard input:17: Enter the client secret"
     );
+}
+
+#[test]
+fn a_message_to_itself_has_its_hours_and_needs_both_sides() {
+    let machine = Machine::with(CONTOSO);
+    let apply = |more: &str| machine.apply(&format!("[[mailbox]]\nname = \"support\"\n{more}"));
+    for (more, said) in [
+        (
+            "round_trip_hours = 5\n",
+            "error: standard input:3: Send a message to itself must be 0 (not at all), 1, 6 or 24 hours",
+        ),
+        ("round_trip_hours = true\n", "error: standard input:3: "),
+        (
+            "round_trip_hours = 6\n[mailbox.incoming]\nprotocol = \"pop3\"\nhost = \"outlook.office365.com\"\n",
+            "error: standard input:3: A message to itself is sent with SMTP and looked for with IMAP. Choose these, or leave it off",
+        ),
+    ] {
+        let ran = apply(more);
+        let refused = ran.refused(2);
+        assert!(refused.len() == 1 && refused[0].starts_with(said), "{refused:?}");
+    }
+    assert_eq!(apply("round_trip_hours = 24\n").ok().out, "mailbox support updated\n");
+    assert!(machine.export(&[]).contains("round_trip_hours = 24"));
+    assert_eq!(apply("tags = [\"x\"]\n").ok().out, "mailbox support updated\n");
+    assert!(machine.export(&[]).contains("round_trip_hours = 24"), "what is not named stays");
+    apply("round_trip_hours = 0\n").ok();
+    assert!(!machine.export(&[]).contains("round_trip_hours"));
 }
 
 #[test]

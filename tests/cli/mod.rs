@@ -6,6 +6,7 @@ mod config_apply;
 mod config_secrets;
 mod config_wrong;
 mod diagnose;
+mod limits;
 mod master_key;
 mod quiet;
 mod serve;

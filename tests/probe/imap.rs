@@ -1,5 +1,6 @@
 //! *Test incoming* over IMAP.
 
+mod moving;
 mod sign_in;
 
 use super::imap_server::{Imapd, TOKEN};

@@ -4,6 +4,7 @@ use super::server::{Gone, Identity, Peer, Server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub const TOKEN: &str = "canary-access-token-0123456789-abcdefghijklmnopqrstuvwxyz";
 pub const PASSWORD: &str = "canary-password-42";
@@ -23,6 +24,8 @@ pub struct Imapd {
     pub starttls: Option<Identity>,
     /// What is sent in clear together with the answer to STARTTLS.
     pub injected: String,
+    /// Whether a message that is looked for by its id is there now, whatever stands above.
+    pub arrived: Arc<AtomicBool>,
 }
 
 impl Default for Imapd {
@@ -35,11 +38,13 @@ impl Default for Imapd {
             before_question: String::new(),
             starttls: None,
             injected: String::new(),
+            arrived: Arc::default(),
         }
     }
 }
 
-const ENVELOPE: &str = concat!(
+/// Of the message `<1@contoso.test>`.
+pub const ENVELOPE: &str = concat!(
     r#"("Sat, 21 Nov 2026 08:00:00 +0000" "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=" (("Ann \"A\" Example" NIL "ann" "contoso.test")) "#,
     r#"NIL NIL NIL NIL NIL NIL "<1@contoso.test>")"#
 );
@@ -66,6 +71,10 @@ impl Imapd {
         loop {
             let line = peer.line().await?;
             let (tag, command) = line.split_once(' ').unwrap_or(("*", ""));
+            if command.starts_with("UID SEARCH HEADER") && self.arrived.load(Ordering::Relaxed) {
+                peer.say(&format!("* SEARCH 103\n{tag} OK done")).await?;
+                continue;
+            }
             if let Some((_, answer)) = self.instead.iter().find(|(prefix, _)| command.starts_with(prefix)) {
                 match answer.as_str() {
                     "close" => return Ok(()),

@@ -1,5 +1,6 @@
 //! Connection tests against Dovecot and Postfix, with tokens of the real provider.
 
+mod moving;
 mod pop;
 
 use crate::support::rig::{IMAP_SCOPE, POP_SCOPE, Rig, SMTP_SCOPE, fresh};

@@ -6,5 +6,7 @@ mod command_line;
 mod device;
 mod grants;
 mod mail;
+mod notices;
 mod rig;
+mod round_trips;
 mod walkthroughs;

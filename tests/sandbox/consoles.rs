@@ -1,23 +1,19 @@
 //! Two consoles on one database: a sign-in at another device is asked about by one of them at a time, and ends once.
 
 use super::{IMAP, MICROSOFT_APP, Play, SUPPORT, TENANT};
-use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::databases::{NOW, console, new_postgres};
 use mailgrant::actions::authorize::device::{ask_about, codes, start};
 use mailgrant::actions::config::{Sources, apply, parse};
 use mailgrant::app::App;
 use mailgrant::clock::MockClock;
 use mailgrant::model::Name;
 use mailgrant::model::audit::Actor;
-use mailgrant::random::SystemRandom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
 async fn open(directory: &Path, url: Option<&str>, clock: &MockClock) -> App {
-    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
-    settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
-    let config = config(&directory.join("data"), &settings);
-    App::open(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.unwrap()
+    console(&directory.join("data"), url, Arc::new(clock.clone())).await
 }
 
 /// Both consoles look at the same moment, several times each.

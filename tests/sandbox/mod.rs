@@ -2,6 +2,7 @@
 
 mod abilities;
 mod alone;
+mod bulk;
 mod certificate;
 pub mod console;
 mod consoles;
@@ -15,7 +16,7 @@ mod healthy;
 mod mail;
 pub mod matrix;
 mod overview;
-mod sign_in;
+pub mod sign_in;
 mod switching;
 mod walkthroughs;
 mod ways;

@@ -43,7 +43,7 @@ async fn test_all(admin: &mut Browser) {
 /// The list that the number of mailboxes of the only row leads to.
 async fn listed(admin: &mut Browser, overview: &Page) -> String {
     let href = overview.attribute(".todo li p a", "href").unwrap();
-    admin.get(href).await.text("tbody td:nth-child(2) a")
+    admin.get(href).await.text("tbody td:nth-child(3) a")
 }
 
 #[tokio::test]
@@ -61,7 +61,19 @@ async fn a_refused_app_is_one_row_with_its_fix_and_gone_once_it_is_taken_again()
     assert!(page.text(".todo li").contains("Hits 3 mailboxes"), "{}", page.text(".todo li"));
     assert_eq!(listed(&mut admin, &page).await.lines().count(), 3);
     let fix = page.attribute(".todo .acts a", "href").unwrap();
-    assert_eq!(fix, format!("/providers/{token}#problem"));
+    assert_eq!(fix, format!("/providers/{token}/secret"), "one click to where it is mended");
+    assert!(
+        page.text(".todo .acts a").starts_with("Replace secret"),
+        "{}",
+        page.text(".todo .acts a")
+    );
+    assert!(admin.get(&fix).await.has("input[name=client_secret]"));
+    let people = console.t.app.store.users().await.unwrap();
+    let ossi = people.iter().find(|user| user.name.starts_with("Ossi")).unwrap();
+    let mut operator = console.t.browser_with(&console.t.session_for(&ossi.id).await);
+    let seen = operator.get("/").await;
+    let fix = seen.attribute(".todo .acts a", "href").unwrap();
+    assert_eq!(fix, format!("/providers/{token}#problem"), "who may not is shown what it is about");
     let provider = admin.get(&fix).await;
     assert!(provider.has(&format!("#problem a.primary[href='/providers/{token}/secret']")));
 
@@ -71,10 +83,19 @@ async fn a_refused_app_is_one_row_with_its_fix_and_gone_once_it_is_taken_again()
     assert!(!provider.has(".diagnosis"), "{}", provider.words());
     let page = admin.get("/").await;
     assert!(!page.has(".todo"), "{}", page.text(".todo"));
-    assert_eq!(page.text("h1"), "Nothing is tested yet");
+    assert_eq!(page.text("h1"), "3 mailboxes aren't tested now");
     assert_eq!(page.text(".legend-rows li"), "Not tested3");
     let mailbox = admin.get("/mailboxes/one").await;
-    assert!(mailbox.words().contains("Not tested, since the change"), "{}", mailbox.words());
+    assert!(
+        mailbox.text(".head p").starts_with("Not tested since its problem ended. "),
+        "nothing was changed: {}",
+        mailbox.words()
+    );
+    assert!(
+        mailbox.words().contains("What the last test failed with is over"),
+        "{}",
+        mailbox.words()
+    );
     assert!(mailbox.has("a[href^='/tests/']"), "the old result stays readable");
     test_all(&mut admin).await;
     assert_eq!(admin.get("/").await.text("h1"), "Everything works");
@@ -162,7 +183,7 @@ async fn an_expired_secret_is_told_once_and_no_sign_in_is_asked_for() {
     }
     let page = admin.get(format!("/tokens/{token}")).await;
     assert!(
-        !page.has("form.ask") && page.text("#diagnosis").contains("No new sign-in is needed"),
+        !page.has("form.ask") && page.text("#diagnosis").contains("nobody has to sign in again"),
         "{}",
         page.words()
     );

@@ -10,13 +10,19 @@ use mailgrant::sandbox::Fault;
 const PORTAL: &str = "Entra or Google admin";
 const EXCHANGE: &str = "Exchange admin";
 
-#[tokio::test]
-async fn what_goes_wrong_is_told_with_the_way_out() {
+/// A console with a token that support@ has signed in to.
+async fn signed_in() -> (Console, String) {
     let console = Console::start().await;
     let token = console.make(TemplateKind::Microsoft, Way::Code, false).await;
     console
         .sign_in_as(Way::Code, &token, House::Microsoft, MICROSOFT_APP.0, SUPPORT)
         .await;
+    (console, token)
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_with_the_way_out() {
+    let (console, token) = signed_in().await;
     let ports = console.play.sandbox.ports(House::Microsoft);
     console
         .apply(&format!(
@@ -112,11 +118,7 @@ async fn what_goes_wrong_is_told_with_the_way_out() {
 
 #[tokio::test]
 async fn a_rule_that_was_lifted_is_asked_about_again_without_a_new_sign_in() {
-    let console = Console::start().await;
-    let token = console.make(TemplateKind::Microsoft, Way::Code, false).await;
-    console
-        .sign_in_as(Way::Code, &token, House::Microsoft, MICROSOFT_APP.0, SUPPORT)
-        .await;
+    let (console, token) = signed_in().await;
     let ports = console.play.sandbox.ports(House::Microsoft);
     console
         .apply(&format!(

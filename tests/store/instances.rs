@@ -36,6 +36,29 @@ async fn a_duty_stays_with_who_has_it_until_that_one_is_taken_away() {
     }
 }
 
+/// MULTI-3: whoever has a duty and does not come back to it can lose it, and only then.
+#[tokio::test]
+async fn a_duty_that_stands_still_can_be_taken_and_one_that_goes_on_cannot() {
+    for database in databases().await {
+        let store = &database.store;
+        for id in ["a", "b"] {
+            store.beat(&instance(id)).await.unwrap();
+        }
+        assert!(store.take_duty("audit", "a").await.unwrap());
+        let (owner, seen) = store.duty("audit").await.unwrap().unwrap();
+        assert_eq!(owner, "a");
+        assert!(store.take_duty("audit", "a").await.unwrap());
+        assert!(!store.free_duty("audit", "a", seen).await.unwrap(), "it came back to it");
+        assert!(!store.take_duty("audit", "b").await.unwrap());
+        assert!(store.free_duty("audit", "a", seen + 1).await.unwrap(), "it stands still");
+        assert!(store.take_duty("audit", "b").await.unwrap());
+        assert!(!store.take_duty("audit", "a").await.unwrap());
+        // One whose pass was cut off lets go of all.
+        store.free_duties("b").await.unwrap();
+        assert!(store.take_duty("audit", "a").await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn of_many_who_want_a_free_duty_one_gets_it() {
     for database in databases().await {

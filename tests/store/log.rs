@@ -224,7 +224,9 @@ async fn old_entries_go_in_small_steps_and_the_rest_stays() {
         let before = NOW.plus(60 * 21);
         let mut steps = Vec::new();
         while steps.last() != Some(&0) {
-            steps.push(store.prune_log(before, 8).await.unwrap());
+            let mut tx = store.begin().await.unwrap();
+            steps.push(tx.prune_log(before, 8).await.unwrap());
+            tx.commit().await.unwrap();
         }
         assert_eq!(steps, [8, 8, 4, 0]);
         assert_eq!(store.oldest_log().await.unwrap(), Some(before));

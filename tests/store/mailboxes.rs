@@ -32,6 +32,7 @@ pub fn mailbox(i: usize) -> Mailbox {
         outgoing: (!i.is_multiple_of(3)).then(|| side(Protocol::Smtp, 465)),
         from: None,
         bcc: vec!["a@example.com".into()],
+        round_trip_hours: 0,
         state: MailboxState::from_rank((i % 5) as i64),
         incoming_state: SideState::default(),
         outgoing_state: SideState::default(),
@@ -268,6 +269,7 @@ async fn a_result_counts_only_for_the_settings_it_was_made_with() {
             [MailboxProblem {
                 title: "Broken".to_owned(),
                 mailboxes: 1,
+                partly: true,
                 since: Some(NOW.plus(5)),
                 run: Some(RunId("r2".into())),
                 name: "m1".to_owned(),

@@ -1,12 +1,16 @@
 //! A fresh database of each engine: SQLite always, PostgreSQL where the rig runs (MAILGRANT_TEST_RIG).
 
-use mailgrant::clock::Timestamp;
+use mailgrant::app::App;
+use mailgrant::clock::{Clock, Timestamp};
 use mailgrant::config::{Config, Flags};
+use mailgrant::oauth::{Http, Limits};
 use mailgrant::random::{Random, SeededRandom, SystemRandom};
 use mailgrant::store::Store;
 use mailgrant::vault::Vault;
 use sqlx::Connection;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The moment tests begin at: 2026-11-21T08:00:00Z.
@@ -21,7 +25,7 @@ pub struct Database {
 }
 
 /// Settings for a data directory, and whatever else.
-pub fn config(directory: &std::path::Path, more: &[(&str, &str)]) -> Config {
+pub fn config(directory: &Path, more: &[(&str, &str)]) -> Config {
     let flags = Flags {
         data_dir: Some(directory.to_path_buf()),
         ..Flags::default()
@@ -36,7 +40,7 @@ pub fn config(directory: &std::path::Path, more: &[(&str, &str)]) -> Config {
 pub fn postgres_url() -> Option<String> {
     let rig = std::fs::read_to_string(std::env::var_os("MAILGRANT_TEST_RIG")?).unwrap();
     let rig: serde_json::Value = serde_json::from_str(&rig).unwrap();
-    let _ = std::fs::File::create(std::path::Path::new(rig["ran"].as_str().unwrap()).join("postgresql"));
+    let _ = std::fs::File::create(Path::new(rig["ran"].as_str().unwrap()).join("postgresql"));
     Some(rig["postgres_url"].as_str().unwrap().to_owned())
 }
 
@@ -74,4 +78,24 @@ pub async fn databases() -> Vec<Database> {
         });
     }
     databases
+}
+
+/// A console over a data directory, on this database or on SQLite, that may go to this machine.
+pub async fn console(data: &Path, url: Option<&str>, clock: Arc<dyn Clock>) -> App {
+    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
+    settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
+    App::open(config(data, &settings), clock, Arc::new(SystemRandom)).await.unwrap()
+}
+
+/// The same for tests of providers that hang: it waits so long for an answer.
+pub async fn impatient_console(data: &Path, url: Option<&str>, clock: Arc<dyn Clock>, total: Duration) -> App {
+    let mut app = console(data, url, clock).await;
+    let limits = Limits {
+        connect: Duration::from_millis(500),
+        total,
+        ..Limits::default()
+    };
+    let tls = app.connector.roots().client_config().unwrap();
+    app.http = Http::new(app.gate.clone(), Arc::new(tls), limits);
+    app
 }

@@ -25,7 +25,16 @@ const AUDIT: &str = "INSERT INTO audit (sequence, at, actor, action, target, det
            '0123456789abcdef', '', '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'
     FROM n";
 
-const PAGES: [&str; 27] = [
+/// What people look at most: asked so often that a database with one plan for all would have made it by then.
+const USUAL: [&str; 5] = [
+    "/log",
+    "/log?area=mailbox",
+    "/log?level=warn",
+    "/audit?address=192.0.2.100",
+    "/audit?action=token.refresh",
+];
+
+const PAGES: [&str; 30] = [
     "/log",
     "/log?size=200",
     "/log?after=1820700000000000000",
@@ -34,6 +43,7 @@ const PAGES: [&str; 27] = [
     "/log?level=warn",
     "/log?area=mailbox&level=error",
     "/log?area=backup",
+    "/log?area=checker&level=warn",
     "/log?mailbox=m7",
     "/log?mailbox=m7&token=x&level=error",
     "/log?run=run400",
@@ -50,6 +60,8 @@ const PAGES: [&str; 27] = [
     "/audit?action=mailbox.peek",
     "/audit?action=token.refresh&person=u10@contoso.test",
     "/audit?object=t77",
+    "/audit?address=203.0.113.1",
+    "/audit?action=user.create",
     "/audit?address=192.0.2.100&action=mailbox.peek",
     "/audit?from=2025-12-20&until=2026-01-20",
     "/audit/export?from=2025-12-20",
@@ -66,8 +78,16 @@ async fn pages_of_a_million_entries_come_within_300_ms() {
         for sql in [LOG, AUDIT, "UPDATE audit_head SET sequence = 1000000"] {
             sqlx::query(sql).execute(t.app.store.raw_pool()).await.unwrap();
         }
+        // What the cleanup does every ten minutes. PostgreSQL counts what changed with a little delay.
+        for _ in 0..20 {
+            t.app.store.analyze_grown_logs().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
         println!("{:?}: seeded in {:?}", t.app.store.engine(), began.elapsed());
         let mut viewer = t.viewer();
+        for path in USUAL.iter().cycle().take(50) {
+            viewer.get(path).await;
+        }
         for path in PAGES {
             let mut times = Vec::new();
             for _ in 0..3 {

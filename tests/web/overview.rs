@@ -1,11 +1,14 @@
 //! The overview: the verdict, one item for each cause, and where to begin.
 
+mod causes;
+
 use crate::support::app::TestApp;
 use axum::http::StatusCode;
 use mailgrant::clock::Clock;
 use mailgrant::model::report::Outcome;
 use mailgrant::model::{Date, Name};
 use mailgrant::store::checks::CountKind;
+use mailgrant::store::turns::Turn;
 
 #[tokio::test]
 async fn an_empty_console_says_where_to_begin() {
@@ -90,6 +93,51 @@ async fn a_check_of_one_mailbox_says_nothing_of_those_that_never_were() {
     t.note(&mailbox, Outcome::Passed, None).await;
     let page = t.viewer().get("/").await;
     assert_eq!(page.text(".head p"), "1 of 3 mailboxes work. Last checked just now, 2 never.");
+}
+
+/// One direction that passed is told as that, not as nothing.
+#[tokio::test]
+async fn what_is_tested_in_one_direction_is_told_and_counted_as_that() {
+    let t = TestApp::start().await;
+    for n in 0..3 {
+        let mailbox = t.add_mailbox(&format!("m{n}"), Some(1143), Some(1587)).await;
+        if n < 2 {
+            t.note(&mailbox, Outcome::Passed, None).await;
+        }
+    }
+    let mut viewer = t.viewer();
+    let page = viewer.get("/").await;
+    assert_eq!(
+        page.text(".head p"),
+        "0 of 3 mailboxes work in full. 2 work in one direction, the other isn't tested. Last checked just now, 1 never."
+    );
+    assert_eq!(page.text("h1"), "1 mailbox isn't tested yet");
+    assert_eq!(page.text(".big"), "0 of 3 working, 2 in one direction");
+    let list = viewer.get("/mailboxes?sort=address").await;
+    assert_eq!(
+        list.text("td .state"),
+        "Incoming works, outgoing not tested\nIncoming works, outgoing not tested\nNot tested"
+    );
+    let shown = viewer.get("/mailboxes/m0").await;
+    assert!(
+        shown
+            .text(".head p")
+            .starts_with("Incoming works, outgoing not tested, checked just now"),
+        "{}",
+        shown.text(".head p")
+    );
+    let mailbox = t.mailbox("m2").await;
+    t.note(&mailbox, Outcome::Passed, None).await;
+    let page = t.viewer().get("/").await;
+    assert_eq!(page.text("h1"), "3 mailboxes are tested in one direction only");
+    // With one side that is all there is.
+    let t = TestApp::start().await;
+    let mailbox = t.add_mailbox("m", Some(1143), None).await;
+    t.note(&mailbox, Outcome::Passed, None).await;
+    assert_eq!(
+        t.viewer().get("/").await.text(".head p"),
+        "Your mailbox works. Last checked just now."
+    );
 }
 
 #[tokio::test]
@@ -198,7 +246,7 @@ async fn checks_that_stand_still_win_over_everything_and_bars_say_how_they_ended
     t.note(&mailbox, Outcome::Passed, None).await;
     let mut tx = t.app.store.begin().await.unwrap();
     sqlx::query("UPDATE mailboxes SET enabled = 1").execute(&mut **tx).await.unwrap();
-    tx.schedule_first_check(&mailbox.id, now.plus(60)).await.unwrap();
+    tx.plan_turn(Turn::Check, &mailbox.id, now.plus(60)).await.unwrap();
     for (ago, passed, times) in [(0, true, 3), (3 * 3600, true, 4), (5 * 3600, false, 1)] {
         for _ in 0..times {
             tx.count_check(CountKind::ProviderHour, "", now.plus(-ago), passed).await.unwrap();
@@ -243,4 +291,161 @@ async fn checks_that_stand_still_win_over_everything_and_bars_say_how_they_ended
     let page = t.admin().get("/").await;
     assert_eq!(page.text("h1"), "Not checked since 08:00 today");
     assert!(page.words().contains("no process makes them"));
+
+    // One that is late because its server hangs is no reason to say that nobody checks.
+    let other = t.add_mailbox("hr", Some(1143), None).await;
+    sqlx::query("UPDATE mailboxes SET enabled = 1, next_check_at = $2 WHERE id = $1")
+        .bind(other.id.as_str())
+        .bind(now.plus(-60).0)
+        .execute(t.app.store.raw_pool())
+        .await
+        .unwrap();
+    let heading = t.admin().get("/").await.text("h1");
+    assert!(!heading.is_empty() && !heading.starts_with("Not checked"), "{heading}");
+}
+
+/// One block that can't be read takes nothing else with it, and nothing is called fine that was not looked at.
+#[tokio::test]
+async fn a_block_that_cant_be_read_says_so_and_the_rest_stays() {
+    let t = TestApp::start().await;
+    let mailbox = t.add_mailbox("support", Some(1143), None).await;
+    t.note(&mailbox, Outcome::Passed, None).await;
+    assert_eq!(t.viewer().get("/").await.text("h1"), "Everything works");
+    for (table, block) in [
+        ("check_counts", "the check history"),
+        ("audit", "the recent changes"),
+        ("links", "what expires next"),
+    ] {
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {from} RENAME TO {to}");
+        let execute = async |sql: String| {
+            let mut tx = t.app.store.begin().await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut **tx).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let away = format!("{table}_away");
+        execute(rename(table, &away)).await;
+        let page = t.viewer().get("/").await;
+        execute(rename(&away, table)).await;
+        assert_eq!(page.status, StatusCode::OK);
+        let note = page.text("main .note.bad");
+        assert!(note.contains(&format!("Couldn't read {block}.")), "{block}: {note}");
+        let reference = page.header("x-request-id");
+        assert!(note.contains(&reference), "{note} without {reference}");
+        assert!(page.text("#o-states").contains("1 of 1 working"), "{}", page.text("#o-states"));
+        assert_eq!(page.text("h1") == "Everything works", block != "what expires next", "{block}");
+    }
+}
+
+/// What the worker found when it looked through the audit log stands where people look first.
+#[tokio::test]
+async fn a_broken_audit_log_is_told_before_anything_that_fails() {
+    let t = TestApp::start().await;
+    let failing = t.add_mailbox("hr", Some(1143), None).await;
+    t.note(&failing, Outcome::Failed, Some("It is broken")).await;
+    mailgrant::worker::audit::look(&t.app).await.unwrap();
+    assert_eq!(t.viewer().get("/").await.text(".todo h3"), "It is broken");
+    sqlx::query("DROP TRIGGER audit_no_update")
+        .execute(t.app.store.raw_pool())
+        .await
+        .unwrap();
+    let mut tx = t.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE audit SET detail = 'nothing happened' WHERE sequence = 1")
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    mailgrant::worker::audit::look(&t.app).await.unwrap();
+    let page = t.viewer().get("/").await;
+    assert_eq!(page.text(".todo h3"), "The audit log was changed\nIt is broken");
+    assert!(
+        page.text(".todo li:first-child").contains("entry 1"),
+        "{}",
+        page.text(".todo li:first-child")
+    );
+    assert_eq!(page.attribute(".todo li:first-child .btn", "href").as_deref(), Some("/audit"));
+}
+
+#[tokio::test]
+async fn causes_come_in_the_order_of_their_urgency() {
+    let t = TestApp::start().await;
+    t.add_token(true).await;
+    let mut admin = t.admin();
+    let form = admin.get("/mailboxes/new?address=info@contoso.test&with=suggested").await;
+    let over = [("auth", "oauth2"), ("token", "support"), ("act", "save")];
+    super::providers::send(&mut admin, &form, "/mailboxes/new", &over).await;
+    let partly = t.add_mailbox("partly", Some(1143), Some(1025)).await;
+    let read = t.app.store.mailbox(&partly.name).await.unwrap().unwrap();
+    let state = |outcome, problem: Option<&str>| mailgrant::model::mailbox::SideState {
+        outcome: Some(outcome),
+        problem: problem.map(str::to_owned),
+        run: None,
+        tested_at: Some(t.clock.now()),
+    };
+    let mut tx = t.app.store.begin().await.unwrap();
+    use mailgrant::model::report::Direction;
+    for (direction, state) in [
+        (Direction::Incoming, state(Outcome::Passed, None)),
+        (Direction::Outgoing, state(Outcome::Failed, Some("It can't send"))),
+    ] {
+        tx.record_side(&read.id, read.changed_at, direction, state, t.clock.now())
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let failing = t.add_mailbox("hr", Some(1143), None).await;
+    t.note(&failing, Outcome::Failed, Some("It is broken")).await;
+    let token = t.app.store.token(&Name::parse("support").unwrap()).await.unwrap().unwrap();
+    let prompt = mailgrant::model::token::Prompt::Consent;
+    mailgrant::actions::links::create(&t.app, &mailgrant::model::audit::Actor::console(), &token, prompt, 9 * 86_400)
+        .await
+        .unwrap();
+    let mut provider = t.app.store.provider(&Name::parse("contoso").unwrap()).await.unwrap().unwrap();
+    provider.client_secret_expires = Date::parse("2026-12-03");
+    let mut tx = t.app.store.begin().await.unwrap();
+    tx.update_provider(&provider).await.unwrap();
+    sqlx::query("UPDATE mailboxes SET enabled = 1").execute(&mut **tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(
+        !t.viewer().get("/").await.words().contains("hasn't used"),
+        "three days are no long time"
+    );
+    let mut tx = t.app.store.begin().await.unwrap();
+    sqlx::query("UPDATE links SET created_at = created_at - 3 * 86400 - 1")
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    let long_due = t.clock.now().plus(-86_400);
+    tx.plan_turn(Turn::Check, &read.id, long_due).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = t.viewer().get("/").await;
+    assert_eq!(
+        page.text(".todo h3").lines().collect::<Vec<_>>(),
+        [
+            "Mailboxes aren't checked",
+            "It is broken",
+            "It can't send",
+            "support@contoso.test isn't signed in yet",
+            "The client secret of contoso expires in 12 days",
+            "support@contoso.test hasn't used their sign-in link",
+        ]
+    );
+    assert!(page.has(".todo li:nth-child(3) .m-warn"), "what works in part is no square");
+    assert!(page.text("h1").starts_with("Not checked since"), "and this wins over everything");
+}
+
+/// A console with many tokens renews one every few seconds.
+#[tokio::test]
+async fn recent_changes_are_what_people_did_however_much_is_renewed() {
+    let t = TestApp::start().await;
+    t.add_mailbox("hr", Some(1143), None).await;
+    let before = t.viewer().get("/").await.text("#o-changes li").lines().count();
+    assert!(before > 0);
+    let renewals = "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        SELECT 1000 + i, 1795248000, 'console', 'token.refresh', 'token:support', 'generation ' || i, 'ok', '', '', '', '' FROM n";
+    sqlx::query(renewals).execute(t.app.store.raw_pool()).await.unwrap();
+    let page = t.viewer().get("/").await;
+    let told = page.text("#o-changes li");
+    assert_eq!(told.lines().count(), before, "{told}");
+    assert!(!told.contains("renewed"), "{told}");
 }

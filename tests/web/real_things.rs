@@ -62,13 +62,35 @@ impl Things {
         let walkthrough = admin.post("/walkthroughs/new", &start).await;
         let walkthrough = last(&walkthrough.location().unwrap_or_else(|| panic!("{}", walkthrough.words())));
 
+        mailgrant::worker::instances::tick(&t.app).await.unwrap();
+        let mut new = admin.get("/tests/new?which=filter").await.form("/tests/new");
+        new.push(("act".to_owned(), "start".to_owned()));
+        let new: Vec<(&str, &str)> = new.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let batch = admin.post_raw("/tests/new", &new).await;
+        let batch = last(&batch.location().unwrap_or_else(|| panic!("{}", batch.words())));
+        for _ in 0..500 {
+            mailgrant::worker::batches::tick(&t.app).await.unwrap();
+            if t.count("SELECT COUNT(*) FROM batches WHERE finished_at IS NULL").await == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        admin.get("/mailboxes").await;
+        admin.post("/bulk", &[("all", "1"), ("act", "add-tag"), ("tag", "sorted")]).await;
+
+        let delivery = super::notifications::delivered(&t.app).await;
         let pool = t.app.store.raw_pool();
         let id = async |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(pool).await.unwrap();
         let named = vec![
             ("{name}", "/providers/", "rig".to_owned()),
             ("{name}", "/tokens/", "support".to_owned()),
             ("{name}", "/mailboxes/", "hr".to_owned()),
-            ("{run}", "/", id("SELECT id FROM runs").await),
+            ("{run}", "/", id("SELECT id FROM runs ORDER BY started_at, id LIMIT 1").await),
+            ("{list}", "/", "junk".to_owned()),
+            ("{number}", "/", "0".to_owned()),
+            ("{id}", "/tests/batches/", batch),
+            ("{turn}", "/tests/batches/", "stop".to_owned()),
+            ("{id}", "/bulk/", id("SELECT id FROM bulk_acts").await),
             ("{direction}", "/", "incoming".to_owned()),
             ("{provider}", "/", "rig".to_owned()),
             ("{attempt}", "/tokens/", last(&attempt)),
@@ -92,7 +114,10 @@ impl Things {
             ("{id}", "/walkthroughs/", walkthrough),
             ("{step}", "/walkthroughs/", "other-scopes".to_owned()),
             ("{id}", "/transfer/", import),
+            ("{id}", "/settings/", delivery),
+            ("{channel}", "/settings/", "webhook".to_owned()),
             ("{id}", "/me/", id("SELECT id_hash FROM sessions ORDER BY created_at LIMIT 1").await),
+            ("{group}", "/settings/", "checks".to_owned()),
             ("{how}", "/", "cancelled".to_owned()),
             ("{file}", "/", "current.pem".to_owned()),
             ("{hash}", "/", "0".to_owned()),

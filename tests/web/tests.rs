@@ -171,6 +171,31 @@ async fn a_running_test_shows_how_far_it_is_and_can_be_stopped() {
     assert!(operator.get("/tests?outcome=stopped").await.words().contains("hr@contoso.test"));
 }
 
+/// A stop at another instance takes effect once it is committed: it must not be there without who wanted it.
+#[tokio::test]
+async fn a_stop_is_wanted_only_together_with_its_entry() {
+    let t = TestApp::start().await;
+    let server = silent().await;
+    t.add_mailbox("hr", Some(server.port), None).await;
+    let run = begin(&t, "hr", "incoming").await;
+    until("connected", || server.open() == 1).await;
+    // Another instance, which has it not under way itself.
+    let mut web = t.web.clone();
+    web.app.probes = Default::default();
+    let mut operator = t.operator();
+    operator.set_router(mailgrant::web::router(web));
+    let pool = t.app.store.raw_pool();
+    let trigger = "CREATE TRIGGER full BEFORE INSERT ON audit WHEN NEW.action = 'mailbox.test_stop' BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::query(trigger).execute(pool).await.unwrap();
+    let answer = operator.post(format!("/tests/{run}/stop"), &[]).await;
+    assert!(answer.status.is_server_error(), "{}", answer.words());
+    assert_eq!(t.count("SELECT COUNT(*) FROM runs WHERE stop_wanted = 1").await, 0);
+    sqlx::query("DROP TRIGGER full").execute(pool).await.unwrap();
+    operator.post(format!("/tests/{run}/stop"), &[]).await;
+    assert_eq!(t.count("SELECT COUNT(*) FROM runs WHERE stop_wanted = 1").await, 1);
+    assert_eq!(t.count("SELECT COUNT(*) FROM audit WHERE action = 'mailbox.test_stop'").await, 1);
+}
+
 #[tokio::test]
 async fn senders_and_subjects_are_for_those_who_may_see_them_and_looking_is_written_down() {
     let t = TestApp::start().await;

@@ -236,7 +236,7 @@ async fn a_preview_is_applied_once_as_it_was_shown_by_whoever_made_it() {
     let mut later = t.browser_with(&session);
     let over = later.get(&second).await;
     assert_eq!(over.status, StatusCode::NOT_FOUND);
-    assert!(over.words().contains("A preview waits for 24 hours"), "{}", over.words());
+    assert!(over.words().contains("A preview is kept for a while"), "{}", over.words());
     assert_eq!(later.post(format!("{first}/undo"), &[]).await.status, StatusCode::NOT_FOUND);
     t.app.store.clean_sessions(t.app.clock.now()).await.unwrap();
     assert_eq!(

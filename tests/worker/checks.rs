@@ -1,19 +1,19 @@
 //! Checks on schedule: every mailbox in its turn, once, whatever the others do; and what is written down of them.
 
+use super::pair::Pair;
 use crate::probe::imap_server::{Imapd, PASSWORD};
 use crate::probe::server::{Peer, Server};
-use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::databases::{NOW, console};
 use crate::support::records;
 use mailgrant::actions::mailboxes::{self, MailboxInput, check_mailbox};
 use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock, Timestamp};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::{Mailbox, MailboxState};
-use mailgrant::random::SystemRandom;
 use mailgrant::store::checks::CountKind;
 use mailgrant::store::reports::RunFilter;
+use mailgrant::store::turns::Turn;
 use mailgrant::worker::{instances, monitor};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -21,26 +21,26 @@ use tempfile::TempDir;
 const INTERVAL: i64 = 15 * 60;
 
 /// A console with a clock that is moved by hand.
-struct House {
-    app: App,
-    clock: MockClock,
+pub struct House {
+    pub app: App,
+    pub clock: MockClock,
     _dir: Arc<TempDir>,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
         let clock = MockClock::at(NOW);
-        let app = open(dir.path(), None, &clock).await;
+        let app = open(&dir, None, &clock).await;
         instances::tick(&app).await.unwrap();
         Self { app, clock, _dir: dir }
     }
 
-    async fn mailbox(&self, name: &str, server: &Server, password: &str) -> Mailbox {
+    pub async fn mailbox(&self, name: &str, server: &Server, password: &str) -> Mailbox {
         add(&self.app, name, ("127.0.0.1", server), password).await
     }
 
-    async fn stored(&self, mailbox: &Mailbox) -> Mailbox {
+    pub async fn stored(&self, mailbox: &Mailbox) -> Mailbox {
         self.app.store.mailbox(&mailbox.name).await.unwrap().unwrap()
     }
 
@@ -50,7 +50,7 @@ impl House {
         pass(&self.app).await;
     }
 
-    async fn runs(&self, mailbox: &Mailbox) -> usize {
+    pub async fn runs(&self, mailbox: &Mailbox) -> usize {
         let filter = RunFilter {
             mailbox: Some(mailbox.id.clone()),
             limit: 100,
@@ -60,14 +60,11 @@ impl House {
     }
 }
 
-async fn open(dir: &Path, url: Option<&str>, clock: &MockClock) -> App {
-    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
-    settings.extend(url.map(|url| ("MAILGRANT_DATABASE_URL", url)));
-    let config = config(&dir.join("data"), &settings);
-    App::open(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.unwrap()
+pub async fn open(dir: &TempDir, url: Option<&str>, clock: &MockClock) -> App {
+    console(&dir.path().join("data"), url, Arc::new(clock.clone())).await
 }
 
-async fn add(app: &App, name: &str, (host, server): (&str, &Server), password: &str) -> Mailbox {
+pub async fn add(app: &App, name: &str, (host, server): (&str, &Server), password: &str) -> Mailbox {
     let mut input = MailboxInput {
         enabled: true,
         ..records::mailbox(name, Some(server.port), None, password)
@@ -79,8 +76,18 @@ async fn add(app: &App, name: &str, (host, server): (&str, &Server), password: &
     mailboxes::create(app, &Actor::console(), edit).await.unwrap()
 }
 
+/// A mailbox that reads and sends.
+pub(super) async fn whole(app: &App, name: &str, (imap, smtp): (&Server, &Server), password: &str) -> Mailbox {
+    let input = MailboxInput {
+        enabled: true,
+        ..records::mailbox(name, Some(imap.port), Some(smtp.port), password)
+    };
+    let edit = check_mailbox(&input, &app.gate).unwrap();
+    mailboxes::create(app, &Actor::console(), edit).await.unwrap()
+}
+
 /// Passes of the worker until nothing goes on any more.
-async fn pass(app: &App) {
+pub(super) async fn pass(app: &App) {
     for _ in 0..2000 {
         monitor::tick(app).await.unwrap();
         if monitor::busy(app) == 0 {
@@ -92,7 +99,7 @@ async fn pass(app: &App) {
 }
 
 /// A server that greets and then says nothing more.
-async fn silent() -> Server {
+pub async fn silent() -> Server {
     Server::start(None, |mut peer: Peer| async move {
         peer.say("* OK ready").await?;
         peer.wait().await
@@ -113,9 +120,17 @@ async fn a_mailbox_is_checked_once_an_interval_and_a_change_leaves_a_run_and_an_
         (server.connections(), house.stored(&mailbox).await.state),
         (1, MailboxState::Working)
     );
-    house.after(INTERVAL - 1).await;
+    let next = house.app.store.next_check().await.unwrap().unwrap();
+    let left = next.since(house.clock.now());
+    assert!(
+        (1..=INTERVAL).contains(&left),
+        "it was late; the next one is at its own time: {left}"
+    );
+    house.after(left - 1).await;
     assert_eq!(server.connections(), 1, "not before its time");
-    for round in 2..=4 {
+    house.after(1).await;
+    assert_eq!(server.connections(), 2);
+    for round in 3..=4 {
         house.after(INTERVAL).await;
         assert_eq!(server.connections(), round, "once an interval");
     }
@@ -228,7 +243,7 @@ async fn what_was_changed_while_it_was_checked_is_not_judged_by_the_old_settings
     let server = silent().await;
     let mailbox = house.mailbox("support", &server, PASSWORD).await;
     let mut tx = house.app.store.begin().await.unwrap();
-    tx.put_setting("checks.timeout_seconds", "3").await.unwrap();
+    tx.put_setting("checks.timeout_seconds", "6").await.unwrap();
     tx.commit().await.unwrap();
     monitor::tick(&house.app).await.unwrap();
     house.clock.advance(2 * INTERVAL);
@@ -259,68 +274,82 @@ async fn a_result_that_is_two_intervals_old_says_nothing() {
     house.after(2 * INTERVAL).await;
     assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working);
     // The worker stands still: somebody else holds the mailbox.
-    let mut tx = house.app.store.begin().await.unwrap();
-    sqlx::query("UPDATE mailboxes SET next_check_at = next_check_at + 1000000")
-        .execute(&mut **tx)
+    let other = open(&house._dir, None, &house.clock).await;
+    instances::tick(&other).await.unwrap();
+    sqlx::query("UPDATE mailboxes SET check_owner = $1")
+        .bind(other.flights.owner(&other).as_str())
+        .execute(house.app.store.raw_pool())
         .await
         .unwrap();
-    tx.commit().await.unwrap();
     house.after(2 * INTERVAL).await;
     assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working, "not older than that");
     house.after(1).await;
     assert_eq!(house.stored(&mailbox).await.state, MailboxState::NotTested);
 }
 
+/// A clock that ran a day ahead for a while must not leave mailboxes unchecked for that day; nor must an interval that was longer.
+#[tokio::test]
+async fn what_was_planned_by_a_clock_that_was_wrong_is_checked_in_its_time() {
+    let house = House::new().await;
+    let server = Imapd::default().start(None).await;
+    house.mailbox("support", &server, PASSWORD).await;
+    let refused = Imapd::default().start(None).await;
+    house.mailbox("refused", &refused, "not the password").await;
+    house.after(0).await;
+    house.clock.set_by(86_400);
+    house.after(2 * INTERVAL).await;
+    assert_eq!((server.connections(), refused.connections()), (1, 1));
+    house.clock.set_by(-86_400);
+    house.after(0).await;
+    house.after(INTERVAL + INTERVAL / 2).await;
+    assert_eq!((server.connections(), refused.connections()), (2, 2), "neither waits for a day");
+    // Back again, it is all long due: once is enough.
+    house.clock.set_by(86_400);
+    house.after(0).await;
+    assert_eq!(server.connections(), 3);
+
+    let minutes = async |minutes: &str| {
+        let mut tx = house.app.store.begin().await.unwrap();
+        tx.put_setting("checks.interval_minutes", minutes).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    minutes("1440").await;
+    house.after(INTERVAL).await;
+    assert_eq!(server.connections(), 4);
+    minutes("15").await;
+    house.after(0).await;
+    house.after(INTERVAL + INTERVAL / 2).await;
+    assert_eq!(server.connections(), 5, "nobody waits for the day that was chosen before");
+}
+
 /// Two consoles share a database: each mailbox is checked once, by one of them; and what one had claimed when it died, the other does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_consoles_divide_the_checks_and_take_over_from_the_dead() {
-    let mut urls = vec![None];
-    match new_postgres().await {
-        Some(url) => urls.push(Some(url)),
-        None => eprintln!("PostgreSQL not tried: start with tests/run"),
-    }
-    for url in urls {
-        let (first_dir, second_dir) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let clock = MockClock::at(NOW);
-        let first = open(first_dir.path(), url.as_deref(), &clock).await;
-        let second = match &url {
-            // On PostgreSQL they have a machine each; the key is the same.
-            Some(url) => {
-                std::fs::create_dir(second_dir.path().join("data")).unwrap();
-                let (from, to) = (first_dir.path().join("data/master.key"), second_dir.path().join("data/master.key"));
-                std::fs::copy(from, to).unwrap();
-                let _ = std::fs::set_permissions(second_dir.path().join("data"), std::os::unix::fs::PermissionsExt::from_mode(0o700));
-                open(second_dir.path(), Some(url), &clock).await
-            }
-            None => open(first_dir.path(), None, &clock).await,
-        };
-        for app in [&first, &second] {
-            instances::tick(app).await.unwrap();
-        }
+    for Pair { first, second, clock, .. } in &Pair::on_each().await {
         let server = Imapd::default().start(None).await;
         for number in 0..40 {
-            add(&first, &format!("m{number}"), ("127.0.0.1", &server), PASSWORD).await;
+            add(first, &format!("m{number}"), ("127.0.0.1", &server), PASSWORD).await;
         }
-        monitor::tick(&first).await.unwrap();
+        monitor::tick(first).await.unwrap();
         clock.advance(2 * INTERVAL);
-        tokio::join!(pass(&first), pass(&second));
+        tokio::join!(pass(first), pass(second));
         assert_eq!(server.connections(), 40, "each once");
 
         // The first takes some, and dies.
         clock.advance(INTERVAL);
-        let due = first.store.due_checks(clock.now(), 8).await.unwrap();
+        let due = first.store.due_turns(Turn::Check, clock.now(), 8).await.unwrap();
         assert_eq!(due.len(), 8);
-        let owner = first.flights.owner(&first).as_str().to_owned();
+        let owner = first.flights.owner(first).as_str().to_owned();
         let mut tx = first.store.begin().await.unwrap();
         for one in &due {
-            assert!(tx.claim_check(one, &owner).await.unwrap());
+            assert!(tx.claim_turn(Turn::Check, one, &owner).await.unwrap());
         }
         tx.commit().await.unwrap();
-        pass(&second).await;
+        pass(second).await;
         let taken = server.connections() - 40;
         assert!(taken <= 32, "what another has is left alone: {taken}");
-        instances::leave(&first).await.unwrap();
-        pass(&second).await;
+        instances::leave(first).await.unwrap();
+        pass(second).await;
         assert_eq!(server.connections(), 80);
     }
 }

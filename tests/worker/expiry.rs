@@ -1,6 +1,7 @@
 //! What ends, and when: told before it does.
 
 use super::world::{DAY, HOUR, Rotation, Rules, World};
+use jiff::tz::TimeZone;
 use mailgrant::actions::expiry::{Expiring, Kind, expiring};
 use mailgrant::actions::{links, provider_links};
 use mailgrant::clock::{Clock, Timestamp};
@@ -33,8 +34,9 @@ async fn everything_that_ends_is_listed_the_nearest_first_and_what_is_kept_alive
         }
         let stored = world.app.store.provider(&microsoft.name).await.unwrap().unwrap();
         let mut tx = world.app.store.begin().await.unwrap();
+        let in_ten_days = world.app.clock.now().plus(10 * DAY).to_rfc3339();
         let ends = Provider {
-            client_secret_expires: Date::parse("2026-12-01"),
+            client_secret_expires: Date::parse(&in_ten_days[..10]),
             ..stored
         };
         tx.update_provider(&ends).await.unwrap();
@@ -46,7 +48,7 @@ async fn everything_that_ends_is_listed_the_nearest_first_and_what_is_kept_alive
         let taken_back = links::create(&world.app, &maija, &token, prompt, 3 * DAY).await.unwrap();
         links::withdraw(&world.app, &maija, &token, &taken_back.link).await.unwrap();
         provider_links::create(&world.app, &maija, &other, LinkKind::Secret).await.unwrap();
-        let of_links = expiring(&world.app, 90).await.unwrap();
+        let of_links = expiring(&world.app, 90, &TimeZone::UTC).await.unwrap();
         let of_links: Vec<_> = of_links.iter().filter(|one| matches!(one.kind, Kind::Link(_))).cloned().collect();
         assert_eq!(of_links.len(), 2, "{of_links:?}");
         assert!(of_links.iter().any(|one| one.kind == Kind::Link(None) && one.days == 3));
@@ -56,7 +58,7 @@ async fn everything_that_ends_is_listed_the_nearest_first_and_what_is_kept_alive
         execute("UPDATE links SET withdrawn = 1").await;
         execute("UPDATE provider_links SET withdrawn = 1").await;
 
-        let list = async |within| short(&expiring(&world.app, within).await.unwrap());
+        let list = async |within| short(&expiring(&world.app, within, &TimeZone::UTC).await.unwrap());
         let (secret, testing) = (
             (Kind::ClientSecret, "microsoft".to_owned()),
             (Kind::FixedSignIn, "google-0".to_owned()),

@@ -1,13 +1,32 @@
 //! What goes on by itself: that nothing is lost over a year, under any fault, whoever is killed.
 
+mod balanced;
+mod batch_faults;
+mod batches;
+mod bulk;
 mod checks;
+mod cleanup;
 mod expiry;
 mod faults;
+mod findings;
 mod kills;
 mod matrix;
+mod notices;
+mod notices_days;
+mod notices_kills;
+mod notices_outage;
+mod notices_send;
+mod notices_trouble;
+mod notices_ways;
+mod notices_weekly;
 mod outage;
+mod pace;
+mod pair;
 mod places;
+mod round_trips;
 mod shared;
+pub mod sink;
+mod turns;
 mod upgrade;
 mod world;
 mod year;

@@ -2,7 +2,7 @@
 
 pub use super::places::{Asked, Rotation, Rules, Trouble};
 use super::places::{Family, Place, Places, answer, there};
-use crate::support::databases::{NOW, config, new_postgres};
+use crate::support::databases::{NOW, impatient_console, new_postgres};
 use crate::support::records;
 use axum::Router;
 use mailgrant::actions::access_token::{NewGrant, store_first_grant};
@@ -14,8 +14,7 @@ use mailgrant::model::audit::Actor;
 use mailgrant::model::provider::{Provider, StoredSecret};
 use mailgrant::model::token::{Grant, Identity, Token};
 use mailgrant::model::{Date, Name, ProviderId, TokenId};
-use mailgrant::oauth::{Http, Limits, TokenResponse};
-use mailgrant::random::SystemRandom;
+use mailgrant::oauth::TokenResponse;
 use mailgrant::secret::{AccessToken, ClientSecret, RefreshToken};
 use mailgrant::store::Tx;
 use mailgrant::worker::refresher;
@@ -290,16 +289,5 @@ impl World {
 }
 
 async fn open(dir: &TempDir, database: Option<&str>, clock: &MockClock) -> App {
-    let mut settings = vec![("MAILGRANT_ALLOW_NETWORKS", "loopback")];
-    settings.extend(database.map(|url| ("MAILGRANT_DATABASE_URL", url)));
-    let config = config(&dir.path().join("data"), &settings);
-    let mut app = App::open(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.unwrap();
-    let limits = Limits {
-        connect: Duration::from_millis(500),
-        total: Duration::from_secs(6),
-        ..Limits::default()
-    };
-    let tls = app.connector.roots().client_config().unwrap();
-    app.http = Http::new(app.gate.clone(), Arc::new(tls), limits);
-    app
+    impatient_console(&dir.path().join("data"), database, Arc::new(clock.clone()), Duration::from_secs(6)).await
 }

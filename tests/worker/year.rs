@@ -2,13 +2,18 @@
 //! the provider's rules allow to keep. With `MAILGRANT_WHOLE_YEAR=1` there are two hundred of them: no token is taken to live for more than
 //! a day, so that makes some ninety thousand renewals, which take minutes.
 
+mod told;
+
+use super::sink::{Call, Hook, all, looked_and_sent, save};
 use super::world::{DAY, HOUR, Rotation, Rules, Trouble, World};
 use mailgrant::actions::expiry::{Kind, expiring};
+use mailgrant::actions::notices::channels::ChannelsInput;
 use mailgrant::clock::Clock;
 use mailgrant::model::Date;
 use mailgrant::model::provider::{ConsentScreen, Provider};
 use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::{GrantState, Token};
+use mailgrant::worker::instances;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -109,6 +114,10 @@ struct Mailbox {
 
 struct Year {
     world: World,
+    /// Where everything is told.
+    hook: Hook,
+    /// What was told, with the second of the year.
+    told: Vec<(i64, Call)>,
     mailboxes: Vec<Mailbox>,
     /// Providers that are in trouble, or were until then.
     troubled: BTreeMap<&'static str, Option<i64>>,
@@ -130,6 +139,12 @@ impl Year {
                 });
             }
         }
+        let hook = Hook::start().await;
+        let input = ChannelsInput {
+            webhook: hook.url.clone(),
+            ..all()
+        };
+        save(&world.app, &input).await;
         let mut tx = world.app.store.begin().await.unwrap();
         let ends = Provider {
             client_secret_expires: Date::parse("2026-12-11"),
@@ -139,6 +154,8 @@ impl Year {
         tx.commit().await.unwrap();
         Self {
             world,
+            hook,
+            told: Vec::new(),
             mailboxes,
             troubled: BTreeMap::new(),
         }
@@ -190,6 +207,16 @@ impl Year {
             None => true,
             Some(None) => false,
             Some(Some(at)) => passed - at > LOOK,
+        }
+    }
+
+    /// Lets the console tell what there is to tell, and notes it.
+    async fn tell(&mut self, passed: i64) {
+        instances::tick(&self.world.app).await.unwrap();
+        looked_and_sent(&self.world.app).await;
+        for call in self.hook.take() {
+            Self::note(passed, &format!("told: {} ({})", call.subject(), call.kind()));
+            self.told.push((passed, call));
         }
     }
 
@@ -248,7 +275,7 @@ impl Year {
     async fn look_at_secrets(&mut self, passed: i64) {
         let microsoft = self.mailboxes[0].provider.name.clone();
         if passed < 24 * DAY {
-            let all = expiring(&self.world.app, 30).await.unwrap();
+            let all = expiring(&self.world.app, 30, &jiff::tz::TimeZone::UTC).await.unwrap();
             let secret = all.iter().find(|one| one.kind == Kind::ClientSecret).unwrap();
             let today = (self.world.clock.now().0 / DAY) - (1_795_248_000 / DAY);
             assert_eq!((secret.provider.as_ref(), secret.days), (Some(&microsoft), 20 - today));
@@ -291,6 +318,7 @@ async fn a_year_of_renewals_loses_nothing_that_can_be_kept() {
         }
         rounds += year.world.rounds().await;
         if passed >= next_look {
+            year.tell(passed).await;
             year.look(passed, start).await;
             next_look = passed + LOOK;
         }
@@ -305,6 +333,8 @@ async fn a_year_of_renewals_loses_nothing_that_can_be_kept() {
         let event = events.peek().map_or(i64::MAX, |(at, _)| (at - passed).max(1));
         year.world.clock.advance(step.min(event).min(LOOK));
     }
+    year.tell(365 * DAY).await;
+    year.check_told();
     let world = &year.world;
 
     let mut lost: BTreeMap<&str, usize> = BTreeMap::new();

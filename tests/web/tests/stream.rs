@@ -27,6 +27,11 @@ pub(super) async fn events(t: &TestApp, role: &str, run: &str) -> tokio::task::J
     let response = t.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(
+        response.headers()["x-accel-buffering"],
+        "no",
+        "a proxy in between would keep it back"
+    );
     tokio::spawn(async move { String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap() })
 }
 

@@ -1,0 +1,50 @@
+//! Everything that is written down can be read by people, and looked for.
+
+use crate::support::sources;
+use mailgrant::model::audit::{ACTIONS, Actor, AuditEntry, NOUNS};
+
+#[tokio::test]
+async fn everything_that_is_written_down_has_words() {
+    let things = super::real_things::Things::make().await;
+    let rows = things.t.app.store.audit_rows(1000).await.unwrap();
+    assert!(rows.len() > 8, "{}", rows.len());
+    for row in rows {
+        assert!(
+            ACTIONS.iter().any(|(action, _)| *action == row.action),
+            "{} has no words",
+            row.action
+        );
+    }
+    // A name alone is looked for as everything that has one.
+    let entry = AuditEntry {
+        action: "batch.start",
+        target: "batch:b17".into(),
+        detail: String::new(),
+        outcome: "ok",
+    };
+    let now = things.t.app.clock.now();
+    things.t.app.store.audit(now, &Actor::console(), entry).await.unwrap();
+    assert!(
+        things
+            .t
+            .admin()
+            .get("/audit?object=b17")
+            .await
+            .words()
+            .contains("Started a bulk test")
+    );
+    let mut found = 0;
+    for text in sources() {
+        for target in text.split("target: ").skip(1) {
+            let noun = target
+                .trim_start_matches("format!(")
+                .strip_prefix('"')
+                .and_then(|text| text.split_once(':'));
+            if let Some((noun, rest)) = noun.filter(|(noun, _)| noun.bytes().all(|b| b.is_ascii_lowercase())) {
+                assert!(NOUNS.contains(&noun) || rest.starts_with(':'), "{noun} can't be looked for");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 20, "{found}");
+}

@@ -1,0 +1,161 @@
+//! Causes on the overview: each has the button that mends it, and what is turned off is counted apart.
+
+use crate::support::app::TestApp;
+use crate::support::page::Page;
+use axum::http::StatusCode;
+use mailgrant::actions::provider_links;
+use mailgrant::diagnosis::by_id;
+use mailgrant::model::Name;
+use mailgrant::model::audit::Actor;
+use mailgrant::model::consent::LinkKind;
+
+/// What each button of the overview says, with where it leads.
+fn buttons(page: &Page) -> Vec<(String, String)> {
+    let html = scraper::Html::parse_document(&page.body);
+    let all = scraper::Selector::parse(".todo .acts a").unwrap();
+    html.select(&all)
+        .map(|link| {
+            let words: String = link.text().next().unwrap_or_default().to_owned();
+            (words, link.attr("href").unwrap().to_owned())
+        })
+        .collect()
+}
+
+/// Each cause has the button that mends it for whoever may press that, and for everybody else one that shows it.
+#[tokio::test]
+async fn the_button_of_a_cause_is_the_one_that_mends_it() {
+    let t = TestApp::start().await;
+    t.add_token(true).await;
+    t.add_mailbox("m", Some(1143), None).await;
+    let execute = async |sql: &'static str, text: &str| {
+        sqlx::query(sql)
+            .bind(text.to_owned())
+            .execute(t.app.store.raw_pool())
+            .await
+            .unwrap();
+    };
+    let both = async |path: &str| {
+        let (admin, viewer) = (t.admin().get(path).await, t.viewer().get(path).await);
+        (buttons(&admin).remove(0), buttons(&viewer).remove(0))
+    };
+    let pair = |words: &str, href: &str| (words.to_owned(), href.to_owned());
+    let open = pair("Open the provider", "/providers/contoso#problem");
+    for (id, auth, words, href) in [
+        (
+            "entra-7000222-secret-expired",
+            "secret_post",
+            "Replace secret",
+            "/providers/contoso/secret",
+        ),
+        (
+            "entra-700027-key-expired",
+            "certificate",
+            "Replace certificate",
+            "/providers/contoso/certificate",
+        ),
+        (
+            "entra-700016-app-not-found",
+            "secret_post",
+            "Check the provider's settings",
+            "/providers/contoso/edit",
+        ),
+    ] {
+        let found = by_id(id).unwrap();
+        execute(
+            "UPDATE providers SET problem = $1, problem_since = 1795244400",
+            &serde_json::to_string(&found).unwrap(),
+        )
+        .await;
+        execute("UPDATE providers SET client_auth = $1", auth).await;
+        let (admin, viewer) = both("/").await;
+        assert_eq!((admin, viewer), (pair(words, href), open.clone()), "{id}");
+        assert_eq!(t.admin().get(href).await.status, StatusCode::OK, "{href}");
+    }
+    execute("UPDATE providers SET problem = NULL, client_auth = $1", "secret_post").await;
+
+    // Sign-ins that have ended, by how they are got.
+    execute(
+        "INSERT INTO grants (token_id, state, generation) SELECT id, $1, 1 FROM tokens",
+        "revoked",
+    )
+    .await;
+    for (grant, mends, shows) in [
+        (
+            "authorization_code",
+            pair("Sign in again", "/tokens/support"),
+            pair("Open the token", "/tokens/support"),
+        ),
+        (
+            "password",
+            pair("Enter the password", "/tokens/support/edit#password"),
+            pair("Open the token", "/tokens/support"),
+        ),
+        (
+            "client_credentials",
+            pair("See the fix", "/tokens/support"),
+            pair("See the fix", "/tokens/support"),
+        ),
+    ] {
+        execute("UPDATE tokens SET grant_type = $1", grant).await;
+        assert_eq!(both("/").await, (mends, shows), "{grant}");
+    }
+    execute("DELETE FROM grants WHERE state = $1", "revoked").await;
+
+    // Links that nobody has used for days.
+    let contoso = t.app.store.provider(&Name::parse("contoso").unwrap()).await.unwrap().unwrap();
+    provider_links::create(&t.app, &Actor::console(), &contoso, LinkKind::Secret)
+        .await
+        .unwrap();
+    execute(
+        "UPDATE provider_links SET created_at = created_at - 4 * 86400, expires_at = expires_at + $1",
+        "864000",
+    )
+    .await;
+    assert_eq!(
+        both("/").await,
+        (
+            pair("Send a new link", "/providers/contoso/request"),
+            pair("Open the provider", "/providers/contoso")
+        )
+    );
+}
+
+#[tokio::test]
+async fn mailboxes_that_are_turned_off_are_counted_apart() {
+    let t = TestApp::start().await;
+    t.add_token(true).await;
+    for name in ["one", "two", "three"] {
+        t.add_mailbox(name, Some(1143), None).await;
+    }
+    let execute = async |sql: &'static str| sqlx::query(sql).execute(t.app.store.raw_pool()).await.unwrap();
+    execute("UPDATE mailboxes SET enabled = 1, incoming_token_id = (SELECT id FROM tokens)").await;
+    let page = t.viewer().get("/").await;
+    assert!(page.text(".todo li").contains("Used by 3 mailboxes."), "{}", page.text(".todo li"));
+    execute("UPDATE mailboxes SET enabled = 0 WHERE name = 'two'").await;
+    let page = t.viewer().get("/").await;
+    assert!(
+        page.text(".todo li").contains("Used by 3 mailboxes, 1 turned off."),
+        "{}",
+        page.text(".todo li")
+    );
+    let found = serde_json::to_string(&by_id("entra-7000222-secret-expired").unwrap()).unwrap();
+    sqlx::query("UPDATE providers SET problem = $1")
+        .bind(found)
+        .execute(t.app.store.raw_pool())
+        .await
+        .unwrap();
+    let page = t.viewer().get("/").await;
+    assert!(
+        page.text(".todo li").contains("Hits 3 mailboxes, 1 turned off."),
+        "{}",
+        page.text(".todo li")
+    );
+    let provider = t.viewer().get("/providers/contoso").await;
+    assert!(provider.words().contains("3 mailboxes, 1 turned off"), "{}", provider.words());
+    let list = t.viewer().get("/providers").await;
+    assert_eq!(list.text("td[data-l=Mailboxes] small"), ", 1 off");
+    let list = t.viewer().get("/tokens").await;
+    assert_eq!(list.text("td[data-l=Mailboxes] small"), ", 1 off");
+    let token = t.viewer().get("/tokens/support").await;
+    assert!(token.text("ul.links").contains("turned off"), "{}", token.text("ul.links"));
+}
