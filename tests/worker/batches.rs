@@ -111,8 +111,10 @@ async fn every_mailbox_is_tested_once_and_one_cause_is_one_group() {
         .unwrap();
     let batch = pass(&[&house.app], &again).await;
     assert_eq!((batch.total, batch.failed), (41, 41));
-    let told: Vec<_> = house.app.store.audit_rows(20).await.unwrap();
-    assert_eq!(told.iter().filter(|row| row.action == "batch.start").count(), 2);
+    // Who pressed, and for each mailbox that it was tested in their name.
+    let told: Vec<_> = house.app.store.audit_rows(200).await.unwrap();
+    let times = |action: &str| told.iter().filter(|row| row.action == action).count();
+    assert_eq!((times("batch.start"), times("batch.test")), (2, 61 + 41));
     // Old ones go, with all that is theirs.
     house.clock.advance(91 * 86_400);
     cleanup::prune(&house.app, Grown::Batches).await.unwrap();
@@ -211,13 +213,14 @@ async fn a_batch_that_is_held_begins_nothing_and_goes_on_after_a_restart() {
     batches::turn(&house.app, &Actor::console(), &id, Turn::GoOn).await.unwrap();
     let batch = pass(&[&house.app], &id).await;
     assert_eq!((batch.passed, server.connections()), (20, 20), "and nobody was asked twice");
-    let told: Vec<_> = house.app.store.audit_rows(20).await.unwrap();
-    let told: Vec<_> = told
+    let told: Vec<_> = house.app.store.audit_rows(100).await.unwrap();
+    let (tests, turns): (Vec<_>, Vec<_>) = told
         .iter()
         .map(|row| row.action.as_str())
         .filter(|action| action.starts_with("batch."))
-        .collect();
-    assert_eq!(told, ["batch.go_on", "batch.pause", "batch.start"]);
+        .partition(|action| *action == "batch.test");
+    assert_eq!(turns, ["batch.go_on", "batch.pause", "batch.start"]);
+    assert_eq!(tests.len(), 20, "one for each mailbox, also where another process went on");
 }
 
 /// A message whose fate nobody knows is not sent once more; reading is done again.
