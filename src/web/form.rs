@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{Method, header};
 use axum_extra::extract::Form;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
 
@@ -78,6 +79,10 @@ impl From<Vec<FieldProblem>> for FieldErrors {
 /// A form as it was sent, from a page of ours: the gate has checked where it comes from. Repeated fields become a `Vec`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CsrfForm<T>(pub T);
+
+/// The form of a button: no fields of its own.
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for CsrfForm<T> {
     type Rejection = PageError;

@@ -97,7 +97,7 @@ async fn every_date_has_its_days_its_date_what_hangs_on_it_and_one_way_out() {
     let only = admin.get("/expiry?kind=client-secret&within=14").await;
     assert_eq!(only.text("tbody tr").lines().count(), 1, "{}", only.text("tbody tr"));
     assert_eq!(
-        only.attribute("a[download]", "href").as_deref(),
+        only.attribute(".acts form[action^='/expiry/']", "action").as_deref(),
         Some("/expiry/calendar.ics?kind=client-secret&within=14"),
         "a file is of what is shown"
     );
@@ -201,7 +201,7 @@ async fn days_are_those_of_who_reads() {
     }
     assert!(
         admin
-            .get("/expiry/dates.csv")
+            .post("/expiry/dates.csv", &[])
             .await
             .body
             .contains(",1,2026-11-22,2026-11-21T23:00:00Z,")
@@ -263,7 +263,7 @@ fn read(text: &str) -> Vec<Vec<(String, String)>> {
 #[tokio::test]
 async fn the_calendar_has_a_day_each_with_reminders_and_is_the_same_tomorrow() {
     let t = furnished().await;
-    let answer = t.admin().get("/expiry/calendar.ics").await;
+    let answer = t.admin().post("/expiry/calendar.ics", &[]).await;
     assert_eq!(answer.header("content-type"), "text/calendar; charset=utf-8");
     assert!(answer.header("content-disposition").contains("mailgrant-dates-2026-11-21.ics"));
     let events = read(&answer.body);
@@ -296,7 +296,7 @@ async fn the_calendar_has_a_day_each_with_reminders_and_is_the_same_tomorrow() {
     // A new secret moves the day; the calendar keeps one entry for it.
     ends_on(&t, "2027-12-03").await;
     t.clock.advance(60);
-    let after = read(&t.admin().get("/expiry/calendar.ics").await.body);
+    let after = read(&t.admin().post("/expiry/calendar.ics", &[]).await.body);
     let mut moved = uids(&after);
     moved.sort();
     assert_eq!(moved, different);
@@ -305,7 +305,7 @@ async fn the_calendar_has_a_day_each_with_reminders_and_is_the_same_tomorrow() {
 #[tokio::test]
 async fn the_table_is_for_other_programs() {
     let t = furnished().await;
-    let answer = t.viewer().get("/expiry/dates.csv?kind=client-secret").await;
+    let answer = t.viewer().post("/expiry/dates.csv?kind=client-secret", &[]).await;
     let lines: Vec<&str> = answer.body.lines().collect();
     assert_eq!(lines.len(), 2, "{}", answer.body);
     assert_eq!(
@@ -316,6 +316,14 @@ async fn the_table_is_for_other_programs() {
         lines[1],
         "Client secret of contoso,client-secret,contoso,,,12,2026-12-03,2026-12-03T00:00:00Z,0,0"
     );
+    // Who took what away is known, and no link of somebody else's makes anybody take it.
+    let entry = &t.app.store.audit_rows(1).await.unwrap()[0];
+    assert_eq!(
+        (entry.action.as_str(), entry.detail.as_str()),
+        ("expiry.export", "CSV, kind client-secret")
+    );
+    assert_eq!(t.viewer().get("/expiry/dates.csv").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(t.viewer().post_raw("/expiry/dates.csv", &[]).await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What entries say was done, in the words of the page.
 
 /// Every action there is, by its noun, with its words.
-pub const ACTIONS: [(&str, &str); 70] = [
+pub const ACTIONS: [(&str, &str); 71] = [
     ("access.refuse", "Was refused a page"),
     ("audit.cut", "Cut old audit entries"),
     ("audit.export", "Exported the audit log"),
@@ -16,6 +16,7 @@ pub const ACTIONS: [(&str, &str); 70] = [
     ("config.export", "Exported the configuration"),
     ("config.undo", "Undid an import"),
     ("demo.faults", "Changed the demo's faults"),
+    ("expiry.export", "Exported the dates"),
     ("form.refuse", "Sent a form that was refused"),
     ("link.create", "Made a one-time link"),
     ("link.refuse", "Was refused with a one-time link"),

@@ -12,7 +12,7 @@ use crate::store::instances::Instance;
 use crate::store::turns::Turn;
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::CsrfForm;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{Access, Routes};
@@ -20,7 +20,6 @@ use crate::worker;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -195,10 +194,6 @@ fn support(page: &AboutPage) -> String {
     }
     lines.join("\n")
 }
-
-/// Nothing but the button.
-#[derive(Debug, Default, Deserialize)]
-pub struct Nothing {}
 
 /// `POST /about/check`: runs every check.
 pub async fn check(State(web): State<WebState>, user: CurrentUser, CsrfForm(_): CsrfForm<Nothing>) -> Result<Response, PageError> {

@@ -13,7 +13,7 @@ use crate::model::batch::{Batch, BatchState, Turn};
 use crate::model::user::Permission;
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::CsrfForm;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes::{self, Access, Routes};
@@ -82,10 +82,6 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path
     }
     .show()
 }
-
-/// A form without fields of its own.
-#[derive(Debug, Deserialize)]
-pub struct Nothing {}
 
 /// `POST /tests/batches/{id}/{turn}`: back to the page, which tells how it stands; where it moved on meanwhile with a word about that.
 pub async fn turn(

@@ -9,11 +9,13 @@ use super::records::{address, csv_line, streamed, zone};
 use crate::actions::expiry::{Apps, Expiring, Place, Spot, Wanted, count, expiring_together, page};
 use crate::actions::settings::base_url;
 use crate::clock::Timestamp;
+use crate::model::audit::AuditEntry;
 use crate::model::calendar::{self, Event};
 use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::web::WebState;
 use crate::web::error::PageError;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::mailboxes::list::grouped;
@@ -48,8 +50,8 @@ pub fn routes() -> Routes {
     let view = Access::Permission(Permission::View);
     Routes::new()
         .get(EXPIRY, view, index)
-        .get("/expiry/calendar.ics", view, ics)
-        .get("/expiry/dates.csv", view, csv)
+        .post("/expiry/calendar.ics", view, ics)
+        .post("/expiry/dates.csv", view, csv)
 }
 
 /// What the address asks for, as text.
@@ -254,8 +256,30 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     .show()
 }
 
-/// `GET /expiry/calendar.ics`: a day each, with reminders, for any calendar.
-pub async fn ics(State(web): State<WebState>, user: CurrentUser, Query(query): Query<DatesQuery>) -> Result<Response, PageError> {
+/// Notes who took the dates away, and which.
+async fn note_export(web: &WebState, user: &CurrentUser, query: &DatesQuery, file: &str) -> StoreResult<()> {
+    let only: Vec<String> = [("kind", &query.kind), ("within", &query.within)]
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!(", {key} {}", value.chars().take(40).collect::<String>()))
+        .collect();
+    let entry = AuditEntry {
+        action: "expiry.export",
+        target: "expiry".into(),
+        detail: format!("{file}{}", only.concat()),
+        outcome: "ok",
+    };
+    web.app.store.audit(web.app.clock.now(), &user.actor(), entry).await
+}
+
+/// `POST /expiry/calendar.ics`: a day each, with reminders, for any calendar. A form, because the audit notes who took what away.
+pub async fn ics(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Query(query): Query<DatesQuery>,
+    _: CsrfForm<Nothing>,
+) -> Result<Response, PageError> {
+    note_export(&web, &user, &query, "calendar").await?;
     let maker = Arc::new(Maker::read(&web, &user).await?);
     let base = base_url(&web.app).await?;
     let now = maker.now;
@@ -306,8 +330,14 @@ fn description(row: &DateRow) -> String {
     format!("{}.{used}\n{}.", row.text, row.button)
 }
 
-/// `GET /expiry/dates.csv`.
-pub async fn csv(State(web): State<WebState>, user: CurrentUser, Query(query): Query<DatesQuery>) -> Result<Response, PageError> {
+/// `POST /expiry/dates.csv`: a table.
+pub async fn csv(
+    State(web): State<WebState>,
+    user: CurrentUser,
+    Query(query): Query<DatesQuery>,
+    _: CsrfForm<Nothing>,
+) -> Result<Response, PageError> {
+    note_export(&web, &user, &query, "CSV").await?;
     let head = csv_line(&[
         "what",
         "kind",

@@ -18,7 +18,7 @@ use crate::model::user::Permission;
 use crate::model::{Name, RunId};
 use crate::store::reports::{Run, RunFilter};
 use crate::web::error::PageError;
-use crate::web::form::CsrfForm;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::diagnosis::Again;
@@ -30,7 +30,6 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use list::index;
 use moving::{MovedRow, moved_rows, moved_words};
-use serde::Deserialize;
 use view::{LastRun, RunView, outcome_kind, outcome_words};
 
 /// How many older results beside a run?
@@ -294,10 +293,6 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path
     }
     .show()
 }
-
-/// A form without fields of its own.
-#[derive(Debug, Deserialize)]
-pub struct Nothing {}
 
 /// `POST /tests/{run}/stop`.
 pub async fn stop(

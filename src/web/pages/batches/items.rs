@@ -10,7 +10,7 @@ use crate::store::slices::Place;
 use crate::store::{Store, StoreResult};
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::CsrfForm;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::records::{FILE_STEP, FileForm, address, csv_line, download};
@@ -125,7 +125,7 @@ pub async fn export(
     State(web): State<WebState>,
     user: CurrentUser,
     Path(id): Path<String>,
-    _: CsrfForm<super::Nothing>,
+    _: CsrfForm<Nothing>,
 ) -> Result<Response, PageError> {
     let batch = find(&web.app, &id).await?;
     let now = web.app.clock.now();

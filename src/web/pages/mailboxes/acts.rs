@@ -5,7 +5,7 @@ use crate::actions::mailboxes;
 use crate::model::mailbox::{Auth, Mailbox};
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::{CsrfForm, FieldErrors, clean};
+use crate::web::form::{CsrfForm, FieldErrors, Nothing, clean};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::routes;
@@ -61,10 +61,6 @@ pub async fn pause(
     let path = routes::mailbox(mailbox.name.as_str());
     user.redirect(&path, &format!("{} is paused.", mailbox.address)).await
 }
-
-/// A form without fields of its own.
-#[derive(Debug, Deserialize)]
-pub struct Nothing {}
 
 /// `POST /mailboxes/{name}/turn-on`.
 pub async fn turn_on(

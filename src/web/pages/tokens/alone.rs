@@ -7,13 +7,12 @@ use crate::actions::{place, tokens};
 use crate::model::token::{GrantType, Prompt, Token, TokenState};
 use crate::web::WebState;
 use crate::web::error::{PageError, wait};
-use crate::web::form::CsrfForm;
+use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::Flash;
 use crate::web::routes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
 
 /// How a token is got, as headings and choices name it.
 pub fn way(grant: GrantType) -> &'static str {
@@ -108,10 +107,6 @@ pub fn verdict(seen: &Seen<'_>) -> Verdict {
         ),
     }
 }
-
-/// `POST /tokens/{name}/get` has no fields of its own.
-#[derive(Deserialize, Default)]
-pub struct Nothing {}
 
 /// `POST /tokens/{name}/get`: asks the provider for a token that nobody signs in for.
 pub async fn get(
