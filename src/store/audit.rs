@@ -25,19 +25,14 @@ const COLUMNS_FROM: &str = "SELECT sequence, at, actor, action, target, detail, 
      FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2";
 
 impl Tx {
-    /// Appends an entry; it lasts when the transaction does.
+    /// Appends an entry when the transaction is committed, and with it. The head of the log is what every writer waits for, so it is taken
+    /// last, after all rows: whoever has it waits for nobody.
     pub async fn audit(&mut self, now: Timestamp, actor: &Actor, entry: AuditEntry) -> StoreResult<()> {
-        let key = self
-            .audit_key
-            .clone()
-            .ok_or_else(|| StoreError::Unusable("the audit key is not loaded".into()))?;
-        // The update takes the head's row lock, so that two writers cannot take one number (PostgreSQL).
-        let head = sqlx::query("UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, hash")
-            .fetch_one(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        let mut row = AuditRow {
-            sequence: head.int("sequence")?,
+        if self.audit_key.is_none() {
+            return Err(StoreError::Unusable("the audit key is not loaded".into()));
+        }
+        self.entries.push(AuditRow {
+            sequence: 0,
             at: now,
             actor: actor.id.clone(),
             action: entry.action.to_owned(),
@@ -48,28 +43,49 @@ impl Tx {
             request_id: actor.request_id.clone(),
             session: actor.session.clone(),
             hash: String::new(),
+        });
+        Ok(())
+    }
+
+    /// Writes the entries of this transaction behind the newest one.
+    pub(super) async fn append_entries(&mut self) -> StoreResult<()> {
+        let entries = std::mem::take(&mut self.entries);
+        let (Some(key), false) = (self.audit_key.clone(), entries.is_empty()) else {
+            return Ok(());
         };
-        row.hash = link(&key, &head.text("hash")?, &row);
-        sqlx::query(
-            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        )
-        .bind(row.sequence)
-        .bind(row.at.0)
-        .bind(&row.actor)
-        .bind(&row.action)
-        .bind(&row.target)
-        .bind(&row.detail)
-        .bind(&row.outcome)
-        .bind(&row.address)
-        .bind(&row.request_id)
-        .bind(&row.session)
-        .bind(&row.hash)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        sqlx::query("UPDATE audit_head SET hash = $1 WHERE id = 1")
+        let number = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        // The update takes the head's row lock, so that two writers cannot take one number (PostgreSQL).
+        let head = sqlx::query("UPDATE audit_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence, hash")
+            .bind(number)
+            .fetch_one(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        let (first, mut previous) = (head.int("sequence")? - number + 1, head.text("hash")?);
+        for (sequence, mut row) in (first..).zip(entries) {
+            row.sequence = sequence;
+            row.hash = link(&key, &previous, &row);
+            sqlx::query(
+                "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            )
+            .bind(row.sequence)
+            .bind(row.at.0)
+            .bind(&row.actor)
+            .bind(&row.action)
+            .bind(&row.target)
+            .bind(&row.detail)
+            .bind(&row.outcome)
+            .bind(&row.address)
+            .bind(&row.request_id)
+            .bind(&row.session)
             .bind(&row.hash)
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+            previous = row.hash;
+        }
+        sqlx::query("UPDATE audit_head SET hash = $1 WHERE id = 1")
+            .bind(previous)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;
@@ -96,25 +112,26 @@ impl Store {
         rows.iter().map(audit_row).collect()
     }
 
-    /// The newest entries of some actions, newest first: each from its index, however many there are of others.
+    /// The newest entries of some actions, newest first: the newest of each from its index, however many there are of others.
     pub async fn audit_rows_of_actions(&self, actions: &[&str], limit: i64) -> StoreResult<Vec<AuditRow>> {
-        let mut found = Vec::new();
-        for action in actions {
-            let rows = sqlx::query(
-                "SELECT sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit
-                 WHERE action = $1 ORDER BY sequence DESC LIMIT $2",
-            )
-            .bind(*action)
-            .bind(limit)
-            .fetch_all(self.pool())
-            .await?;
-            for row in &rows {
-                found.push(audit_row(row)?);
-            }
-        }
-        found.sort_by_key(|row| std::cmp::Reverse(row.sequence));
-        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(found)
+        // What was ever done is found by leaps through the index of actions.
+        let rows = sqlx::query(
+            "WITH RECURSIVE done(action) AS (
+                 SELECT MIN(action) FROM audit
+                 UNION ALL
+                 SELECT (SELECT MIN(a.action) FROM audit a WHERE a.action > done.action) FROM done WHERE done.action IS NOT NULL
+             ), wanted AS (
+                 SELECT d.action AS action, (SELECT a.sequence FROM audit a WHERE a.action = d.action ORDER BY a.sequence DESC LIMIT 1 OFFSET $2) AS oldest
+                 FROM done d WHERE $1 LIKE '%,' || d.action || ',%'
+             )
+             SELECT a.sequence, a.at, a.actor, a.action, a.target, a.detail, a.outcome, a.address, a.request_id, a.session, a.hash
+             FROM wanted w CROSS JOIN audit a WHERE a.action = w.action AND a.sequence > COALESCE(w.oldest, 0) ORDER BY a.sequence DESC LIMIT $2",
+        )
+        .bind(format!(",{},", actions.join(",")))
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(audit_row).collect()
     }
 
     /// The newest entries about one thing, `mailbox:support`, newest first.

@@ -51,6 +51,7 @@ pub mod turns;
 pub mod users;
 pub mod walkthroughs;
 
+use crate::model::audit::AuditRow;
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
@@ -130,6 +131,7 @@ impl StoreError {
                 "attempt to write a readonly",
                 "disk I/O error",
                 "No space left",
+                "deadlock detected",
             ];
             if known.iter().any(|known| text.contains(known)) {
                 return Self::Busy(text.to_owned());
@@ -173,6 +175,7 @@ impl Store {
         Ok(Tx {
             inner,
             audit_key: self.audit_key.get().cloned(),
+            entries: Vec::new(),
             _guard: guard,
         })
     }
@@ -203,12 +206,15 @@ impl Store {
 pub struct Tx {
     inner: Transaction<'static, Any>,
     audit_key: Option<hmac::Key>,
+    /// For the audit log, in the order they came; not yet numbered.
+    entries: Vec<AuditRow>,
     _guard: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
 impl Tx {
-    /// Makes it last.
-    pub async fn commit(self) -> StoreResult<()> {
+    /// Makes it last, with its entries of the audit log.
+    pub async fn commit(mut self) -> StoreResult<()> {
+        self.append_entries().await?;
         self.inner.commit().await.map_err(StoreError::from_write)
     }
 }

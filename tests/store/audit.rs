@@ -1,11 +1,12 @@
 //! The audit log: numbers, chain, pages, cutting its old end.
 
+use super::mailboxes::mailbox;
 use crate::support::databases::{NOW, databases};
 use mailgrant::clock::Timestamp;
 use mailgrant::model::audit::{Actor, Anchor, AuditEntry, AuditRow};
-use mailgrant::store::Store;
 use mailgrant::store::audit::{AuditFilter, Held, Trim};
 use mailgrant::store::slices::Place;
+use mailgrant::store::{Engine, Store, Tx};
 use std::time::Duration;
 
 fn entry(target: &str) -> AuditEntry {
@@ -40,6 +41,76 @@ async fn entries_are_numbered_without_gaps_and_the_chain_holds() {
             (rows[0].sequence, rows[0].target.as_str(), rows[0].actor.as_str()),
             (21, "t:last", "command line")
         );
+    }
+}
+
+/// Work on many mailboxes beside somebody who saves one of them: neither is thrown away for the other.
+#[tokio::test]
+async fn whoever_has_a_mailbox_and_an_entry_waits_for_nobody_who_waits_for_the_mailbox() {
+    let Some(database) = databases()
+        .await
+        .into_iter()
+        .find(|database| database.store.engine() == Engine::Postgres)
+    else {
+        return;
+    };
+    let store = &database.store;
+    let mut tx = store.begin().await.unwrap();
+    for number in 1..3 {
+        tx.insert_mailbox(&mailbox(number)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let change = async |tx: &mut Tx, number: usize| {
+        tx.mailbox_by_id(&mailbox(number).id).await.unwrap().unwrap();
+        tx.audit(NOW, &Actor::console(), entry(&format!("mailbox:m{number}")))
+            .await
+            .unwrap();
+    };
+    let mut many = store.begin().await.unwrap();
+    change(&mut many, 1).await;
+    let mut save = store.begin().await.unwrap();
+    change(&mut save, 2).await;
+    let both = async {
+        let rest = async {
+            change(&mut many, 2).await;
+            many.commit().await.unwrap();
+        };
+        let saved = async {
+            // Until the other one waits for it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            save.commit().await.unwrap();
+        };
+        tokio::join!(rest, saved);
+    };
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    let told: Vec<String> = store.audit_rows(5).await.unwrap().into_iter().rev().map(|row| row.target).collect();
+    assert_eq!(told, ["mailbox:m2", "mailbox:m1", "mailbox:m2"]);
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(3));
+}
+
+/// What changed lately is found among very many entries of other actions, each action's newest however old.
+#[tokio::test]
+async fn the_newest_entries_of_some_actions_are_those() {
+    for database in databases().await {
+        let store = &database.store;
+        assert!(store.audit_rows_of_actions(&["test.act"], 5).await.unwrap().is_empty());
+        for number in 0..30 {
+            let action = ["a.rare", "test.act", "test.other"][if number == 0 { 0 } else { 1 + number % 2 }];
+            let entry = AuditEntry {
+                action,
+                ..entry(&format!("t:{number}"))
+            };
+            store.audit(NOW, &Actor::console(), entry).await.unwrap();
+        }
+        let found = async |actions: &[&str], limit| {
+            let rows = store.audit_rows_of_actions(actions, limit).await.unwrap();
+            rows.into_iter().map(|row| row.target).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&["test.act"], 3).await, ["t:28", "t:26", "t:24"]);
+        assert_eq!(found(&["test.act", "test.other"], 3).await, ["t:29", "t:28", "t:27"]);
+        assert_eq!(found(&["a.rare", "a.never"], 3).await, ["t:0"]);
+        assert_eq!(found(&["a.rare", "test.act"], 50).await.len(), 15);
+        assert!(found(&["rare", "test"], 3).await.is_empty());
     }
 }
 

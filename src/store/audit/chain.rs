@@ -173,7 +173,7 @@ impl Store {
     pub async fn trim_audit(&self, before: Timestamp, now: Timestamp, most: i64) -> StoreResult<Trim> {
         let key = self.chain_key()?;
         let mut tx = self.begin().await?;
-        // Its lock first: whoever appends has it before anything else.
+        // Its lock first: nobody appends until the entries are gone.
         sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1")
             .execute(&mut **tx)
             .await
