@@ -49,6 +49,10 @@ fn change(row: AuditRow, names: &Names) -> Option<Change> {
         "provider" => "providers",
         _ => return None,
     };
+    if row.outcome == "begun" {
+        // What became of it is an entry of its own.
+        return None;
+    }
     let gone = row.action.ends_with(".delete");
     Some(Change {
         noun: noun.to_owned(),
