@@ -233,9 +233,8 @@ fn rules(now: Timestamp) -> Vec<(&'static Profile, Rule)> {
             template: profile.template,
             consent_screen: profile.consent_screen,
             but: format!(",{but}"),
-            from_use: profile.from == From::Use,
             seconds: profile.seconds(),
-            unused_since: now.plus(-UNUSED),
+            unused_since: (profile.from == From::Use).then(|| now.plus(-UNUSED)),
         };
         (profile, rule)
     };

@@ -18,12 +18,10 @@ pub struct Rule {
     pub consent_screen: Option<ConsentScreen>,
     /// Consent screens that have a rule of their own, each between commas: `,testing,`.
     pub but: String,
-    /// Whether the time counts from the last use, and not from the sign-in.
-    pub from_use: bool,
     /// How long they are kept, in seconds.
     pub seconds: i64,
-    /// Where it counts from the last use: only those last used before.
-    pub unused_since: Timestamp,
+    /// Where it counts from the last use: only those last used before. None: it counts from the sign-in.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A part of a list that is in the order of moments and, of the same moment, of texts.
@@ -92,27 +90,40 @@ pub struct KeyRow {
     pub set_at: Timestamp,
 }
 
-/// From when on the time of a sign-in counts; `$1` is 1 where that is its last use.
-macro_rules! since {
+/// When a sign-in was last used, as the index of them has it.
+macro_rules! used_at {
     () => {
-        "CASE WHEN $1 = 1 AND COALESCE(g.refreshed_at, 0) > COALESCE(g.authorized_at, 0) THEN g.refreshed_at ELSE g.authorized_at END"
+        "CASE WHEN COALESCE(g.refreshed_at, 0) > COALESCE(g.authorized_at, 0) THEN g.refreshed_at ELSE g.authorized_at END"
     };
 }
 
-/// The sign-ins of a rule ($1 to $6) that end before $7.
+/// The sign-ins of a rule ($1 to $5) that end before $6. Where their time counts from the last use, few are unused, and they are found first:
+/// engines keep to the order of a `CROSS JOIN` or know better. Else those of the few providers of the rule are.
 macro_rules! sign_ins {
-    () => {
+    (used) => {
+        sign_ins!(
+            used_at!(),
+            "grants g CROSS JOIN tokens t CROSS JOIN providers p WHERE t.id = g.token_id AND p.id = t.provider_id"
+        )
+    };
+    (made) => {
+        sign_ins!(
+            "g.authorized_at",
+            "providers p CROSS JOIN tokens t CROSS JOIN grants g WHERE t.provider_id = p.id AND g.token_id = t.id"
+        )
+    };
+    ($since:expr, $from:literal) => {
         concat!(
             "SELECT * FROM (SELECT t.id AS id, t.name AS token, COALESCE(t.account, '') AS account, p.name AS provider,
                     g.authorized_at AS authorized_at, g.refreshed_at AS refreshed_at, ",
-            since!(),
-            " + $2 AS at
-             FROM providers p JOIN tokens t ON t.provider_id = p.id JOIN grants g ON g.token_id = t.id
-             WHERE p.template = $3 AND ($4 = '' OR p.consent_screen = $4) AND $5 NOT LIKE '%,' || COALESCE(p.consent_screen, '-') || ',%'
+            $since,
+            " + $1 AS at FROM ",
+            $from,
+            " AND p.template = $2 AND ($3 = '' OR p.consent_screen = $3) AND $4 NOT LIKE '%,' || COALESCE(p.consent_screen, '-') || ',%'
                AND g.state <> 'revoked' AND g.rt_current IS NOT NULL AND t.grant_type IN ('authorization_code', 'device_code')
-               AND ($1 = 0 OR ",
-            since!(),
-            " < $6)) AS all_of_rule WHERE at < $7"
+               AND ",
+            $since,
+            " < $5) AS all_of_rule WHERE at < $6"
         )
     };
 }
@@ -132,23 +143,49 @@ macro_rules! with_mailboxes {
     };
 }
 
-/// A page of them: $8 and $9 are where it begins, $10 how many.
-macro_rules! sign_in_page {
-    ($bound:literal, $order:literal) => {
-        concat!(with_mailboxes!(concat!(sign_ins!(), $bound, $order, " LIMIT $10")), $order)
+/// What is asked of the sign-ins of a rule.
+struct Asked {
+    /// A page of them, the first one first: $7 and $8 are where it begins, $9 how many.
+    up: &'static str,
+    /// The same downwards.
+    down: &'static str,
+    /// Those of a provider as one.
+    grouped: &'static str,
+    /// How many, up to $7.
+    counted: &'static str,
+}
+
+macro_rules! asked {
+    ($which:ident) => {
+        Asked {
+            up: concat!(
+                with_mailboxes!(concat!(
+                    sign_ins!($which),
+                    " AND at >= $7 AND (at > $7 OR token > $8) ORDER BY at, token LIMIT $9"
+                )),
+                " ORDER BY at, token"
+            ),
+            down: concat!(
+                with_mailboxes!(concat!(
+                    sign_ins!($which),
+                    " AND at <= $7 AND (at < $7 OR token < $8) ORDER BY at DESC, token DESC LIMIT $9"
+                )),
+                " ORDER BY at DESC, token DESC"
+            ),
+            grouped: concat!(
+                "SELECT provider, COUNT(*) AS n, MIN(token) AS token, MIN(account) AS account, MIN(at) AS at, MIN(authorized_at) AS authorized_at,
+                        MIN(refreshed_at) AS refreshed_at, CAST(SUM(mailboxes) AS BIGINT) AS mailboxes, CAST(SUM(turned_off) AS BIGINT) AS turned_off
+                 FROM (",
+                with_mailboxes!(sign_ins!($which)),
+                ") AS with_mailboxes GROUP BY provider ORDER BY provider"
+            ),
+            counted: concat!("SELECT COUNT(*) AS n FROM (", sign_ins!($which), " LIMIT $7) AS capped"),
+        }
     };
 }
 
-const SIGN_INS_UP: &str = sign_in_page!(" AND at >= $8 AND (at > $8 OR token > $9)", " ORDER BY at, token");
-const SIGN_INS_DOWN: &str = sign_in_page!(" AND at <= $8 AND (at < $8 OR token < $9)", " ORDER BY at DESC, token DESC");
-const SIGN_INS_GROUPED: &str = concat!(
-    "SELECT provider, COUNT(*) AS n, MIN(token) AS token, MIN(account) AS account, MIN(at) AS at, MIN(authorized_at) AS authorized_at,
-            MIN(refreshed_at) AS refreshed_at, CAST(SUM(mailboxes) AS BIGINT) AS mailboxes, CAST(SUM(turned_off) AS BIGINT) AS turned_off
-     FROM (",
-    with_mailboxes!(sign_ins!()),
-    ") AS with_mailboxes GROUP BY provider ORDER BY provider"
-);
-const SIGN_INS_COUNTED: &str = concat!("SELECT COUNT(*) AS n FROM (", sign_ins!(), " LIMIT $8) AS capped");
+const USED: Asked = asked!(used);
+const MADE: Asked = asked!(made);
 
 /// One-time links of tokens and of providers that still work at $1 and end before $2.
 macro_rules! links {
@@ -173,7 +210,8 @@ const LINKS_COUNTED: &str = concat!("SELECT COUNT(*) AS n FROM (", links!(" LIMI
 impl Store {
     /// Sign-ins that end by a rule, in the order of their ends.
     pub async fn ending_sign_ins(&self, rule: &Rule, range: &Range) -> StoreResult<Vec<SignInRow>> {
-        let sql = if range.down { SIGN_INS_DOWN } else { SIGN_INS_UP };
+        let asked = asked(rule);
+        let sql = if range.down { asked.down } else { asked.up };
         let rows = bound(sqlx::query(sql), rule, range.until)
             .bind(range.at.0)
             .bind(range.text.as_str())
@@ -185,14 +223,14 @@ impl Store {
 
     /// The same, those of a provider as one row: what ends before `until`.
     pub async fn ending_sign_ins_of_providers(&self, rule: &Rule, until: Timestamp) -> StoreResult<Vec<SignInRow>> {
-        let query = bound(sqlx::query(SIGN_INS_GROUPED), rule, until);
+        let query = bound(sqlx::query(asked(rule).grouped), rule, until);
         let rows = query.fetch_all(self.pool()).await?;
         rows.iter().map(sign_in).collect()
     }
 
     /// How many sign-ins end by a rule before `until`; counts no further than `most`.
     pub async fn count_ending_sign_ins(&self, rule: &Rule, until: Timestamp, most: i64) -> StoreResult<i64> {
-        let query = bound(sqlx::query(SIGN_INS_COUNTED), rule, until).bind(most);
+        let query = bound(sqlx::query(asked(rule).counted), rule, until).bind(most);
         query.fetch_one(self.pool()).await?.int("n")
     }
 
@@ -245,14 +283,17 @@ impl Store {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
+fn asked(rule: &Rule) -> &'static Asked {
+    if rule.unused_since.is_some() { &USED } else { &MADE }
+}
+
 fn bound<'q>(query: Query<'q>, rule: &'q Rule, until: Timestamp) -> Query<'q> {
     query
-        .bind(i64::from(rule.from_use))
         .bind(rule.seconds)
         .bind(rule.template.as_str())
         .bind(rule.consent_screen.map_or("", ConsentScreen::as_str))
         .bind(rule.but.as_str())
-        .bind(rule.unused_since.0)
+        .bind(rule.unused_since.map_or(i64::MAX, |since| since.0))
         .bind(until.0)
 }
 

@@ -92,11 +92,15 @@ impl Store {
         let rows = sqlx::query(
             "SELECT name, account, provider, grant_type, had_grant, last_error, since, mailboxes, turned_off FROM (
                  SELECT t.name AS name, COALESCE(t.account, '') AS account, p.name AS provider, t.grant_type AS grant_type,
-                        CASE WHEN g.token_id IS NULL THEN 0 ELSE 1 END AS had_grant, g.last_error AS last_error, g.last_error_at AS since,
+                        w.had_grant AS had_grant, w.last_error AS last_error, w.since AS since,
                         (SELECT COUNT(*) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS mailboxes,
                         (SELECT COUNT(CASE WHEN m.enabled = 0 THEN 1 END) FROM mailboxes m WHERE m.incoming_token_id = t.id OR m.outgoing_token_id = t.id) AS turned_off
-                 FROM tokens t JOIN providers p ON p.id = t.provider_id LEFT JOIN grants g ON g.token_id = t.id
-                 WHERE (g.token_id IS NULL AND t.grant_type IN ('authorization_code', 'device_code')) OR g.state = 'revoked') AS waiting
+                 FROM (
+                     SELECT token_id, 1 AS had_grant, last_error, last_error_at AS since FROM grants WHERE state = 'revoked'
+                     UNION ALL
+                     SELECT n.id AS token_id, 0 AS had_grant, NULL AS last_error, NULL AS since FROM tokens n
+                     WHERE n.grant_type IN ('authorization_code', 'device_code') AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.token_id = n.id)
+                 ) AS w JOIN tokens t ON t.id = w.token_id JOIN providers p ON p.id = t.provider_id) AS waiting
              WHERE had_grant = 1 OR mailboxes > 0 ORDER BY had_grant DESC, mailboxes - turned_off DESC, name LIMIT $1",
         )
         .bind(limit)
