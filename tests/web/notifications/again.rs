@@ -5,6 +5,7 @@ use crate::probe::smtp_server::Smtpd;
 use crate::support::app::TestApp;
 use crate::worker::sink::Hook;
 use mailgrant::model::notices::DeliveryState;
+use mailgrant::model::user::Role;
 
 async fn newest(t: &TestApp) -> (String, DeliveryState) {
     let one = t.app.store.deliveries(None, None, 1).await.unwrap().remove(0);
@@ -27,7 +28,8 @@ async fn pressed_twice_or_on_an_old_page_it_is_sent_once() {
     let path = refused(&t, &hook).await;
     assert!(t.admin().get(&path).await.has("form[action$='/again']"));
     hook.answers(204, "");
-    let (mut one, mut other) = (t.admin(), t.admin());
+    // Two people: what is told once is told to a session.
+    let (mut one, mut other) = (t.admin(), t.browser_with(&t.add_user(Role::Admin, "Second").await));
     one.get(&path).await;
     other.get(&path).await;
     let again = format!("{path}/again");
