@@ -214,7 +214,8 @@ pub struct Tx {
 impl Tx {
     /// Makes it last, with its entries of the audit log.
     pub async fn commit(mut self) -> StoreResult<()> {
-        self.append_entries().await?;
+        // Boxed, for it is part of whatever ends in a commit.
+        Box::pin(self.append_entries()).await?;
         self.inner.commit().await.map_err(StoreError::from_write)
     }
 }
