@@ -133,6 +133,24 @@ pub fn hits(entry: &'static Entry, signals: &Signals) -> impl Iterator<Item = &'
     whole.chain(pieces).filter(|(_, needle)| signals.has(needle)).map(|(text, _)| text)
 }
 
+/// The longest code that is told beside a moment.
+const CODE_LENGTH: usize = 40;
+
+/// The code people look an entry up by: the one that stands in what was said, or the only one it has.
+pub fn code(id: &str, said: &str) -> Option<String> {
+    let entry = entry(id)?;
+    let signals = Signals::read(said);
+    if let Some(number) = signals.codes().first().filter(|_| entry.source == "entra") {
+        return Some(format!("AADSTS{number}"));
+    }
+    let text = match entry.matches.as_slice() {
+        [only] => only,
+        _ => hits(entry, &signals).find(|text| entry.matches.contains(text))?,
+    };
+    let code = text.trim_matches(['"', ':', ' ']);
+    (!code.is_empty() && code.chars().count() <= CODE_LENGTH).then(|| code.to_owned())
+}
+
 /// Whether a text of the entry is there in whole, and not only a piece of it.
 pub fn is_whole(entry: &'static Entry, signals: &Signals) -> bool {
     hits(entry, signals).next().is_some_and(|text| entry.matches.contains(text))
@@ -141,6 +159,17 @@ pub fn is_whole(entry: &'static Entry, signals: &Signals) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_the_one_that_was_said_or_the_only_one() {
+        assert_eq!(code("entra-7000222-secret-expired", ""), Some("AADSTS7000222".to_owned()));
+        let several = entries().iter().find(|entry| entry.matches.len() > 1).unwrap();
+        assert_eq!(code(&several.id, ""), None, "which of them isn't known");
+        let told = code("graph-throttled", r#"{"error":{"code":"ApplicationThrottled"}}"#);
+        assert_eq!(told.as_deref(), Some("ApplicationThrottled"));
+        assert_eq!(code("console-mailbox-off", "AADSTS7000222"), None);
+        assert_eq!(code("nobody-knows", "x"), None);
+    }
 
     #[test]
     fn the_file_can_be_read() {

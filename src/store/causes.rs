@@ -18,6 +18,8 @@ pub struct MailboxProblem {
     pub since: Option<Timestamp>,
     /// Its newest run.
     pub run: Option<RunId>,
+    /// What that run came to: an entry of the catalogue.
+    pub diagnosis: Option<String>,
     /// The mailbox of that run, by its handle.
     pub name: String,
 }
@@ -71,7 +73,7 @@ impl Store {
     /// What mailboxes fail with that isn't told of their token or its provider, most mailboxes first.
     pub async fn mailbox_problems(&self, limit: i64) -> StoreResult<Vec<MailboxProblem>> {
         let rows = sqlx::query(concat!(
-            "SELECT problem, n, worst, since, run, name FROM (
+            "SELECT problem, n, worst, since, run, (SELECT r.diagnosis_id FROM runs r WHERE r.id = run) AS diagnosis, name FROM (
                  SELECT problem, run, name, MIN(state) OVER (PARTITION BY problem) AS worst, COUNT(*) OVER (PARTITION BY problem) AS n, MIN(since) OVER (PARTITION BY problem) AS since,
                         ROW_NUMBER() OVER (PARTITION BY problem ORDER BY tested_at DESC, name) AS place
                  FROM (",
@@ -92,6 +94,7 @@ impl Store {
                     partly: row.int("worst")? == MailboxState::Partly.rank(),
                     since: row.maybe_time("since")?,
                     run: row.maybe_text("run")?.map(RunId),
+                    diagnosis: row.maybe_text("diagnosis")?,
                     name: row.text("name")?,
                 })
             })

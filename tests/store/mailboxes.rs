@@ -272,6 +272,7 @@ async fn a_result_counts_only_for_the_settings_it_was_made_with() {
                 partly: true,
                 since: Some(NOW.plus(5)),
                 run: Some(RunId("r2".into())),
+                diagnosis: None,
                 name: "m1".to_owned(),
             }]
         );

@@ -60,7 +60,9 @@ async fn the_button_of_a_cause_is_the_one_that_mends_it() {
             "/providers/contoso/edit",
         ),
     ] {
-        let found = by_id(id).unwrap();
+        let mut found = by_id(id).unwrap();
+        let number = id.split('-').nth(1).unwrap();
+        found.said = format!("AADSTS{number}: no");
         execute(
             "UPDATE providers SET problem = $1, problem_since = 1795244400",
             &serde_json::to_string(&found).unwrap(),
@@ -70,6 +72,12 @@ async fn the_button_of_a_cause_is_the_one_that_mends_it() {
         let (admin, viewer) = both("/").await;
         assert_eq!((admin, viewer), (pair(words, href), open.clone()), "{id}");
         assert_eq!(t.admin().get(href).await.status, StatusCode::OK, "{href}");
+        // What people look it up by stands beside the moment.
+        let since = t.admin().get("/").await.text(".todo .since");
+        assert!(
+            since.starts_with("Since ") && since.ends_with(&format!(", AADSTS{number}")),
+            "{since}"
+        );
     }
     execute("UPDATE providers SET problem = NULL, client_auth = $1", "secret_post").await;
 

@@ -8,6 +8,7 @@ use super::checks::Standing;
 use crate::actions::judgement;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::catalogue;
 use crate::diagnosis::ways::{Act, ways};
 use crate::model::batch::Group;
 use crate::model::provider::{ClientAuth, Provider};
@@ -65,6 +66,8 @@ pub(in crate::web::pages) struct Cause {
     pub hits: Option<Hits>,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// The code that people look it up by; empty where it has none.
+    pub code: String,
     /// Where it is mended.
     pub href: String,
     /// What its button says.
@@ -146,6 +149,10 @@ impl Cause {
     }
 }
 
+fn code(id: &str, said: &str) -> String {
+    catalogue::code(id, said).unwrap_or_default()
+}
+
 /// Everything that needs somebody, most urgent first (`ux.md` 6.3): nobody checks; what fails, by mailboxes hit and then by age; what works
 /// in part; what waits for a first sign-in; dates that are near; what waits for somebody else; what checks found besides.
 pub(super) async fn causes(app: &App, facts: &Facts<'_>) -> StoreResult<Vec<Cause>> {
@@ -202,6 +209,7 @@ async fn refused(app: &App, provider: &Provider, usage: &[Usage]) -> StoreResult
         text,
         hits: Hits::of_provider("Hits", provider, usage),
         since: provider.problem_since,
+        code: code(&found.id, &found.said),
         href: told.clone(),
         button: "See the fix".to_owned(),
         ..Cause::default()
@@ -231,6 +239,7 @@ fn ended_sign_in(token: &WaitingToken) -> Cause {
         text,
         hits: Hits::of_token("Hits", token),
         since: token.since,
+        code: problem.as_ref().map(|found| code(&found.id, &found.said)).unwrap_or_default(),
         ..Cause::default()
     };
     match token.grant {
@@ -261,12 +270,14 @@ fn of_mailboxes(problem: MailboxProblem) -> Cause {
         (count, Some(run)) => (Hits::of("Hits", (count, 0), list), routes::run(run.as_str())),
         (count, None) => (Hits::of("Hits", (count, 0), list), mailbox),
     };
+    let entry = problem.diagnosis.as_deref().and_then(catalogue::entry);
     Cause {
         kind: if problem.partly { "warn" } else { "bad" },
         title: problem.title,
-        text: String::new(),
+        text: entry.map(|entry| entry.meaning.clone()).unwrap_or_default(),
         hits,
         since: problem.since,
+        code: entry.map(|entry| code(&entry.id, "")).unwrap_or_default(),
         href,
         button: "See the fix".to_owned(),
         ..Cause::default()
