@@ -8,7 +8,7 @@ mod device;
 pub mod edit;
 mod ends;
 pub mod fix;
-mod list;
+pub(in crate::web::pages) mod list;
 mod permissions;
 mod pressed;
 mod prove;

@@ -167,3 +167,84 @@ async fn mailboxes_that_are_turned_off_are_counted_apart() {
     let token = t.viewer().get("/tokens/support").await;
     assert!(token.text("ul.links").contains("turned off"), "{}", token.text("ul.links"));
 }
+
+/// A policy that ends forty sign-ins at once is one row, with all of them behind its button; one of another reason stays its own.
+#[tokio::test]
+async fn sign_ins_that_ended_for_one_reason_are_one_row() {
+    let t = TestApp::start().await;
+    t.add_token(true).await;
+    let execute = async |sql: &'static str, text: &str| {
+        sqlx::query(sql)
+            .bind(text.to_owned())
+            .execute(t.app.store.raw_pool())
+            .await
+            .unwrap();
+    };
+    execute(
+        "INSERT INTO tokens (id, name, provider_id, grant_type, account, scopes, prompt, shared, version, created_at, updated_at)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < CAST($1 AS INTEGER))
+         SELECT 'id' || i, 'box-' || i, provider_id, grant_type, 'box-' || i || '@contoso.test', scopes, prompt, 0, 1, created_at, updated_at
+         FROM n, tokens WHERE tokens.name = 'support'",
+        "41",
+    )
+    .await;
+    execute(
+        "INSERT INTO mailboxes (id, name, address, display_name, enabled, tags, bcc, state, changed_at, version, created_at,
+                                incoming_protocol, incoming_token_id, checked_at)
+         SELECT id, name, account, '', 1, '[]', '[]', 3, 1, 1, 1, $1, id, 1 FROM tokens WHERE name LIKE 'box-%'",
+        "imap",
+    )
+    .await;
+    let told = |id: &str, said: &str| {
+        let mut found = by_id(id).unwrap();
+        found.said = said.to_owned();
+        serde_json::to_string(&found).unwrap()
+    };
+    execute(
+        "INSERT INTO grants (token_id, state, generation, last_error, last_error_at)
+         SELECT id, 'revoked', 1, $1, 1795240000 + ROW_NUMBER() OVER (ORDER BY id) FROM tokens WHERE name LIKE 'box-%'",
+        &told("entra-70043-signin-frequency", "AADSTS70043: due to sign-in frequency checks"),
+    )
+    .await;
+    let page = t.admin().get("/").await;
+    let title = page.text(".todo h3");
+    assert_eq!(title.lines().count(), 1, "{title}");
+    assert!(
+        title.starts_with("41 tokens of contoso need a new sign-in: a policy ends sign-ins"),
+        "{title}"
+    );
+    assert!(page.text(".todo").contains("Hits 41 mailboxes."), "{}", page.text(".todo"));
+    assert!(page.text(".todo .since").ends_with(", AADSTS70043"));
+    let (words, list) = buttons(&page).remove(0);
+    assert_eq!(words, "Show them");
+    let shown = t.viewer().get(&list).await;
+    assert!(
+        shown.words().contains("41 tokens") && !shown.text("tbody").contains("support@"),
+        "{}",
+        shown.words()
+    );
+
+    // Another reason, and a few alone.
+    execute(
+        "UPDATE grants SET last_error = $1 WHERE token_id = 'id7'",
+        &told("entra-70043-signin-frequency", "").replace("entra-70043-signin-frequency", "entra-50173-grant-expired"),
+    )
+    .await;
+    let titles = t.admin().get("/").await.text(".todo h3");
+    assert!(
+        titles.contains("40 tokens of contoso") && titles.contains("box-7@contoso.test: needs a new sign-in"),
+        "{titles}"
+    );
+    execute("DELETE FROM grants WHERE token_id NOT IN ('id1', 'id2') AND state = $1", "revoked").await;
+    execute(
+        "DELETE FROM mailboxes WHERE incoming_token_id NOT IN ('id1', 'id2') AND name <> $1",
+        "",
+    )
+    .await;
+    let titles = t.admin().get("/").await.text(".todo h3");
+    assert_eq!(
+        titles.lines().filter(|title| title.contains(": needs a new sign-in")).count(),
+        2,
+        "{titles}"
+    );
+}

@@ -3,6 +3,7 @@
 mod found;
 mod near;
 mod own;
+mod sign_ins;
 
 use super::checks::Standing;
 use crate::actions::judgement;
@@ -12,7 +13,6 @@ use crate::diagnosis::catalogue;
 use crate::diagnosis::ways::{Act, ways};
 use crate::model::batch::Group;
 use crate::model::provider::{ClientAuth, Provider};
-use crate::model::report::Diagnosis;
 use crate::model::retirements;
 use crate::model::token::{GrantState, GrantType};
 use crate::model::user::Permission;
@@ -25,7 +25,7 @@ use crate::web::guard::CurrentUser;
 use crate::web::pages::expiry::DateRow;
 use crate::web::pages::mailboxes::list::{ListQuery, used_words};
 use crate::web::pages::radar;
-use crate::web::pages::tokens::verdict::{ended as ended_words, lower, provider_problem};
+use crate::web::pages::tokens::verdict::provider_problem;
 use crate::web::routes;
 use crate::web::time::date_words;
 use std::cmp::Reverse;
@@ -93,7 +93,7 @@ pub(in crate::web::pages) struct Hits {
     pub lead: &'static str,
     /// The number in words.
     pub words: String,
-    /// The list.
+    /// The list; empty where there is none of exactly them.
     pub href: String,
 }
 
@@ -158,7 +158,7 @@ fn code(id: &str, said: &str) -> String {
 pub(super) async fn causes(app: &App, facts: &Facts<'_>) -> StoreResult<Vec<Cause>> {
     let now = app.clock.now();
     let (providers, usage) = (facts.providers, facts.usage);
-    let waiting = app.store.waiting_tokens(LOOKED_FOR_ROWS).await?;
+    let waiting = app.store.waiting_tokens(sign_ins::LOOKED_FOR).await?;
     let (ended, never): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|token| token.had_grant);
     let problems = app.store.mailbox_problems(LOOKED_FOR_ROWS).await?;
     let mut all_refused = Vec::new();
@@ -171,7 +171,7 @@ pub(super) async fn causes(app: &App, facts: &Facts<'_>) -> StoreResult<Vec<Caus
     let (partly, failing): (Vec<_>, Vec<_>) = problems.into_iter().map(of_mailboxes).partition(|cause| cause.kind == "warn");
     let mut failing: Vec<Cause> = all_refused
         .into_iter()
-        .chain(ended.iter().map(ended_sign_in))
+        .chain(sign_ins::ended(&ended))
         .chain(failing)
         .chain(over)
         .collect();
@@ -186,7 +186,7 @@ pub(super) async fn causes(app: &App, facts: &Facts<'_>) -> StoreResult<Vec<Caus
     causes.extend(failing);
     causes.extend(partly);
     causes.extend(found::round_trips(app).await?);
-    causes.extend(never.iter().map(never_signed_in));
+    causes.extend(never.iter().take(LOOKED_FOR).map(sign_ins::never));
     causes.extend(providers.iter().filter_map(|provider| fallback_needed(provider, usage, now)));
     causes.extend(soon);
     causes.extend(facts.touching.iter().map(|(change, count)| retires(change, *count, now)));
@@ -226,31 +226,6 @@ async fn refused(app: &App, provider: &Provider, usage: &[Usage]) -> StoreResult
         Some(lead) => cause.mended(lead.permission, (&lead.words, lead.href), ("Open the provider", told)),
         None => cause,
     }))
-}
-
-fn ended_sign_in(token: &WaitingToken) -> Cause {
-    let problem: Option<Diagnosis> = token.last_error.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let (title, text) = ended_words(token.grant, problem.as_ref());
-    let page = routes::token(&token.name);
-    let open = ("Open the token", page.clone());
-    let cause = Cause {
-        kind: "bad",
-        title: format!("{}: {}", who(token), lower(&title)),
-        text,
-        hits: Hits::of_token("Hits", token),
-        since: token.since,
-        code: problem.as_ref().map(|found| code(&found.id, &found.said)).unwrap_or_default(),
-        ..Cause::default()
-    };
-    match token.grant {
-        GrantType::AuthorizationCode | GrantType::DeviceCode => cause.mended(Permission::TokenAuthorize, ("Sign in again", page), open),
-        GrantType::Password => cause.mended(Permission::TokenEdit, ("Enter the password", format!("{page}/edit#password")), open),
-        GrantType::ClientCredentials | GrantType::JwtBearer => Cause {
-            href: page,
-            button: "See the fix".to_owned(),
-            ..cause
-        },
-    }
 }
 
 /// What tests of mailboxes fail with. The page of one mailbox tells it with the fix; of several, the newest test does.
@@ -330,22 +305,10 @@ async fn of_its_token(app: &App, id: &TokenId) -> StoreResult<Option<Cause>> {
         turned_off: 0,
     };
     Ok(match grant {
-        None if matches!(token.grant, GrantType::AuthorizationCode | GrantType::DeviceCode) => Some(never_signed_in(&waiting)),
-        Some(grant) if grant.state == GrantState::Revoked => Some(ended_sign_in(&waiting)),
+        None if matches!(token.grant, GrantType::AuthorizationCode | GrantType::DeviceCode) => Some(sign_ins::never(&waiting)),
+        Some(grant) if grant.state == GrantState::Revoked => Some(sign_ins::ended_one(&waiting)),
         _ => None,
     })
-}
-
-fn never_signed_in(token: &WaitingToken) -> Cause {
-    let page = routes::token(&token.name);
-    let cause = Cause {
-        kind: "warn",
-        title: format!("{} isn't signed in yet", who(token)),
-        hits: Hits::of_token("Used by", token),
-        ..Cause::default()
-    };
-    let open = ("Open the token", page.clone());
-    cause.mended(Permission::TokenAuthorize, ("Get authorization token", page), open)
 }
 
 /// The provider refuses what is in use and took what was in use before: it works, until that ends.
@@ -390,8 +353,4 @@ fn retires(change: &retirements::Change, mailboxes: i64, now: Timestamp) -> Caus
         button: "Show them".to_owned(),
         ..Cause::default()
     }
-}
-
-fn who(token: &WaitingToken) -> &str {
-    if token.account.is_empty() { &token.name } else { &token.account }
 }

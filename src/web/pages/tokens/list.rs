@@ -71,6 +71,16 @@ impl Find {
     }
 }
 
+/// The list of a provider's tokens that are in a state.
+pub fn of_provider(provider: &str, state: TokenState) -> String {
+    let find = Find {
+        provider: provider.to_owned(),
+        state: state.to_string(),
+        ..Find::default()
+    };
+    find.at(None)
+}
+
 /// A row as it is shown.
 struct Line {
     row: TokenRow,

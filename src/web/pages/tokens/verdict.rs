@@ -265,7 +265,9 @@ pub(super) fn clock(zone: &Zone, at: Timestamp) -> String {
 pub fn lower(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() && !begins_a_name(text) => {
+        (Some(first), Some(second))
+            if first.is_uppercase() && (second.is_lowercase() || text.starts_with("A ")) && !begins_a_name(text) =>
+        {
             format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
         }
         _ => text.to_owned(),
