@@ -47,7 +47,7 @@ async function runTest(visit, { door, button, passed }) {
     await page.waitForURL(/\/tests\//);
     await held;
     await page.getByRole('heading', { name: /^Running, step \d+ of \d+/ }).waitFor();
-    assert.match(await page.locator('.step', { hasText: 'Encrypt' }).innerText(), /Running/i);
+    await page.locator('.step', { hasText: 'Encrypt' }).filter({ hasText: /Running/i }).waitFor();
     await page.evaluate(() => (globalThis.neverLeft = true));
     door.open();
   }

@@ -437,8 +437,8 @@ function places(seen) {
     named('viewer-forbidden', '/mailboxes/new', { as: VIEWER, status: 403 }),
     // Last, because every page says so from here on.
     named('webhook-off', '/settings/notifications', { open: webhookThatIsGone }),
-    named('webhook-off-overview', '/', { open: (page) => untilItSays(page, '/', 'The webhook gets no notifications') }),
-    named('webhook-off-everywhere', '/mailboxes', { open: (page) => untilItSays(page, '/mailboxes', 'The webhook gets no notifications since') }),
+    named('webhook-off-overview', '/', { inPlace: 'always', open: (page) => untilItSays(page, '/', 'The webhook gets no notifications') }),
+    named('webhook-off-everywhere', '/mailboxes', { inPlace: 'always', open: (page) => untilItSays(page, '/mailboxes', 'The webhook gets no notifications since') }),
     named('webhook-off-viewer', '/settings/notifications', { as: VIEWER }),
   ];
 }
