@@ -110,7 +110,6 @@ pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
     checks.push(renewals::check(app).await?);
     checks.push(work::check(app).await?);
     checks.push(due::check(app).await?);
-    checks.push(clock::check(app).await?);
     checks.extend(servers(app).await?);
     Ok(checks)
 }
