@@ -62,6 +62,16 @@
   wire(document);
   document.querySelector("[data-focus]")?.focus();
 
+  // Where this browser's clock differs from the console's by minutes, the row of the clock says so.
+  const clock = document.querySelector("[data-clock]");
+  const ahead = clock ? Math.trunc(Date.now() / 1000) - Number(clock.dataset.clock) : 0;
+  const apart = Math.abs(ahead);
+  if (apart >= 120) {
+    const [size, unit] = apart < 7200 ? [60, "minutes"] : apart < 172800 ? [3600, "hours"] : [86400, "days"];
+    clock.textContent = `This browser’s clock is ${Math.floor(apart / size)} ${unit} ${ahead > 0 ? "ahead" : "behind"}.`;
+    clock.hidden = false;
+  }
+
   // A new provider's redirect address ends with its name.
   document.querySelector('form[action="/providers/new"]')?.addEventListener("input", ({ target }) => {
     if (target.name !== "name") return;

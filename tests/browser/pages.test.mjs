@@ -79,6 +79,23 @@ test('the overview asks for its blocks anew and leaves the keyboard and the page
   });
 });
 
+test('a browser whose clock differs by minutes is told beside the clock of the console', async () => {
+  await visit(browser, world.console, {}, async (browsing) => {
+    const { page } = browsing;
+    await signIn(browsing);
+    await page.goto('/about');
+    if (await page.locator('[data-clock]').count() === 0) await press(page, 'Run the checks');
+    const line = page.locator('[data-clock]');
+    await line.waitFor({ state: 'attached' });
+    for (const [seconds, words] of [[60, ''], [725, 'This browser’s clock is 12 minutes ahead.'], [-7300, 'This browser’s clock is 2 hours behind.'], [0, '']]) {
+      await page.clock.setFixedTime(Date.now() + seconds * 1000);
+      await page.goto('/about');
+      assert.equal(await line.textContent(), words);
+      assert.equal(await line.isVisible(), words !== '');
+    }
+  });
+});
+
 /** Where the keyboard is, and whether one can see it. */
 const focus = (page) =>
   page.evaluate(() => {

@@ -111,6 +111,8 @@ struct AboutPage {
     due: (i64, Option<Timestamp>),
     interval: i64,
     checks: Option<(Timestamp, Vec<Check>)>,
+    /// What the script compares the browser's clock with.
+    now: Timestamp,
     support: String,
     cannot_check: Option<String>,
 }
@@ -157,6 +159,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
         due: app.store.overdue_turns(Turn::Check, app.clock.now()).await?,
         interval: settings::number(app, &CHECK_INTERVAL).await?,
         checks: web.last_checks.get(),
+        now: app.clock.now(),
         support: String::new(),
         cannot_check: user.cannot(Permission::MailboxTest).await,
     };
