@@ -1,6 +1,7 @@
-//! Is this installation sound? Checks of the data directory, database, key, clock and dates, of what goes on by itself, and of the way to
-//! the servers in use. Reads only; the same checks serve the command and the page `/about`.
+//! Is this installation sound? Checks of the data directory, database, key, certificate, clock and dates, of what goes on by itself, and of
+//! the way to the servers in use. Sets nothing right; the same checks serve the command and the page `/about`.
 
+mod certificate;
 mod clock;
 mod due;
 mod renewals;
@@ -92,6 +93,7 @@ pub async fn examine(app: &App) -> StoreResult<Vec<Check>> {
         key(app),
         trusted_roots(app),
         address(app).await?,
+        certificate::check(app).await?,
         network_setting(app),
         clock::check(app).await?,
     ];

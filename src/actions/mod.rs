@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod checks;
 pub mod config;
 pub mod consent;
+pub mod console_certificate;
 pub mod demo;
 pub mod doctor;
 pub mod expiry;

@@ -3,9 +3,11 @@
 
 use crate::clock::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +43,10 @@ pub enum RootsError {
 pub struct Certificate {
     /// Who it is for.
     pub names: Vec<String>,
+    /// Whether that is the server that was asked for.
+    pub fits: bool,
+    /// Whether it was accepted here.
+    pub accepted: bool,
     /// Who signed it.
     pub issuer: String,
     /// Signed by itself.
@@ -52,8 +58,9 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    fn read(der: &[u8]) -> Option<Self> {
+    fn read(der: &CertificateDer<'_>, server: &ServerName<'_>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let parsed = ParsedCertificate::try_from(der).ok();
         let text = |name: &x509_parser::x509::X509Name<'_>| {
             let part = name
                 .iter_common_name()
@@ -70,6 +77,8 @@ impl Certificate {
         }
         Some(Self {
             names,
+            fits: parsed.is_some_and(|parsed| verify_server_name(&parsed, server).is_ok()),
+            accepted: false,
             issuer: text(certificate.issuer()),
             self_signed: certificate.subject() == certificate.issuer(),
             not_before: Timestamp(certificate.validity().not_before.timestamp()),
@@ -210,9 +219,15 @@ impl ServerCertVerifier for Witness {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Certificate::read(end_entity);
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let verified = self
+            .inner
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let shown = Certificate::read(end_entity, server_name).map(|certificate| Certificate {
+            accepted: verified.is_ok(),
+            ..certificate
+        });
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        verified
     }
 
     fn verify_tls12_signature(
