@@ -49,7 +49,8 @@
 //!   checks mailboxes, [`worker::batches`] tests many at once, [`worker::bulk`] goes on with changes of many, [`worker::round_trips`]
 //!   lets them send messages to themselves,
 //!   [`worker::findings`] counts once a week what they hold ([`actions::findings`] tells it), [`worker::audit`] looks through the chain of the
-//!   audit log, [`worker::clock`] compares this machine's time with that of providers, [`worker::notices`] tells what is wrong and what ends,
+//!   audit log, [`worker::clock`] compares this machine's time with that of providers, [`worker::certificate`] looks when the certificate at
+//!   the console's own address ends ([`actions::console_certificate`]), [`worker::notices`] tells what is wrong and what ends,
 //!   [`worker::deliveries`] sends it.
 //! - [`cli`]: the command tree; [`cli::serve`] runs the console and the workers.
 //!

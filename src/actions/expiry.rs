@@ -1,10 +1,11 @@
-//! What ends by itself, and when: secrets, certificates, keys by their age, sign-ins, one-time links. For the page of dates, for notices,
+//! What ends by itself, and when: secrets, certificates, keys by their age, sign-ins, one-time links, the console's own certificate. For the page of dates, for notices,
 //! for whoever wants to know before it happens. Reads only.
 
 mod page;
 
 pub use page::{Place, Spot, Wanted, count, page};
 
+use crate::actions::console_certificate::{self, Seen};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::consent::LinkKind;
@@ -37,6 +38,8 @@ pub enum Kind {
     FixedSignIn,
     /// A one-time link: none, somebody signs in through it.
     Link(Option<LinkKind>),
+    /// The certificate that is served at the console's own address.
+    ConsoleCertificate,
 }
 
 impl Kind {
@@ -49,6 +52,7 @@ impl Kind {
             Self::SignIn => "sign-in",
             Self::FixedSignIn => "fixed-sign-in",
             Self::Link(_) => "link",
+            Self::ConsoleCertificate => "console-certificate",
         }
     }
 
@@ -63,11 +67,11 @@ impl Kind {
 pub struct Expiring {
     /// What it is.
     pub kind: Kind,
-    /// The provider it belongs to; none for the link of a token.
+    /// The provider it belongs to; none for the link of a token, and for what is the console's own.
     pub provider: Option<Name>,
     /// The token it belongs to.
     pub token: Option<Name>,
-    /// The account it is about; may be empty.
+    /// The account it is about, or the console's own address; may be empty.
     pub account: String,
     /// From when on its time counts, where that is known: when a sign-in was last used or made, when a key was put in, when a
     /// link was made.
@@ -94,6 +98,7 @@ impl Expiring {
         let name = self.token.as_ref().or(self.provider.as_ref()).map_or("", Name::as_str);
         match self.kind {
             // There may be several at once, each with its own end.
+            Kind::ConsoleCertificate => self.kind.as_str().to_owned(),
             Kind::Link(kind) => format!("{}-link-{name}-{}", kind.map_or("sign-in", LinkKind::as_str), self.at.0),
             kind => format!("{}-{name}", kind.as_str()),
         }
@@ -113,7 +118,7 @@ impl Expiring {
     }
 }
 
-/// What the dates of providers themselves are told from, read once for whoever asks in several ways.
+/// What the dates of providers themselves and of the console are told from, read once for whoever asks in several ways.
 #[derive(Debug, Default)]
 pub struct Apps {
     /// Every provider.
@@ -122,6 +127,8 @@ pub struct Apps {
     pub usage: Vec<Usage>,
     /// Since when they have keys of service accounts.
     keys: Vec<KeyRow>,
+    /// The certificate of the console.
+    console: Option<Seen>,
 }
 
 impl Apps {
@@ -131,6 +138,7 @@ impl Apps {
             providers: app.store.providers().await?,
             usage: app.store.provider_usage().await?,
             keys: app.store.service_account_keys().await?,
+            console: console_certificate::seen(app).await?,
         })
     }
 }
@@ -164,7 +172,7 @@ pub async fn expiring_together(app: &App, apps: &Apps, within: i64, zone: &TimeZ
     Ok(found)
 }
 
-/// What ends of the providers themselves: secrets, certificates, and keys by their age.
+/// What ends of the providers themselves: secrets, certificates, and keys by their age; and the certificate of the console.
 fn of_apps(apps: &Apps) -> Vec<Expiring> {
     let mut found = Vec::new();
     for provider in &apps.providers {
@@ -187,6 +195,12 @@ fn of_apps(apps: &Apps) -> Vec<Expiring> {
             });
         }
     }
+    found.extend(apps.console.as_ref().map(|seen| Expiring {
+        kind: Kind::ConsoleCertificate,
+        account: seen.server.clone(),
+        at: seen.until,
+        ..blank(None, None)
+    }));
     found
 }
 

@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod batches;
 pub mod bulk;
+pub mod certificate;
 pub mod cleanup;
 pub mod clock;
 pub mod deliveries;
@@ -250,6 +251,9 @@ pub async fn start(app: &App) {
         every(clock::EVERY, short),
         |app| async move { clock::tick(&app).await },
     );
+    start_one(app, "certificate", every(certificate::EVERY, short), |app| async move {
+        certificate::tick(&app).await
+    });
     start_one(
         app,
         "bulk acts",
@@ -277,6 +281,7 @@ pub fn words(name: &'static str) -> &'static str {
         "weekly look" => "The weekly look for large messages and junk",
         "batches" => "Bulk tests",
         "clock" => "Comparing the clock with that of providers",
+        "certificate" => "Looking when the certificate of this console ends",
         "bulk acts" => "Going on with changes of many mailboxes",
         "notices" => "Looking for what is to be told",
         "mails" => "Mailing notifications",

@@ -12,6 +12,7 @@ mod batches_told;
 mod bundle;
 mod certificate;
 pub mod consent;
+pub mod console_certificate;
 mod csrf;
 mod diagnosis;
 mod draft;

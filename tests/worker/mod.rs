@@ -12,6 +12,7 @@ mod findings;
 mod kills;
 mod matrix;
 mod notices;
+mod notices_certificate;
 mod notices_days;
 mod notices_kills;
 mod notices_outage;

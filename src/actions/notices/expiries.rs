@@ -72,6 +72,7 @@ fn thing(one: &Expiring) -> String {
         Kind::SignIn => "sign-in",
         Kind::FixedSignIn => "fixed-sign-in",
         Kind::Link(_) => "link",
+        Kind::ConsoleCertificate => "console-certificate",
     };
     let provider = one.provider.as_ref().map_or("", |name| name.as_str());
     let token = match one.kind {
@@ -135,6 +136,12 @@ fn words(all: &[&Expiring], first: &Expiring) -> Words {
             format!("The sign-in of {who} ends {when}, {day}"),
             "Sign in again before that, or publish the app so that sign-ins last.",
             token_page,
+        ),
+        Kind::ConsoleCertificate => (
+            format!("The certificate of this console expires {when}, {day}"),
+            "Renew it where https is set up for the console, usually in the web server in front. Once it has expired, sign-ins at providers \
+             can't come back.",
+            "/about".to_owned(),
         ),
         Kind::Link(kind) => {
             let about = first.token.as_ref().map_or(provider, |name| name.as_str());

@@ -4,7 +4,7 @@ use super::dead::{Dead, webhook_dead};
 use super::words::{explained, named};
 use super::{NAME, dead, still};
 use crate::actions::expiry::{Expiring, Kind as ExpiryKind};
-use crate::actions::settings;
+use crate::actions::{console_certificate, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::audit::Checked;
@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 /// Keys of the causes that are about the ways of notices.
 const MAIL: &str = "mail";
 const WEBHOOK: &str = "webhook";
+/// Key of the cause that is about the console's own certificate.
+const CERTIFICATE: &str = "certificate";
 /// Within how many intervals have all mailboxes failed that one cause hits, and within how many seconds at least?
 const ROUNDS: i64 = 2;
 const ROUND: i64 = 3600;
@@ -98,6 +100,7 @@ pub async fn groups(app: &App, stored: &StoredChannels, ending: &[Expiring]) -> 
     groups.extend(sides(app.store.failing_sides().await?, after, round));
     groups.extend(checker(app).await?);
     groups.extend(audit(app).await?);
+    groups.extend(ending.iter().find_map(certificate));
     groups.extend(dead(app, stored).await?.map(mail_dead));
     let hook = stored.channels.webhook_shown();
     groups.extend(webhook_dead(app, stored).await?.map(|found| webhook_is_dead(&hook, found)));
@@ -105,9 +108,13 @@ pub async fn groups(app: &App, stored: &StoredChannels, ending: &[Expiring]) -> 
 }
 
 /// Keys of causes that are over without anything working again: what they were about isn't set up any more.
-pub fn gone(channels: &Channels) -> Vec<&'static str> {
-    let ways = [(MAIL, !channels.mails()), (WEBHOOK, channels.webhook.is_empty())];
-    ways.into_iter().filter(|(_, gone)| *gone).map(|(key, _)| key).collect()
+pub async fn gone(app: &App, channels: &Channels) -> StoreResult<Vec<&'static str>> {
+    let all = [
+        (MAIL, !channels.mails()),
+        (WEBHOOK, channels.webhook.is_empty()),
+        (CERTIFICATE, console_certificate::seen(app).await?.is_none()),
+    ];
+    Ok(all.into_iter().filter(|(_, gone)| *gone).map(|(key, _)| key).collect())
 }
 
 /// Providers that refuse the app, and those whose secret or certificate has ended: the same cause, whichever is seen first.
@@ -305,6 +312,23 @@ async fn checker(app: &App) -> StoreResult<Option<Group>> {
         ..Words::default()
     };
     Ok(Some(Group::console(Event::CheckerStill, "checks", words)))
+}
+
+/// The console's own certificate, once it has ended.
+fn certificate(one: &Expiring) -> Option<Group> {
+    let words = Words {
+        subject: "The certificate of this console has expired".to_owned(),
+        text: vec![
+            "Browsers warn of the console, and sign-ins at providers can't come back to it.".to_owned(),
+            format!("Cause: the one at {} ended on {}.", clean(&one.account, NAME), one.day.words()),
+            "What to do: Renew it where https is set up for the console, usually in the web server in front.".to_owned(),
+        ],
+        path: "/about".to_owned(),
+        recovered: "The certificate of this console is good again".to_owned(),
+        ..Words::default()
+    };
+    let has_ended = one.kind == ExpiryKind::ConsoleCertificate && one.ended;
+    has_ended.then(|| Group::console(Event::Expired, CERTIFICATE, words))
 }
 
 async fn audit(app: &App) -> StoreResult<Option<Group>> {

@@ -48,7 +48,8 @@ pub async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
     // Each by itself: what fails at one must not silence the others. The first failure is told.
     let failing = async {
         let groups = find::groups(app, &stored, ending).await?;
-        causes::look(app, &groups, &find::gone(&stored.channels), &desk).await
+        let gone = find::gone(app, &stored.channels).await?;
+        causes::look(app, &groups, &gone, &desk).await
     };
     let failing = failing.await;
     let ends = expiries::look(app, ending).await;

@@ -153,6 +153,7 @@ fn described(one: &Expiring, what: &str) -> String {
         Kind::ServiceAccountKey => "service account key of",
         Kind::SignIn | Kind::FixedSignIn => "sign-in of",
         Kind::Link(_) => "one-time link for",
+        Kind::ConsoleCertificate => return "certificate of this console".to_owned(),
     };
     format!("{noun} {what}")
 }

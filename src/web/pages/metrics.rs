@@ -2,7 +2,7 @@
 //! callers from networks that are named (`metrics_networks`). There are no names of people or mailboxes in it. It costs queries: one at a
 //! time gathers it, and for a few seconds everybody gets the same.
 
-use crate::actions::expiry::{Apps, expiring_together};
+use crate::actions::expiry::{Apps, Kind, expiring_together};
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -107,15 +107,19 @@ async fn text(app: &App) -> StoreResult<String> {
         "mailgrant_expiry_days",
         "gauge",
         "Days until the next thing of a kind ends at a provider, 1 also on its last day; 0 or less once it has ended. A service account key gets \
-         too old then, and goes on working.",
+         too old then, and goes on working. The console's own certificate has no provider.",
     );
     // Tokens are named after people; their providers are not.
     let mut nearest: BTreeMap<(String, &'static str), i64> = BTreeMap::new();
     for one in &expiring_together(app, &apps, FURTHEST, &zone).await? {
-        let Some(provider) = &one.provider else { continue };
+        let provider = match (&one.provider, one.kind) {
+            (Some(provider), _) => provider.as_str(),
+            (None, Kind::ConsoleCertificate) => "",
+            (None, _) => continue,
+        };
         // What ends at a moment of today has not ended yet.
         let left = if one.ended { one.days } else { one.days.max(1) };
-        let days = nearest.entry((provider.to_string(), one.kind.as_str())).or_insert(left);
+        let days = nearest.entry((provider.to_owned(), one.kind.as_str())).or_insert(left);
         *days = left.min(*days);
     }
     for ((provider, kind), days) in &nearest {

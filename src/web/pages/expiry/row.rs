@@ -83,18 +83,20 @@ pub fn noun(word: &str) -> &'static str {
         "service-account-key" => "Service-account key",
         "sign-in" => "Sign-in that lapses unused",
         "fixed-sign-in" => "Sign-in that ends on a day",
+        "console-certificate" => "Certificate of this console",
         _ => "One-time link",
     }
 }
 
 /// Every kind, by its word.
-pub const WORDS: [&str; 6] = [
+pub const WORDS: [&str; 7] = [
     "client-secret",
     "certificate",
     "service-account-key",
     "sign-in",
     "fixed-sign-in",
     "link",
+    "console-certificate",
 ];
 
 /// The row of a date, for somebody with these permissions.
@@ -105,7 +107,9 @@ pub fn row(one: Expiring, providers: &[Provider], now: Timestamp, may: &dyn Fn(P
     });
     let name = |name: &Option<Name>| name.as_ref().map(Name::to_string).unwrap_or_default();
     let (provider, token) = (name(&one.provider), name(&one.token));
-    let (page, list) = if token.is_empty() {
+    let (page, list) = if one.kind == Kind::ConsoleCertificate {
+        ("/about".to_owned(), ListQuery::default())
+    } else if token.is_empty() {
         (routes::provider(&provider), ListQuery::provider(&provider))
     } else {
         (routes::token(&token), ListQuery::token(&token))
@@ -169,6 +173,7 @@ fn title(one: &Expiring, provider: &str, token: &str) -> String {
         Kind::Link(Some(LinkKind::Secret)) => format!("Secret link of {provider}"),
         Kind::Link(Some(LinkKind::Certificate)) => format!("Certificate link of {provider}"),
         Kind::Link(Some(LinkKind::ServiceKey)) => format!("Key link of {provider}"),
+        Kind::ConsoleCertificate => "Certificate of this console".to_owned(),
     }
 }
 
@@ -182,6 +187,7 @@ fn text(one: &Expiring, label: &str, now: Timestamp) -> String {
         Kind::SignIn => format!("{label}, not used for {}; lapses after {kept}", days(past)),
         Kind::FixedSignIn => format!("{label} ends it {} after the sign-in, used or not", days(kept)),
         Kind::Link(_) => "Nobody has used it yet".to_owned(),
+        Kind::ConsoleCertificate => format!("{}; sign-ins at providers can't come back without it", one.account),
     }
 }
 
@@ -202,6 +208,7 @@ fn fix(kind: Kind, provider: &str, page: &str, may: &dyn Fn(Permission) -> bool)
         Kind::Link(None) => (Permission::TokenAuthorize, "Send a new link", page.to_owned()),
         Kind::Link(Some(LinkKind::Consent)) => (Permission::TokenAuthorize, "Send a new link", format!("{own}/consent")),
         Kind::Link(Some(_)) => (Permission::SecretSet, "Send a new link", page.to_owned()),
+        Kind::ConsoleCertificate => (Permission::View, "See the checks", page.to_owned()),
     };
     if may(permission) { (button, to) } else { (open, page.to_owned()) }
 }

@@ -25,6 +25,9 @@ pub(super) fn near(rows: &[DateRow], providers: &[Provider]) -> Vec<Cause> {
     for row in near().filter(|row| matches!(row.word, "sign-in" | "fixed-sign-in")) {
         causes.push((row.days, sign_ins(row)));
     }
+    for row in near().filter(|row| row.word == "console-certificate") {
+        causes.push((row.days, own_certificate(row)));
+    }
     causes.sort_by_key(|(days, _)| *days);
     causes.into_iter().map(|(_, cause)| cause).collect()
 }
@@ -54,6 +57,28 @@ fn proof(row: &DateRow) -> Cause {
         }
         .to_owned(),
         hits: hits(row),
+        href: row.fix.clone(),
+        button: row.button.to_owned(),
+        ..Cause::default()
+    }
+}
+
+fn own_certificate(row: &DateRow) -> Cause {
+    Cause {
+        kind: if row.ended { "bad" } else { "warn" },
+        title: match row.days {
+            _ if row.ended => "The certificate of this console has expired".to_owned(),
+            ..=0 => "The certificate of this console expires today".to_owned(),
+            1 => "The certificate of this console expires tomorrow".to_owned(),
+            days => format!("The certificate of this console expires in {days} days"),
+        },
+        text: if row.ended {
+            "Sign-ins at providers can't come back. Renew it where https is set up for the console, usually in the web server in front."
+        } else {
+            "Renew it where https is set up for the console, usually in the web server in front. Sign-ins at providers can't come back once it \
+             has expired."
+        }
+        .to_owned(),
         href: row.fix.clone(),
         button: row.button.to_owned(),
         ..Cause::default()
