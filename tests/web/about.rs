@@ -123,6 +123,8 @@ async fn what_runs_is_named_in_words_with_its_version_and_its_licences() {
     );
     // The page and the command have the same checks.
     let found = doctor::examine(&t.app).await.unwrap();
+    let clocks = found.iter().filter(|check| check.name == "clock").count();
+    assert_eq!(clocks, 1, "once is enough");
     t.operator().submit("/about/check", &[]).await;
     let page = t.operator().get("/about").await.words();
     for check in found {
