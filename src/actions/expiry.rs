@@ -1,5 +1,5 @@
-//! What ends by itself, and when: secrets, certificates, keys by their age, sign-ins, one-time links, the console's own certificate. For the page of dates, for notices,
-//! for whoever wants to know before it happens. Reads only.
+//! What ends by itself, and when: secrets, certificates, keys by their age, sign-ins, one-time links, the console's own certificate. For
+//! the page of dates, for notices, for whoever wants to know before it happens. Reads only.
 
 mod page;
 

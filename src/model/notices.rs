@@ -104,6 +104,8 @@ impl Event {
 pub const THRESHOLDS: [i64; 5] = [60, 30, 14, 7, 1];
 /// One-time links live three days at most: only the last of these says anything.
 pub const LINK_THRESHOLDS: [i64; 1] = [1];
+/// Web servers replace certificates of 90 days by themselves with a month left: earlier than this it is no news.
+pub const CERTIFICATE_THRESHOLDS: [i64; 3] = [14, 7, 1];
 
 /// Which of these thresholds counts with so many days left: the smallest that isn't below; none: it is too early, or over.
 pub fn threshold(of: &[i64], days: i64) -> Option<i64> {

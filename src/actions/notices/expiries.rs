@@ -6,7 +6,7 @@ use crate::actions::expiry::{Expiring, Kind};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::consent::LinkKind;
-use crate::model::notices::{Event, LINK_THRESHOLDS, THRESHOLDS, Words, clean, threshold};
+use crate::model::notices::{CERTIFICATE_THRESHOLDS, Event, LINK_THRESHOLDS, THRESHOLDS, Words, clean, threshold};
 use crate::store::StoreResult;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +31,10 @@ pub(super) async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
     let mut new: Vec<(String, i64, Words)> = Vec::new();
     for (thing, all) in together {
         let Some(first) = all.first() else { continue };
-        let thresholds: &[i64] = if matches!(first.kind, Kind::Link(_)) {
-            &LINK_THRESHOLDS
-        } else {
-            &THRESHOLDS
+        let thresholds: &[i64] = match first.kind {
+            Kind::Link(_) => &LINK_THRESHOLDS,
+            Kind::ConsoleCertificate => &CERTIFICATE_THRESHOLDS,
+            _ => &THRESHOLDS,
         };
         if let Some(threshold) = threshold(thresholds, first.days) {
             new.push((thing, threshold, words(&all, first)));
