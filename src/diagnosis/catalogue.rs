@@ -140,12 +140,14 @@ const CODE_LENGTH: usize = 40;
 pub fn code(id: &str, said: &str) -> Option<String> {
     let entry = entry(id)?;
     let signals = Signals::read(said);
-    if let Some(number) = signals.codes().first().filter(|_| entry.source == "entra") {
-        return Some(format!("AADSTS{number}"));
-    }
+    let told = || hits(entry, &signals).find(|text| entry.matches.contains(text));
     let text = match entry.matches.as_slice() {
         [only] => only,
-        _ => hits(entry, &signals).find(|text| entry.matches.contains(text))?,
+        // Entra numbers what it says in words too.
+        _ if entry.source == "entra" && !entry.matches.iter().any(|text| text.starts_with("AADSTS")) => {
+            return signals.codes().first().map(|number| format!("AADSTS{number}"));
+        }
+        _ => told()?,
     };
     let code = text.trim_matches(['"', ':', ' ']);
     (!code.is_empty() && code.chars().count() <= CODE_LENGTH).then(|| code.to_owned())
@@ -167,6 +169,8 @@ mod tests {
         assert_eq!(code(&several.id, ""), None, "which of them isn't known");
         let told = code("graph-throttled", r#"{"error":{"code":"ApplicationThrottled"}}"#);
         assert_eq!(told.as_deref(), Some("ApplicationThrottled"));
+        let two = code("entra-7000222-secret-expired", "AADSTS4000000001: no. AADSTS7000222: expired");
+        assert_eq!(two.as_deref(), Some("AADSTS7000222"), "its own, whatever else is said");
         assert_eq!(code("console-mailbox-off", "AADSTS7000222"), None);
         assert_eq!(code("nobody-knows", "x"), None);
     }

@@ -47,6 +47,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Waits until nobody else is between this and the commit: for who has written something and then looks at what others wrote at the
+    /// same moment. Only reads and the commit may follow, for it is the lock that is taken last (PostgreSQL).
+    pub(super) async fn alone(&mut self) -> StoreResult<()> {
+        if self.has_others_beside() {
+            sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1")
+                .execute(&mut ***self)
+                .await
+                .map_err(StoreError::from_write)?;
+        }
+        Ok(())
+    }
+
     /// Writes the entries of this transaction behind the newest one.
     pub(super) async fn append_entries(&mut self) -> StoreResult<()> {
         let entries = std::mem::take(&mut self.entries);

@@ -54,9 +54,9 @@ fn count(user: Option<&UserId>, now: Timestamp) -> Query<'_, Any, AnyArguments> 
 }
 
 impl Tx {
-    /// [`Store::open_devices`] inside a transaction, with what it added itself. After an audit entry nobody else adds one at the same time:
-    /// the entry takes the lock that every other one waits for.
+    /// [`Store::open_devices`] at the end of the transaction that adds one, which is counted: until it is committed nobody else adds another.
     pub async fn open_devices(&mut self, user: Option<&UserId>, now: Timestamp) -> StoreResult<(i64, i64)> {
+        self.alone().await?;
         let row = count(user, now).fetch_one(&mut ***self).await?;
         Ok((row.int("all_open")?, row.int("own")?))
     }

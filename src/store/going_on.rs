@@ -124,9 +124,9 @@ impl Tx {
         Ok(())
     }
 
-    /// [`Store::run_elsewhere`] inside a transaction. After an audit entry nobody else begins one at the same time: the entry takes the
-    /// lock that every other one waits for.
+    /// [`Store::run_elsewhere`] at the end of the transaction that adds one: until it is committed nobody else adds another.
     pub async fn run_elsewhere(&mut self, mailbox: &MailboxId, direction: Direction, owner: &str) -> StoreResult<Option<RunId>> {
+        self.alone().await?;
         elsewhere(self, mailbox, direction, owner).await
     }
 

@@ -16,6 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::HashSet;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -25,6 +26,13 @@ pub const FIELD: &str = "csrf_token";
 pub const HEADER: &str = "x-csrf-token";
 /// How many fields may a form have?
 pub(super) const FIELD_LIMIT: usize = 200;
+/// And how many values, of all fields together? The ticks of the longest page of a list are one field.
+const VALUE_LIMIT: usize = 512;
+
+fn are_too_many(fields: &[(String, String)]) -> bool {
+    let names: HashSet<&str> = fields.iter().take(VALUE_LIMIT).map(|(name, _)| name.as_str()).collect();
+    fields.len() > VALUE_LIMIT || names.len() > FIELD_LIMIT
+}
 
 /// Says that the body was checked; [`super::form::CsrfForm`] reads no other.
 #[derive(Clone, Copy)]
@@ -130,11 +138,11 @@ async fn checked(web: &WebState, visit: &Visit, was: Was, request: Request) -> R
     let limit = if is_large { LARGE_LIMIT } else { BODY_LIMIT };
     let sent = read(&parts.headers, body, limit).await.map_err(IntoResponse::into_response)?;
     drop((arriving, large));
-    let (fields, bytes, upload) = match sent {
+    let (fields, bytes, upload): (Vec<(String, String)>, _, _) = match sent {
         Sent::Form(bytes) => (serde_urlencoded::from_bytes(&bytes).unwrap_or_default(), bytes, None),
         Sent::Upload(upload) => (upload.fields(), Bytes::new(), Some(upload)),
     };
-    if fields.len() > FIELD_LIMIT {
+    if are_too_many(&fields) {
         return Err(PageError::TooLarge.into_response());
     }
     if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {

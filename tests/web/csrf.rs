@@ -157,6 +157,13 @@ async fn only_plain_forms_of_a_bounded_size_are_read() {
         (vec![FORM_TYPE], many(201), StatusCode::PAYLOAD_TOO_LARGE),
         // Read, and then refused by the form itself.
         (vec![FORM_TYPE], many(200), StatusCode::UNPROCESSABLE_ENTITY),
+        // The ticks of a page of 200 rows are one field with as many values.
+        (
+            vec![FORM_TYPE],
+            vec!["id=0123456789abcdef"; 205].join("&"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (vec![FORM_TYPE], vec!["id=x"; 513].join("&"), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let page = send(&t, &headers, body).await;
         assert_eq!(page.status, status, "{headers:?}");

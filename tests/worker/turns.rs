@@ -1,7 +1,7 @@
 //! Turns of mailboxes divided between two consoles, on each engine: each once, whoever has it; what a dead one had claimed the other
 //! does; and what could not be given back is given back later.
 
-use super::checks::{open, silent, whole};
+use super::checks::{add, open, silent, whole};
 use super::pair::{Pair, set};
 use crate::probe::imap_server::{Imapd, PASSWORD};
 use crate::probe::server::Server;
@@ -10,11 +10,14 @@ use crate::support::databases::NOW;
 use crate::support::records;
 use mailgrant::actions::findings::{next_report, weekly};
 use mailgrant::actions::mailboxes::{self, check_mailbox};
+use mailgrant::actions::probe::{self, Options, Order};
 use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::Mailbox;
+use mailgrant::model::report::Direction;
 use mailgrant::model::round_trip::{Outcome, RoundTrip};
+use mailgrant::store::Engine;
 use mailgrant::store::StoreResult;
 use mailgrant::store::turns::Turn;
 use mailgrant::worker::{findings, instances, monitor, round_trips, turns};
@@ -280,4 +283,42 @@ async fn a_pass_that_is_cut_off_keeps_no_place_and_no_mailbox() {
         assert_eq!(turns::busy(&app, turn), places, "{turn:?}: every place is there");
     }
     app.stopping.cancel();
+}
+
+/// Two people press *Test* in the same moment, each at another console: a mailbox is tested once, and no message goes out twice. On
+/// PostgreSQL both write at once; the head of the audit log is held until both have.
+#[tokio::test]
+async fn a_mailbox_is_tested_once_however_close_two_consoles_are() {
+    for pair in Pair::on_each().await {
+        let server = silent().await;
+        let mailbox = add(&pair.first, "m", ("localhost", &server), PASSWORD).await;
+        let order = || Order {
+            mailbox: mailbox.clone(),
+            draft: false,
+            direction: Direction::Incoming,
+            options: Options::default(),
+            user: None,
+        };
+        let mut held = pair.first.store.raw_pool().begin().await.unwrap();
+        if pair.first.store.engine() == Engine::Postgres {
+            sqlx::query("UPDATE audit_head SET sequence = sequence")
+                .execute(&mut *held)
+                .await
+                .unwrap();
+        }
+        let freed = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            held.rollback().await.unwrap();
+        };
+        let actor = Actor::console();
+        let [one, other] = pair.both().map(|app| probe::begin(app, &actor, order()));
+        let (one, other, ()) = tokio::join!(one, other, freed);
+        let begun = [&one, &other].iter().filter(|run| run.is_ok()).count();
+        assert_eq!(begun, 1, "{:?}", [one.err(), other.err()]);
+        let running = pair.second.store.running_runs().await.unwrap();
+        assert_eq!(running.len(), 1);
+        for app in pair.both() {
+            probe::stop(app, &running[0].0);
+        }
+    }
 }

@@ -140,7 +140,7 @@ async fn insert(app: &App, actor: &Actor, token: &Token, attempt: &Authorization
     })
     .await?;
     audit(app, &mut tx, actor, "token.authorize.begin", token, "device code".to_owned(), "ok").await?;
-    // The provider was asked meanwhile, and so may others have been. The entry above lets one count at a time.
+    // The provider was asked meanwhile, and so may others have been. One counts at a time.
     let (all, own) = tx.open_devices(attempt.user_id.as_ref(), attempt.started_at).await?;
     room_beside(all - 1, own - 1)?;
     Ok(tx.commit().await?)
