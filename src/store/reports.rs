@@ -99,6 +99,16 @@ impl Store {
         row.as_ref().map(run).transpose()
     }
 
+    /// The newest test of a mailbox that read its messages; checks open the mailbox only.
+    pub async fn last_read(&self, mailbox: &MailboxId) -> StoreResult<Option<Run>> {
+        let sql = select!(
+            "WHERE mailbox_id = $1 AND direction = 'incoming' AND outcome = 'passed' AND draft = 0 AND report LIKE '%\"step\":\"newest\"%'
+             ORDER BY started_at DESC, id DESC LIMIT 1"
+        );
+        let row = sqlx::query(sql).bind(mailbox.as_str()).fetch_optional(self.pool()).await?;
+        row.as_ref().map(run).transpose()
+    }
+
     /// Runs, newest first, without settings, reports and messages: `settings` and `report` are empty.
     pub async fn runs(&self, filter: &RunFilter) -> StoreResult<Vec<Run>> {
         let (at, id) = filter.after.as_ref().map_or((i64::MAX, "~"), |(at, id)| (at.0, id.as_str()));

@@ -55,6 +55,24 @@ async fn the_checks_of_the_doctor_run_when_somebody_asks_and_their_findings_stay
     assert!(rows.iter().any(|row| row.action == "console.check" && row.outcome == "ok"));
 }
 
+#[tokio::test]
+async fn it_says_to_whom_metrics_are_open() {
+    let t = TestApp::start().await;
+    assert!(
+        t.viewer()
+            .get("/about")
+            .await
+            .words()
+            .contains("closed; the settings metrics_listen and metrics_networks open it")
+    );
+    let t = TestApp::start_with(&[("MAILGRANT_METRICS_NETWORKS", "192.0.2.0/24")]).await;
+    let words = t.viewer().get("/about").await.words();
+    assert!(
+        words.contains("open to callers from metrics_networks") && !words.contains("192.0.2"),
+        "{words}"
+    );
+}
+
 /// Sets the console's clock so many seconds ahead of the true time.
 fn set_ahead(t: &TestApp, seconds: i64) {
     let (real, ours) = (SystemClock.now(), t.app.clock.now());

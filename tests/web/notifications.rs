@@ -64,6 +64,37 @@ async fn save(t: &TestApp, more: &[(&str, &str)]) -> Page {
     t.admin().submit(PATH, &fields).await
 }
 
+/// Recipients without anything that sends: nobody would ever hear a word, and everything looks set up.
+#[tokio::test]
+async fn who_would_get_no_mail_is_told_so_when_it_is_saved_and_a_second_press_is_no_conflict() {
+    let t = TestApp::start().await;
+    let alone = [("recipients", "ann@contoso.test")];
+    let page = save(&t, &alone).await;
+    assert!(
+        page.text(".flash").contains("Nobody gets mail yet: choose a mailbox that sends"),
+        "{}",
+        page.words()
+    );
+    // The same form again, as a double press sends it.
+    let mut fields = filled(&alone);
+    fields.push(("version", "0"));
+    let page = t.admin().submit(PATH, &fields).await;
+    assert!(page.text(".flash").contains("Notifications saved"), "{}", page.words());
+    assert_eq!(version(&t).await, "1", "saved once");
+    fields.push(("webhook", "https://hooks.example/x"));
+    assert_eq!(
+        t.admin().post(PATH, &fields).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "an old form with another wish"
+    );
+    let page = save(&t, &[("recipients", "ann@contoso.test"), ("password", "canary-typed-password")]).await;
+    assert!(
+        page.words().contains("Enter the server that this password is for"),
+        "{}",
+        page.words()
+    );
+}
+
 #[tokio::test]
 async fn a_refused_form_names_the_fields_and_keeps_what_was_typed_but_no_secret() {
     let t = TestApp::start().await;

@@ -7,7 +7,10 @@ use crate::probe::server::{Peer, Server};
 use crate::probe::smtp_server::Smtpd;
 use crate::support::app::{Page, TestApp};
 use axum::http::StatusCode;
+use mailgrant::actions::probe::{Options, Order, run_to_end};
 use mailgrant::model::RunId;
+use mailgrant::model::audit::Actor;
+use mailgrant::model::report::Direction;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -389,4 +392,36 @@ async fn the_list_of_runs_filters_and_pages() {
     // A report that can't be read spoils its own page only, and says so.
     let page = viewer.get("/tests/copy000").await;
     assert_eq!(page.status, StatusCode::OK);
+}
+
+/// A check opens the mailbox and reads nothing: what a test read before it is still what we saw last.
+#[tokio::test]
+async fn what_a_test_read_stays_on_the_page_when_checks_come_after_it() {
+    let t = TestApp::start().await;
+    let server = Imapd::default().start(None).await;
+    let mailbox = t.add_mailbox("hr", Some(server.port), None).await;
+    t.operator().submit("/mailboxes/hr/test/incoming", &[("defaults", "1")]).await;
+    let seen = |page: Page| {
+        page.text("section:has(h2) dl")
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let before = seen(t.viewer().get("/mailboxes/hr").await);
+    assert!(before.contains("Newest message"), "{before}");
+    t.clock.advance(900);
+    let order = Order {
+        mailbox: t.app.store.mailbox_by_id(&mailbox.id).await.unwrap().unwrap(),
+        draft: false,
+        direction: Direction::Incoming,
+        options: Options::check(),
+        user: None,
+    };
+    run_to_end(&t.app, &Actor::console(), order).await.unwrap();
+    let page = t.viewer().get("/mailboxes/hr").await;
+    assert!(page.words().contains("What we saw last"), "{}", page.words());
+    assert!(!page.words().contains("Newest message none"), "{}", page.words());
+    let lines = |text: &str| text.split("Newest message").count();
+    assert_eq!(lines(&seen(page)), lines(&before));
 }

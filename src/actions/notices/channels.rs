@@ -116,6 +116,10 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
         .clone()
         .filter(|_| !input.turn_on && channels.webhook == before.channels.webhook);
     stored.channels = channels;
+    if before.version != input.version && stored.channels == before.channels {
+        // Pressed twice: it is saved, and nothing else was typed.
+        return Ok(None);
+    }
     let number = after_checks.unwrap_or(FAILING_AFTER.default);
     let number_before = settings::number(app, &FAILING_AFTER).await?;
     let mut changed = changes::changes(&before.channels, &stored.channels);

@@ -113,6 +113,8 @@ struct AboutPage {
     checks: Option<(Timestamp, Vec<Check>)>,
     /// What the script compares the browser's clock with.
     now: Timestamp,
+    /// To whom `/metrics` is open.
+    metrics: &'static str,
     support: String,
     cannot_check: Option<String>,
 }
@@ -160,6 +162,12 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
         interval: settings::number(app, &CHECK_INTERVAL).await?,
         checks: web.last_checks.get(),
         now: app.clock.now(),
+        metrics: match (app.config.metrics_listen, app.config.metrics_networks.is_empty()) {
+            (None, true) => "closed; the settings metrics_listen and metrics_networks open it",
+            (Some(_), true) => "open at an address of its own, metrics_listen",
+            (None, false) => "open to callers from metrics_networks",
+            (Some(_), false) => "open at an address of its own, metrics_listen, and to callers from metrics_networks",
+        },
         support: String::new(),
         cannot_check: user.cannot(Permission::MailboxTest).await,
     };

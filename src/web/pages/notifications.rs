@@ -200,7 +200,15 @@ struct SecretPage {
 /// `POST /settings/notifications`: saves; a secret that was made is shown once.
 pub async fn save(State(web): State<WebState>, user: CurrentUser, CsrfForm(form): CsrfForm<ChannelsForm>) -> Result<Response, PageError> {
     match channels::save(&web.app, &user.actor(), &form.input()).await {
-        Ok(None) => user.redirect(PATH, "Notifications saved.").await,
+        Ok(None) => {
+            let channels = web.app.store.notice_channels().await?.channels;
+            let flash = if channels.recipients.is_empty() || channels.mails() {
+                Flash::ok("Notifications saved.")
+            } else {
+                Flash::warn("Notifications saved. Nobody gets mail yet: choose a mailbox that sends, or enter a fallback server.")
+            };
+            user.redirect_with(PATH, flash).await
+        }
         Ok(Some(secret)) => SecretPage {
             layout: user
                 .layout(Section::Settings, "Webhook secret")

@@ -93,6 +93,10 @@ fn known(host: &str) -> Vec<IpAddr> {
 
 fn fallback(app: &App, input: &ChannelsInput, problems: &mut Problems) -> Option<Fallback> {
     if input.host.trim().is_empty() {
+        // Whoever takes the server away leaves the other fields as they were, but types no password.
+        if input.password.as_ref().is_some_and(|typed| !typed.expose_secret().is_empty()) {
+            problems.add("host", "Enter the server that this password is for");
+        }
         return None;
     }
     let host = problems.take("host", Endpoint::check_host(input.host.trim()));

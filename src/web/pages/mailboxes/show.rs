@@ -19,7 +19,7 @@ use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::store::checks::CountKind;
 use crate::store::findings::Finding;
-use crate::store::reports::{Run, RunFilter};
+use crate::store::reports::RunFilter;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
@@ -321,13 +321,13 @@ async fn sign_ins(app: &App, mailbox: &Mailbox) -> Result<Vec<SignIn>, PageError
     Ok(found)
 }
 
-/// What the last test of the incoming side found, also where the settings changed since.
+/// What the last test that read found, also where the settings changed since, and where checks only opened the mailbox since.
 async fn seen(app: &App, mailbox: &Mailbox) -> Result<(Vec<(String, String)>, Option<crate::clock::Timestamp>), PageError> {
-    let Some(id) = &mailbox.incoming_state.run else {
-        return Ok((Vec::new(), None));
+    let read = match &mailbox.incoming {
+        Some(_) => app.store.last_read(&mailbox.id).await?,
+        None => None,
     };
-    let run: Option<Run> = app.store.run(id).await?;
-    let Some(run) = run.filter(|run| run.outcome == "passed") else {
+    let Some(run) = read else {
         return Ok((Vec::new(), None));
     };
     let report: Option<Report> = serde_json::from_str(&run.report).ok();

@@ -77,8 +77,10 @@ pub fn numbers(report: &Report) -> Vec<(String, String)> {
     } else if let Some(messages) = number("messages") {
         facts.push(("Messages".to_owned(), messages.to_string()));
     }
-    let newest = fact(report, Stage::Newest, "newest_at").and_then(Value::as_str);
-    facts.push(("Newest message".to_owned(), newest.unwrap_or("none").to_owned()));
+    if report.steps.iter().any(|step| step.step == Stage::Newest) {
+        let newest = fact(report, Stage::Newest, "newest_at").and_then(Value::as_str);
+        facts.push(("Newest message".to_owned(), newest.unwrap_or("none").to_owned()));
+    }
     let junk = match (fact(report, Stage::Junk, "recent").and_then(Value::as_u64), number("junk")) {
         (Some(recent), _) => {
             let days = fact(report, Stage::Junk, "days").and_then(Value::as_u64).unwrap_or(7);
