@@ -242,10 +242,14 @@ async fn shows_and_stops_runs(pair: &Pair, admin: &mut Browser) {
         admin.press_test("slow", "incoming", &once).await,
     );
     assert_eq!(first, second, "one form, one run");
-    tokio::time::sleep(Duration::from_millis(2500)).await;
-    for _ in 0..2 {
+    // Each of them says how far it is, once it has heard.
+    let (began, mut told) = (Instant::now(), 0);
+    while told < 2 {
         let words = admin.get(&first).await.words();
-        assert!(words.contains("Running, step") && words.contains("Stop"), "{words}");
+        let runs = words.contains("Running, step") && words.contains("Stop");
+        told = if runs { told + 1 } else { 0 };
+        assert!(runs || began.elapsed() < Duration::from_secs(20), "{words}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // Live at each of them, to the end.
     let (here, there) = (admin.events(&first).await, admin.events(&first).await);
