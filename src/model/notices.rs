@@ -215,7 +215,7 @@ words!(
         Failed = "failed",
         /// It was handed over and no answer came: it is not sent again by itself.
         Unknown = "unknown",
-        /// Nobody wants it any more: its recipient or its channel was removed, or turned off.
+        /// Nobody wants it any more: its recipient or its channel was removed, or turned off, or what it tells is over.
         Dropped = "dropped",
     }
 );

@@ -6,7 +6,7 @@ pub use failing::{EndedToken, FailingSide};
 
 use super::{Columns, Store, StoreError, StoreResult, Tx, to_json};
 use crate::clock::Timestamp;
-use crate::model::notices::{Event, Member, MemberKind, Notice, State};
+use crate::model::notices::{Event, Member, MemberKind, Notice, State, Words};
 use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 
@@ -253,6 +253,28 @@ impl Tx {
             .await
             .map_err(StoreError::from_write)?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// What a delivery tells, where all of that is over and its end was told, or is on its way: an end that reached nobody doesn't count.
+    /// None: something of it goes on, or it tells of an end itself, or of what isn't over later.
+    pub async fn over_by_now(&mut self, delivery: &str) -> StoreResult<Option<Vec<Words>>> {
+        let rows = sqlx::query(
+            "SELECT n.words AS words, CASE WHEN nd.ended = 0 AND n.closed_at IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM notice_deliveries e JOIN deliveries d ON d.id = e.delivery_id
+                 WHERE e.notice_id = n.id AND e.ended = 1 AND d.state NOT IN ('failed', 'dropped')) THEN 'over' ELSE 'on' END AS standing
+             FROM notice_deliveries nd JOIN notices n ON n.id = nd.notice_id WHERE nd.delivery_id = $1 ORDER BY n.opened_at, n.id",
+        )
+        .bind(delivery)
+        .fetch_all(&mut ***self)
+        .await?;
+        let mut over = Vec::new();
+        for row in &rows {
+            if row.text("standing")? != "over" {
+                return Ok(None);
+            }
+            over.push(row.json("words")?);
+        }
+        Ok(Some(over).filter(|over| !over.is_empty()))
     }
 
     /// Deletes notices that were closed before `before` and need no more telling, at most so many.

@@ -13,7 +13,7 @@ const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
 /// Mailboxes that are turned on and work.
-async fn mailboxes(house: &House, count: usize) {
+pub async fn mailboxes(house: &House, count: usize) {
     for number in 0..count {
         let mut input = records::mailbox(&format!("box-{number}"), Some(1143), None, "a password");
         input.enabled = true;
@@ -26,7 +26,7 @@ async fn mailboxes(house: &House, count: usize) {
 }
 
 /// These fail with this diagnosis, at this server, after so many checks; as checks write it down.
-async fn fail(house: &House, which: &str, title: &str, step: &str, checks: i64) {
+pub async fn fail(house: &House, which: &str, title: &str, step: &str, checks: i64) {
     let (now, run) = (house.now(), format!("run-of-{step}-{}", title.replace(' ', "-")));
     house
         .sql(format!(
@@ -42,7 +42,7 @@ async fn fail(house: &House, which: &str, title: &str, step: &str, checks: i64) 
         .await;
 }
 
-async fn work(house: &House, which: &str) {
+pub async fn work(house: &House, which: &str) {
     house
         .sql(format!(
             "UPDATE mailboxes SET incoming_outcome = 'passed', incoming_problem = NULL, state = 3, failed_checks = 0, failing_since = NULL WHERE {which}"

@@ -1,10 +1,11 @@
 //! Sends what waits. An attempt is claimed and written down before anything is sent. What a process that died had begun is tried again
-//! where it was still here; a mail that was being handed over isn't, because only the server knows what became of it.
+//! where it was still here; a mail that was being handed over isn't, because only the server knows what became of it. Nor is an alarm tried
+//! again once its end was told: it would come after the all-clear.
 
 use super::channels::REMOVED;
 use super::{dead, mail, webhook};
 use crate::app::App;
-use crate::model::notices::{Channel, Delivery, DeliveryState, Event, TRIED_FOR, backoff};
+use crate::model::notices::{Channel, Delivery, DeliveryState, Event, TRIED_FOR, Words, backoff};
 use crate::store::deliveries::StoredChannels;
 use crate::store::{StoreError, StoreResult};
 use crate::worker::notices::Running;
@@ -83,6 +84,12 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
             tx.drop_delivery(&one.id, REMOVED).await?;
             continue;
         }
+        if one.attempts > 0
+            && let Some(over) = tx.over_by_now(&one.id).await?
+        {
+            tx.drop_delivery(&one.id, &late(&over)).await?;
+            continue;
+        }
         let running = app.workers.run_delivery(&one.id);
         if tx.claim_delivery(&one.id, &owner, now).await? {
             claimed.push((one, running));
@@ -100,6 +107,15 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
         .await;
     results.into_iter().collect::<StoreResult<()>>()?;
     Ok(true)
+}
+
+/// Why a message isn't tried again that tells nothing any more but what is over.
+fn late(over: &[Words]) -> String {
+    let first = over.first().map_or("", |words| words.recovered.as_str());
+    match over.len() {
+        ..=1 => format!("It is over: {first}, so it isn't sent any more."),
+        count => format!("It is over: {first}, and {} more, so it isn't sent any more.", count - 1),
+    }
 }
 
 /// Makes a delivery for somebody who wants to see at once how it goes, and tries it.
