@@ -117,6 +117,8 @@ words!(
     State {
         /// That it began.
         New = "new",
+        /// That it began, as soon as there is a way at all: when it was found there was none.
+        Unheard = "unheard",
         /// Nothing for now: it was told, and goes on.
         Told = "told",
         /// That it is over.
@@ -127,6 +129,13 @@ words!(
         Dropped = "dropped",
     }
 );
+
+impl State {
+    /// Whether nobody was told yet that it began.
+    pub const fn is_untold(self) -> bool {
+        matches!(self, Self::New | Self::Unheard)
+    }
+}
 
 words!(
     /// What a cause hits.

@@ -87,13 +87,26 @@ impl Store {
         Ok(found)
     }
 
-    /// Notices of which something is still to be told, the oldest first.
-    pub async fn notices_to_tell(&self) -> StoreResult<Vec<Notice>> {
+    /// Notices of which something is still to be told, the oldest first; those that were found without any way too, where there is one now.
+    pub async fn notices_to_tell(&self, has_way: bool) -> StoreResult<Vec<Notice>> {
         let rows = sqlx::query(
-            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE state IN ('new', 'over')
+            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE state IN ('new', 'over', $2)
              ORDER BY opened_at, id LIMIT $1",
         )
         .bind(TOLD_AT_ONCE)
+        .bind(if has_way { State::Unheard } else { State::New }.as_str())
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(notice).collect()
+    }
+
+    /// Notices of an event that were found without any way to tell them.
+    pub async fn unheard_notices(&self, event: Event) -> StoreResult<Vec<Notice>> {
+        let rows = sqlx::query(
+            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE state = 'unheard' AND event = $1
+             ORDER BY opened_at, id",
+        )
+        .bind(event.as_str())
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(notice).collect()
@@ -219,11 +232,21 @@ impl Tx {
         Ok(())
     }
 
-    /// Says a notice in other words, as long as it is open.
+    /// Says a notice in other words, as long as it is open, or waits for a way.
     pub async fn reword_notice(&mut self, notice: &Notice) -> StoreResult<()> {
-        sqlx::query("UPDATE notices SET words = $2 WHERE id = $1 AND closed_at IS NULL")
+        sqlx::query("UPDATE notices SET words = $2 WHERE id = $1 AND (closed_at IS NULL OR state = 'unheard')")
             .bind(&notice.id)
             .bind(to_json(&notice.words))
+            .execute(&mut ***self)
+            .await
+            .map_err(StoreError::from_write)?;
+        Ok(())
+    }
+
+    /// Forgets a notice that there was no way to tell, and that isn't true any more.
+    pub async fn forget_unheard(&mut self, id: &str) -> StoreResult<()> {
+        sqlx::query("DELETE FROM notices WHERE id = $1 AND state = 'unheard'")
+            .bind(id)
             .execute(&mut ***self)
             .await
             .map_err(StoreError::from_write)?;

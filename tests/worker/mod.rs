@@ -14,6 +14,7 @@ mod matrix;
 mod notices;
 mod notices_certificate;
 mod notices_days;
+mod notices_first;
 mod notices_kills;
 mod notices_outage;
 mod notices_over;

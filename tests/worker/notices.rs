@@ -1,6 +1,6 @@
 //! Notices: one message for each cause, when it is time for it, once.
 
-use super::sink::{House, all, looked_and_sent, save};
+use super::sink::{Hook, House, all, looked_and_sent, save};
 use crate::support::records;
 use mailgrant::actions::mailboxes::{self, check_mailbox};
 use mailgrant::actions::notices::channels::ChannelsInput;
@@ -196,7 +196,7 @@ async fn however_much_breaks_ten_messages_an_hour_tell_all_of_it() {
     assert_eq!(hook.take().len(), 2);
 }
 
-async fn provider_that_expires(house: &House, date: &str) {
+pub async fn provider_that_expires(house: &House, date: &str) {
     let mut tx = house.app.store.begin().await.unwrap();
     let provider = mailgrant::model::provider::Provider {
         client_secret_expires: mailgrant::model::Date::parse(date),
@@ -296,18 +296,25 @@ async fn a_report_comes_on_monday_at_eight_and_consent_is_told_with_its_transact
 #[tokio::test]
 async fn what_nobody_wants_to_hear_is_not_kept_for_later() {
     let house = House::new().await;
-    mailboxes(&house, 2).await;
-    fail(&house, "name = 'box-0'", "The password is refused", "auth", 2).await;
+    mailboxes(&house, 3).await;
+    for (which, title) in [("name = 'box-0'", "The password is refused"), ("name = 'box-2'", "Over by then")] {
+        fail(&house, which, title, "auth", 2).await;
+    }
     house.after(60).await;
-    let hook = house.hook().await;
+    work(&house, "name = 'box-2'").await;
     house.after(60).await;
-    assert!(hook.take().is_empty(), "nobody was set when it began");
+    let hook = Hook::start().await;
     let input = ChannelsInput {
         webhook: hook.url.clone(),
         webhook_events: vec![Event::Recovered.as_str().into()],
         ..all()
     };
     save(&house.app, &input).await;
+    house.after(60).await;
+    assert!(
+        hook.take().is_empty(),
+        "one was over before anybody was set, the other's tick is off"
+    );
     fail(&house, "name = 'box-1'", "Something else", "auth", 2).await;
     house.after(60).await;
     assert!(hook.take().is_empty(), "its tick is off");

@@ -104,7 +104,7 @@ fn plan(
             .map(|((member, _), notice)| (member, notice))
             .collect();
         let joinable = |item: &Item| {
-            let may = |notice: &&&Notice| notice.state == State::New || notice.opened_at >= item.joins;
+            let may = |notice: &&&Notice| notice.state.is_untold() || notice.opened_at >= item.joins;
             mine.iter().rev().find(may).copied()
         };
         let (mut of, mut rest): (BTreeMap<&str, Vec<usize>>, Vec<usize>) = Default::default();
@@ -130,7 +130,7 @@ fn plan(
             let words = desk.words(group, items);
             // Once it is told, its words are those of when it hit the most: they say what works again in the end.
             let grew = plan.joined.iter().any(|(id, _)| *id == notice.id) && words.mailboxes >= notice.words.mailboxes;
-            if (notice.state == State::New || grew) && words != notice.words {
+            if (notice.state.is_untold() || grew) && words != notice.words {
                 plan.reworded.push(Notice {
                     words,
                     ..(*notice).clone()
@@ -185,7 +185,7 @@ fn over(notice: &Notice, hits: &[(Member, Standing)]) -> Option<State> {
         .iter()
         .any(|(_, standing)| matches!(standing, Standing::Works | Standing::Left));
     Some(match notice.state {
-        State::New => State::Dropped,
+        State::New | State::Unheard => State::Dropped,
         _ if works && !notice.words.recovered.is_empty() => State::Over,
         _ => State::Done,
     })

@@ -40,6 +40,7 @@ pub(super) async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
             new.push((thing, threshold, words(&all, first)));
         }
     }
+    refresh(app, &new).await?;
     if new.is_empty() {
         return Ok(());
     }
@@ -55,6 +56,30 @@ pub(super) async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
     for (thing, threshold, words) in new {
         let notice = noted(app, Event::Expiring, cause(&thing, threshold), words);
         tx.insert_notice_once(&notice).await?;
+    }
+    tx.commit().await
+}
+
+/// What couldn't be told yet, because there is no way, is kept as it is now; what isn't so any more is forgotten.
+async fn refresh(app: &App, found: &[(String, i64, Words)]) -> StoreResult<()> {
+    let unheard = app.store.unheard_notices(Event::Expiring).await?;
+    if unheard.is_empty() {
+        return Ok(());
+    }
+    let now: BTreeMap<String, &Words> = found
+        .iter()
+        .map(|(thing, threshold, words)| (cause(thing, *threshold), words))
+        .collect();
+    let mut tx = app.store.begin().await?;
+    for mut notice in unheard {
+        match now.get(&notice.cause) {
+            None => tx.forget_unheard(&notice.id).await?,
+            Some(words) if **words != notice.words => {
+                notice.words = Words::clone(words);
+                tx.reword_notice(&notice).await?;
+            }
+            Some(_) => {}
+        }
     }
     tx.commit().await
 }

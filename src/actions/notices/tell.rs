@@ -1,4 +1,5 @@
-//! Makes messages of what is to be told: one for each cause; together what came up in quiet hours, and what is more than so many an hour.
+//! Makes messages of what is to be told: one for each cause; together what came up in quiet hours or before there was any way,
+//! and what is more than so many an hour.
 
 use super::local;
 use crate::actions::settings;
@@ -15,15 +16,15 @@ const LISTED: usize = 20;
 
 /// Makes messages of what is to be told now.
 pub(super) async fn tell(app: &App, stored: &StoredChannels) -> StoreResult<()> {
-    let notices = app.store.notices_to_tell().await?;
+    let (now, channels) = (app.clock.now(), &stored.channels);
+    let notices = app.store.notices_to_tell(channels.has_way()).await?;
     if notices.is_empty() {
         return Ok(());
     }
-    let (now, channels) = (app.clock.now(), &stored.channels);
     let local = local(app, &channels.zone).await?;
     let wanted = |notice: &Notice| Channel::ALL.iter().any(|channel| channels.wants(*channel, event_of(notice)));
     let (wanted, unwanted): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(wanted);
-    settle(app, &unwanted).await?;
+    settle(app, &unwanted, channels.has_way()).await?;
     if wanted.is_empty() || channels.quiet.is_some_and(|quiet| local.is_quiet(quiet, now)) {
         return Ok(());
     }
@@ -42,14 +43,19 @@ pub(super) async fn tell(app: &App, stored: &StoredChannels) -> StoreResult<()> 
     Ok(())
 }
 
-/// What nobody wants to be told is done with.
-async fn settle(app: &App, notices: &[Notice]) -> StoreResult<()> {
+/// What nobody wants to be told is done with. Where there is no way at all nobody has chosen that: what lasts is told once there is one.
+async fn settle(app: &App, notices: &[Notice], has_way: bool) -> StoreResult<()> {
     if notices.is_empty() {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
     for notice in notices {
-        tx.told_notice(&notice.id, notice.state, after(notice)).await?;
+        let lasts = notice.closed_at.is_none() || notice.event == Event::Expiring;
+        let next = match notice.state {
+            State::New if lasts && !has_way => State::Unheard,
+            _ => after(notice),
+        };
+        tx.told_notice(&notice.id, notice.state, next).await?;
     }
     tx.commit().await
 }
@@ -64,7 +70,7 @@ fn event_of(notice: &Notice) -> Event {
 
 fn after(notice: &Notice) -> State {
     match (notice.state, notice.closed_at) {
-        (State::New, None) => State::Told,
+        (State::New | State::Unheard, None) => State::Told,
         _ => State::Done,
     }
 }
@@ -84,15 +90,15 @@ impl Desk<'_> {
         if room == 0 {
             return Vec::new();
         }
-        let in_quiet = |notice: &Notice| {
+        let is_held = |notice: &Notice| {
             let at = match notice.state {
                 State::Over => notice.closed_at.unwrap_or(notice.opened_at),
                 _ => notice.opened_at,
             };
-            self.channels.quiet.is_some_and(|quiet| self.local.is_quiet(quiet, at))
+            notice.state == State::Unheard || self.channels.quiet.is_some_and(|quiet| self.local.is_quiet(quiet, at))
         };
         let (reports, notices): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(|notice| notice.event == Event::Weekly);
-        let (held, others): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(in_quiet);
+        let (held, others): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(is_held);
         let mut messages: Vec<Vec<Notice>> = Vec::new();
         if !held.is_empty() {
             messages.push(held);

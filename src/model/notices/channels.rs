@@ -150,6 +150,11 @@ impl Channels {
         !self.webhook.is_empty() && self.webhook_off.is_none()
     }
 
+    /// Whether there is any way at all.
+    pub fn has_way(&self) -> bool {
+        self.mails() || self.posts()
+    }
+
     /// Whether this is one of the addresses that get mail.
     pub fn tells(&self, address: &str) -> bool {
         self.recipients.iter().any(|known| known.eq_ignore_ascii_case(address))
