@@ -131,6 +131,19 @@ impl Store {
         .await?)
     }
 
+    /// When the messages were made that [`Self::messages_between`] counts, the oldest first.
+    pub async fn messages_made(&self, from: Timestamp, until: Timestamp) -> StoreResult<Vec<Timestamp>> {
+        let made: Vec<i64> = sqlx::query_scalar(
+            "SELECT MAX(created_at) AS made FROM deliveries WHERE created_at > $1 AND created_at <= $2 AND event <> 'test'
+             GROUP BY message ORDER BY made",
+        )
+        .bind(from.0)
+        .bind(until.0)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(made.into_iter().map(Timestamp).collect())
+    }
+
     /// The instances that live, by name.
     pub async fn living(&self) -> StoreResult<Vec<String>> {
         Ok(sqlx::query_scalar("SELECT id FROM instances").fetch_all(self.pool()).await?)

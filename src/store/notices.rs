@@ -112,6 +112,23 @@ impl Store {
         rows.iter().map(notice).collect()
     }
 
+    /// How many notices there are of which something is still to be told: by event and state.
+    pub async fn untold_notices(&self) -> StoreResult<Vec<(Event, State, i64)>> {
+        let rows = sqlx::query(
+            "SELECT event, state, COUNT(*) AS number FROM notices WHERE state IN ('new', 'unheard', 'over') GROUP BY event, state",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let counted = |row: &AnyRow| {
+            Ok((
+                row.word("event", Event::parse)?,
+                row.word("state", State::parse)?,
+                row.int("number")?,
+            ))
+        };
+        rows.iter().map(counted).collect()
+    }
+
     /// The causes of an event that there were ever notices of, as far back as they are kept.
     pub async fn known_causes(&self, event: Event) -> StoreResult<Vec<String>> {
         Ok(sqlx::query_scalar("SELECT cause FROM notices WHERE event = $1")

@@ -147,6 +147,14 @@ impl Zone {
         self.tag(at, &self.words(at, now))
     }
 
+    /// `15:29`, of a moment within a day from now.
+    pub fn clock(&self, at: &Timestamp) -> Html {
+        let words = self
+            .at(*at)
+            .map_or_else(|| at.to_rfc3339(), |zoned| zoned.strftime("%H:%M").to_string());
+        self.tag(*at, &words)
+    }
+
     /// `15:29:02 today`, `20 Nov 2025, 15:29:02`: for logs, to the second.
     pub fn seconds(&self, at: Timestamp, now: Timestamp) -> Html {
         let words = match (self.at(at), self.at(now)) {

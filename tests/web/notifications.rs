@@ -13,6 +13,7 @@ const LIST: &str = "/settings/notifications/deliveries";
 
 mod again;
 mod dead;
+mod waits;
 
 /// The id of a delivery that is there.
 pub async fn delivered(app: &App) -> String {

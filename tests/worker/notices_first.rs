@@ -5,6 +5,7 @@ use super::notices_send::happens;
 use super::sink::{Hook, House, all, save};
 use crate::support::databases::new_postgres;
 use mailgrant::actions::notices::channels::ChannelsInput;
+use mailgrant::actions::notices::waits::waits;
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
@@ -30,6 +31,7 @@ async fn what_is_still_true_when_the_first_way_is_set_is_told_once_in_one_messag
         house.after(7 * DAY).await;
         house.after(60).await;
         let hook = house.hook().await;
+        assert_eq!(waits(&house.app).await.unwrap(), None, "it goes out at once");
         house.after(60).await;
         let told = hook.take();
         assert_eq!(told.len(), 1, "{told:#?}");

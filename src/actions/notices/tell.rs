@@ -62,9 +62,14 @@ async fn settle(app: &App, notices: &[Notice], has_way: bool) -> StoreResult<()>
 
 /// What is told of a notice: that it began, or that it is over.
 fn event_of(notice: &Notice) -> Event {
-    match notice.state {
+    told_as(notice.event, notice.state)
+}
+
+/// What is told of a notice of an event in a state.
+pub(super) fn told_as(event: Event, state: State) -> Event {
+    match state {
         State::Over => Event::Recovered,
-        _ => notice.event,
+        _ => event,
     }
 }
 

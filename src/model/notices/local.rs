@@ -44,6 +44,20 @@ impl Local {
             .is_some_and(|zoned| quiet.holds(i64::from(zoned.hour()) * 60 + i64::from(zoned.minute())))
     }
 
+    /// When the quiet hours end that a moment is within; none: it isn't within any.
+    pub fn quiet_until(&self, quiet: Quiet, at: Timestamp) -> Option<Timestamp> {
+        let zoned = self.at(at).filter(|_| self.is_quiet(quiet, at))?;
+        let minute = i64::from(zoned.hour()) * 60 + i64::from(zoned.minute());
+        let day = if quiet.until > minute {
+            zoned.date()
+        } else {
+            zoned.date().tomorrow().ok()?
+        };
+        let (hour, minute) = (i8::try_from(quiet.until / 60).ok()?, i8::try_from(quiet.until % 60).ok()?);
+        let end = day.at(hour, minute, 0, 0).to_zoned(self.0.clone()).ok()?;
+        Some(Timestamp(end.timestamp().as_second()))
+    }
+
     /// `13:42`, `13:42 on 20 Nov`, for a subject.
     pub fn short(&self, at: Timestamp, now: Timestamp) -> String {
         match (self.at(at), self.at(now)) {
@@ -77,5 +91,10 @@ mod tests {
         assert_eq!(helsinki.full(NOW), "21 Nov 2026, 10:14 (Europe/Helsinki)");
         let quiet = Quiet { from: 600, until: 660 };
         assert!(helsinki.is_quiet(quiet, NOW) && !Local::named("UTC").is_quiet(quiet, NOW));
+        assert_eq!(Local::named("UTC").quiet_until(quiet, NOW), None);
+        // 11:00 of the same day, and of the next one.
+        assert_eq!(helsinki.quiet_until(quiet, NOW), Some(Timestamp(1_795_251_600)));
+        let night = Quiet { from: 600, until: 540 };
+        assert_eq!(helsinki.quiet_until(night, NOW), Some(Timestamp(1_795_330_800)));
     }
 }

@@ -4,6 +4,7 @@ use super::PATH;
 use crate::actions::judgement;
 use crate::actions::notices::again::{self, Again};
 use crate::actions::notices::channels::sending_mailbox;
+use crate::actions::notices::waits::{Waits, waits};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::ways::Scene;
@@ -95,6 +96,8 @@ struct ListPage {
     query: ListQuery,
     rows: Vec<DeliveryView>,
     next: String,
+    /// What waits to become a message.
+    waits: Option<Waits>,
     states: [(&'static str, &'static str); 5],
 }
 
@@ -134,6 +137,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         rows: rows.collect(),
         query,
         next,
+        waits: waits(&web.app).await?,
         states: [
             ("waiting", "Waiting"),
             ("delivered", "Delivered"),
