@@ -1,6 +1,7 @@
 //! Notices: what somebody is told, once for each cause. [`find`] says what is wrong now, [`causes`] opens and closes a notice for it,
-//! [`tell`] makes messages of what is to be told (quiet hours, a bound on messages an hour), [`send`] sends them, [`waits`] says what
-//! is held back and until when, and [`channels`] keeps whom to tell and how. [`crate::worker::notices`] looks, [`crate::worker::deliveries`] sends, and [`again`] sends once more what was given up.
+//! [`tell`] makes messages of what is to be told (quiet hours, a bound on messages an hour), [`send`] sends them, [`waits`] says what is
+//! held back and until when, and [`channels`] keeps whom to tell and how. [`crate::worker::notices`] looks,
+//! [`crate::worker::deliveries`] sends, and [`again`] sends once more what was given up.
 
 pub mod again;
 pub mod causes;
