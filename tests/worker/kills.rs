@@ -15,6 +15,7 @@ use mailgrant::model::template::TemplateKind;
 use mailgrant::model::token::{GrantState, Token};
 use mailgrant::random::SeededRandom;
 use std::collections::HashMap;
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -63,13 +64,16 @@ async fn world(url: Option<String>) -> World {
     World { house, tokens, imap, smtp }
 }
 
+/// Where consoles write their log.
+fn said(house: &House) -> PathBuf {
+    house.dir.path().join("consoles.log")
+}
+
 /// A console on the house's database; the second one has a data directory of its own, and the same key.
 fn console(house: &House, second: Option<&PathBuf>) -> Child {
     let mut command = mailgrant(house, &["serve"]);
-    command
-        .env("MAILGRANT_LISTEN", "127.0.0.1:0")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let said = OpenOptions::new().create(true).append(true).open(said(house)).unwrap();
+    command.env("MAILGRANT_LISTEN", "127.0.0.1:0").stdout(Stdio::null()).stderr(said);
     if let Some(data) = second {
         command
             .env("MAILGRANT_DATA_DIR", data)
@@ -228,7 +232,13 @@ async fn killed(world: &World, mut consoles: Vec<(Child, Option<PathBuf>)>) {
             }
         }
         let (child, data) = consoles.remove(usize::try_from(below(&random, 2)).unwrap() % consoles.len());
-        assert!(kill(child).await, "it ended by itself");
+        let was_alive = kill(child).await;
+        let log = || std::fs::read_to_string(said(house)).unwrap_or_default();
+        assert!(
+            was_alive,
+            "it ended by itself: {}",
+            log().lines().rev().take(40).collect::<Vec<_>>().join("\n")
+        );
         met[next] += 1;
         consoles.push((console(house, data.as_ref()), data));
         // The provider forgives for ten seconds: what this kill left open is settled before the next one.
