@@ -171,10 +171,19 @@ impl Store {
                 "CREATE OR REPLACE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_append_only()",
             ],
         };
-        for statement in statements {
-            sqlx::query(*statement).execute(self.pool()).await.map_err(StoreError::from_write)?;
+        if self.engine == Engine::Sqlite {
+            for statement in statements {
+                sqlx::query(*statement).execute(self.pool()).await.map_err(StoreError::from_write)?;
+            }
+            return Ok(());
         }
-        Ok(())
+        // One at a time: PostgreSQL refuses the second of two that replace a function at once, and a console would not start.
+        let mut tx = self.begin().await?;
+        tx.alone().await?;
+        for statement in statements {
+            sqlx::query(*statement).execute(&mut **tx).await.map_err(StoreError::from_write)?;
+        }
+        tx.commit().await
     }
 }
 
