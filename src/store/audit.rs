@@ -6,7 +6,7 @@ mod pages;
 pub use chain::{Held, Trim};
 pub use pages::AuditFilter;
 
-use super::{Columns, Engine, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Engine, Store, StoreError, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::audit::{Actor, AuditEntry, AuditRow};
 use crate::random::hex;
@@ -52,9 +52,8 @@ impl Tx {
     pub(super) async fn alone(&mut self) -> StoreResult<()> {
         if self.has_others_beside() {
             sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1")
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
+                .write(self)
+                .await?;
         }
         Ok(())
     }
@@ -91,16 +90,14 @@ impl Tx {
             .bind(&row.request_id)
             .bind(&row.session)
             .bind(&row.hash)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
             previous = row.hash;
         }
         sqlx::query("UPDATE audit_head SET hash = $1 WHERE id = 1")
             .bind(previous)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }
@@ -181,7 +178,7 @@ impl Store {
         let mut tx = self.begin().await?;
         tx.alone().await?;
         for statement in statements {
-            sqlx::query(*statement).execute(&mut **tx).await.map_err(StoreError::from_write)?;
+            sqlx::query(*statement).write(&mut tx).await?;
         }
         tx.commit().await
     }

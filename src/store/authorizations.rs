@@ -1,6 +1,6 @@
 //! Open authorizations and sign-in links.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::token::{Authorization, Link, Prompt};
 use crate::model::{ProviderId, Sealed, TokenId, UserId};
@@ -133,9 +133,8 @@ impl Tx {
         .bind(&a.outcome)
         .bind(&a.detail)
         .bind(a.finished_at.map(|at| at.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -146,13 +145,12 @@ impl Tx {
             .bind(outcome)
             .bind(detail)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        if done.rows_affected() == 1 {
+            .write(self)
+            .await?;
+        if done == 1 {
             self.delete_device(id).await?;
         }
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 
     /// Replaces the words of an ended authorization (it is claimed first, its outcome known later).
@@ -161,9 +159,8 @@ impl Tx {
             .bind(id)
             .bind(outcome)
             .bind(detail)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -171,10 +168,9 @@ impl Tx {
     pub async fn delete_old_authorizations(&mut self, before: Timestamp) -> StoreResult<u64> {
         let done = sqlx::query("DELETE FROM authorizations WHERE expires_at < $1")
             .bind(before.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 
     /// Adds a sign-in link.
@@ -190,9 +186,8 @@ impl Tx {
         .bind(&link.created_by)
         .bind(link.created_at.0)
         .bind(link.expires_at.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -201,9 +196,8 @@ impl Tx {
         sqlx::query("UPDATE links SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL")
             .bind(id)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -215,10 +209,9 @@ impl Tx {
                 .bind(outcome)
                 .bind(detail)
                 .bind(now.0)
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+                .write(self)
+                .await?;
+        Ok(done == 1)
     }
 
     /// Notes how the last try through a link ended, without using it up (a different account, a cancelled sign-in).
@@ -227,9 +220,8 @@ impl Tx {
             .bind(id)
             .bind(outcome)
             .bind(detail)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -237,9 +229,8 @@ impl Tx {
     pub async fn withdraw_link(&mut self, id: &str) -> StoreResult<()> {
         sqlx::query("UPDATE links SET withdrawn = 1 WHERE id = $1 AND used_at IS NULL")
             .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! what one had that is gone is found here too.
 
 use super::batches::{item, item_rows};
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::batch::{Item, ItemState};
 use crate::model::report::Direction;
@@ -96,10 +96,9 @@ impl Tx {
         .bind(item.batch.as_str())
         .bind(item.position)
         .bind(owner)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Gives an item back that brought nothing: it was tried so often, and rests until `not_before`.
@@ -113,9 +112,8 @@ impl Tx {
         .bind(owner)
         .bind(tries)
         .bind(not_before.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -133,10 +131,9 @@ impl Tx {
         .bind(if again { "" } else { settled.cause.as_str() })
         .bind(if again { "" } else { settled.problem.as_str() })
         .bind((!again).then_some(now.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        let taken = done.rows_affected() == 1;
+        .write(self)
+        .await?;
+        let taken = done == 1;
         if taken && !again {
             self.count_item(item, settled).await?;
         }
@@ -157,10 +154,9 @@ impl Tx {
         .bind(&settled.cause)
         .bind(&settled.problem)
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        if done.rows_affected() != 1 {
+        .write(self)
+        .await?;
+        if done != 1 {
             return Ok(false);
         }
         self.count_item(item, settled).await?;
@@ -174,9 +170,8 @@ impl Tx {
             .bind(is(ItemState::Passed))
             .bind(is(ItemState::Failed))
             .bind(is(ItemState::Skipped))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         if settled.cause.is_empty() {
             return Ok(());
         }
@@ -190,9 +185,8 @@ impl Tx {
         .bind(&settled.problem)
         .bind(settled.run.as_ref().map(RunId::as_str))
         .bind(&item.name)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -205,10 +199,9 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Deletes some of what belongs to batches that ended before `before`; says how many rows went. The batch goes last.

@@ -3,7 +3,7 @@
 use super::changes::touched;
 use super::mailbox_list::{MailboxFilter, bind_filter, filtered};
 use super::mailbox_row::Query;
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::batch::{Batch, BatchState, Group, Item, ItemState, What};
 use crate::model::report::Direction;
@@ -259,9 +259,8 @@ impl Tx {
         .bind(batch.failed)
         .bind(batch.skipped)
         .bind(form)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -272,8 +271,8 @@ impl Tx {
             Direction::Outgoing => add!("outgoing"),
         };
         let query = bind_chosen(sqlx::query(sql), chosen).bind(id.as_str()).bind(have);
-        let done = query.execute(&mut ***self).await.map_err(StoreError::from_write)?;
-        Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+        let done = query.write(self).await?;
+        Ok(i64::try_from(done).unwrap_or(i64::MAX))
     }
 
     /// Adds what failed in another batch and is still there; says how many that were.
@@ -285,10 +284,9 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind(of.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+        .write(self)
+        .await?;
+        Ok(i64::try_from(done).unwrap_or(i64::MAX))
     }
 
     /// Sets how many mailboxes and items a batch has.
@@ -298,9 +296,8 @@ impl Tx {
              total = (SELECT COUNT(*) FROM batch_items WHERE batch_id = $1) WHERE id = $1",
         )
         .bind(id.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -315,10 +312,9 @@ impl Tx {
             .bind(from.as_str())
             .bind(to.as_str())
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-            if done.rows_affected() == 1 {
+            .write(self)
+            .await?;
+            if done == 1 {
                 return Ok(true);
             }
         }

@@ -4,7 +4,7 @@
 use super::batches::{Chosen, among, bind_chosen};
 use super::changes::touched;
 use super::mailbox_list::filtered;
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::{MailboxId, UserId};
 use sqlx::any::AnyRow;
@@ -126,8 +126,8 @@ impl Tx {
             filtered!()
         );
         let query = bind_chosen(sqlx::query(sql), chosen).bind(&act.id);
-        let done = query.execute(&mut ***self).await.map_err(StoreError::from_write)?;
-        let mailboxes = i64::try_from(done.rows_affected()).unwrap_or(i64::MAX);
+        let done = query.write(self).await?;
+        let mailboxes = i64::try_from(done).unwrap_or(i64::MAX);
         sqlx::query(
             "INSERT INTO bulk_acts (id, act, tag, user_id, actor, owner, started_at, mailboxes, changed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
         )
@@ -139,9 +139,8 @@ impl Tx {
         .bind(owner)
         .bind(act.started_at.0)
         .bind(mailboxes)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(mailboxes)
     }
 
@@ -151,10 +150,9 @@ impl Tx {
             .bind(id)
             .bind(from)
             .bind(owner)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Takes a mailbox out of what is left of an act; `false` where somebody else has done it.
@@ -162,19 +160,14 @@ impl Tx {
         let done = sqlx::query("DELETE FROM bulk_left WHERE act_id = $1 AND mailbox_id = $2")
             .bind(id)
             .bind(mailbox.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Leaves everything alone that an act has not looked at yet.
     pub async fn drop_bulk_left(&mut self, id: &str) -> StoreResult<()> {
-        sqlx::query("DELETE FROM bulk_left WHERE act_id = $1")
-            .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        sqlx::query("DELETE FROM bulk_left WHERE act_id = $1").bind(id).write(self).await?;
         Ok(())
     }
 
@@ -188,9 +181,8 @@ impl Tx {
         .bind(counts.undone)
         .bind(counts.kept)
         .bind(counts.unread)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -200,9 +192,8 @@ impl Tx {
             .bind(id)
             .bind(mailbox.as_str())
             .bind(before)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -211,10 +202,9 @@ impl Tx {
         let done = sqlx::query("DELETE FROM bulk_changed WHERE act_id = $1 AND mailbox_id = $2")
             .bind(id)
             .bind(mailbox.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Notes that an act is through.
@@ -222,9 +212,8 @@ impl Tx {
         sqlx::query("UPDATE bulk_acts SET finished_at = $2 WHERE id = $1 AND finished_at IS NULL")
             .bind(id)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -238,10 +227,9 @@ impl Tx {
         .bind(changed)
         .bind(actor)
         .bind(owner)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Notes that an act is undone.
@@ -249,9 +237,8 @@ impl Tx {
         sqlx::query("UPDATE bulk_acts SET undone_at = $2 WHERE id = $1 AND undone_at IS NULL")
             .bind(id)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What mailboxes fail with, by cause; and which failures are over because a token came after all.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::mailbox::MailboxState;
 use crate::model::{ProviderId, RunId, TokenId};
@@ -118,8 +118,8 @@ impl Tx {
         let mut forgotten = 0;
         for sql in [forget!("incoming"), forget!("outgoing")] {
             let query = sqlx::query(sql).bind(token).bind(provider).bind(diagnosis);
-            let done = query.execute(&mut ***self).await.map_err(StoreError::from_write)?;
-            forgotten += done.rows_affected();
+            let done = query.write(self).await?;
+            forgotten += done;
         }
         if forgotten == 0 {
             return Ok(());
@@ -137,9 +137,8 @@ impl Tx {
         )
         .bind(token)
         .bind(provider)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

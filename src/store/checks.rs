@@ -1,7 +1,7 @@
 //! Checks on schedule: which mailboxes are checked, and how many checks passed and failed in an hour or on a day. Whose turn it is says
 //! [`super::turns`].
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 
@@ -151,9 +151,8 @@ impl Tx {
         sqlx::query("UPDATE mailboxes SET failed_checks = (failed_checks + 1) * $2 WHERE id = $1 AND (failed_checks > 0 OR $2 = 1)")
             .bind(id.as_str())
             .bind(i64::from(failed))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -168,9 +167,8 @@ impl Tx {
         .bind(at.0.div_euclid(kind.slot()) * kind.slot())
         .bind(i64::from(passed))
         .bind(i64::from(!passed))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -183,10 +181,9 @@ impl Tx {
         .bind(kind.as_str())
         .bind(before.0)
         .bind(most)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+        .write(self)
+        .await?;
+        Ok(done)
     }
 
     /// What was last checked outside this range counts as not tested: it says nothing about now. Paused mailboxes, and those that are
@@ -196,10 +193,9 @@ impl Tx {
             .bind(range.from.0)
             .bind(range.to.0)
             .bind(range.rests.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Admin consents, on their way and ended.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, to_json};
+use super::{Columns, Store, StoreResult, Tx, Write, to_json};
 use crate::clock::Timestamp;
 use crate::model::consent::Consent;
 use crate::model::{ProviderId, Sealed, UserId};
@@ -107,9 +107,8 @@ impl Tx {
         .bind(&c.outcome)
         .bind(&c.detail)
         .bind(c.finished_at.map(|at| at.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -119,10 +118,9 @@ impl Tx {
             .bind(id)
             .bind(outcome)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// The words of a consent that was claimed, once they are known.
@@ -131,9 +129,8 @@ impl Tx {
             .bind(id)
             .bind(outcome)
             .bind(detail)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -141,10 +138,9 @@ impl Tx {
     pub async fn delete_old_consents(&mut self, before: Timestamp) -> StoreResult<u64> {
         let done = sqlx::query("DELETE FROM consents WHERE finished_at IS NULL AND expires_at < $1")
             .bind(before.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages on their way: claimed by one instance, with the attempt written down before anything is sent. Also whom to tell, and how.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, to_json};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write, to_json};
 use crate::clock::Timestamp;
 use crate::model::Sealed;
 use crate::model::notices::{Channel, Channels, Delivery, DeliveryState, Event};
@@ -162,14 +162,9 @@ impl Tx {
         .bind(to_json(&stored.channels))
         .bind(stored.smtp_password.as_ref().map(|sealed| sealed.0.clone()))
         .bind(stored.webhook_secret.as_ref().map(|sealed| sealed.0.clone()))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        if done.rows_affected() == 0 {
-            Err(StoreError::Stale)
-        } else {
-            Ok(())
-        }
+        .write(self)
+        .await?;
+        if done == 0 { Err(StoreError::Stale) } else { Ok(()) }
     }
 
     /// Adds a delivery.
@@ -197,9 +192,8 @@ impl Tx {
         .bind(&one.reply)
         .bind(one.problem.as_deref())
         .bind(&one.why)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -209,9 +203,8 @@ impl Tx {
             .bind(notice)
             .bind(delivery)
             .bind(i64::from(ended))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -223,10 +216,9 @@ impl Tx {
         .bind(id)
         .bind(owner)
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Notes that a message is about to be handed over; `false` where it isn't this instance's any more: then it must not be.
@@ -234,10 +226,9 @@ impl Tx {
         let done = sqlx::query("UPDATE deliveries SET state = 'handing' WHERE id = $1 AND owner = $2 AND state IN ('sending', 'handing')")
             .bind(id)
             .bind(owner)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Notes that a message wasn't handed over after all, and is still here; `false` where it isn't this instance's any more.
@@ -245,10 +236,9 @@ impl Tx {
         let done = sqlx::query("UPDATE deliveries SET state = 'sending' WHERE id = $1 AND owner = $2 AND state IN ('sending', 'handing')")
             .bind(id)
             .bind(owner)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Writes down how an attempt ended; only where the row is still this owner's, and in the state `from` where one is given. `false`
@@ -267,10 +257,9 @@ impl Tx {
         .bind(one.problem.as_deref())
         .bind(owner.unwrap_or_default())
         .bind(from.map(DeliveryState::as_str).unwrap_or_default())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Takes a delivery that was given up, as a person asks for, and counts the attempt. It stays the same message, so that who has it
@@ -284,10 +273,9 @@ impl Tx {
         .bind(owner)
         .bind(recipient)
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Gives up what waits for a channel that was turned off, and says why.
@@ -295,9 +283,8 @@ impl Tx {
         sqlx::query("UPDATE deliveries SET state = 'dropped', why = $2 WHERE channel = $1 AND state = 'waiting'")
             .bind(channel.as_str())
             .bind(why)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -314,9 +301,8 @@ impl Tx {
             )
             .bind(removed)
             .bind(why)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         }
         Ok(())
     }
@@ -326,9 +312,8 @@ impl Tx {
         sqlx::query("UPDATE deliveries SET state = 'dropped', why = $2 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(why)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -336,9 +321,8 @@ impl Tx {
     pub async fn redirect_deliveries(&mut self, recipient: &str) -> StoreResult<()> {
         sqlx::query("UPDATE deliveries SET recipient = $1 WHERE channel = 'webhook' AND state = 'waiting'")
             .bind(recipient)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 

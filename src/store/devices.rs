@@ -1,6 +1,6 @@
 //! Sign-ins that wait for somebody at another device.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::token::Device;
 use crate::model::{TokenId, UserId};
@@ -70,9 +70,8 @@ impl Tx {
             .bind(device.pause)
             .bind(device.failures)
             .bind(device.next_at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -82,10 +81,9 @@ impl Tx {
             .bind(&device.attempt_id)
             .bind(device.next_at.0)
             .bind(until.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Says when to ask next.
@@ -95,9 +93,8 @@ impl Tx {
             .bind(device.pause)
             .bind(device.failures)
             .bind(device.next_at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -105,9 +102,8 @@ impl Tx {
     pub async fn delete_device(&mut self, attempt: &str) -> StoreResult<()> {
         sqlx::query("DELETE FROM devices WHERE attempt_id = $1")
             .bind(attempt)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What is to be renewed, and when.
 
-use super::{Columns, Engine, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Engine, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::{ProviderId, TokenId};
 
@@ -103,11 +103,10 @@ impl Store {
         .bind(by)
         .bind(from.0)
         .bind(to.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     /// At a start: how old is what was got after `now` nobody knows, for the clock was set back meanwhile. It is due.
@@ -118,11 +117,10 @@ impl Store {
         )
         .bind(now.0)
         .bind(now.plus(slack).0)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     /// The time by the clock of the database server, where it has one of its own.
@@ -143,9 +141,8 @@ impl Tx {
         sqlx::query("UPDATE grants SET lease_until = attempt_started + $2 WHERE lease_owner = $1 AND lease_until > attempt_started + $2")
             .bind(owner)
             .bind(CLAIM_OF_THE_DEAD)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What the weekly look found in mailboxes. Whose turn it is says [`super::turns`].
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use sqlx::any::AnyRow;
@@ -191,9 +191,8 @@ impl Tx {
         .bind(found.junk_days)
         .bind(found.oversized)
         .bind(found.limit_mb)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

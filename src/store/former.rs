@@ -1,6 +1,6 @@
 //! The tokens mailboxes had before the ones they have.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write, name, to_json};
 use crate::clock::Timestamp;
 use crate::model::mailbox::{Auth, Endpoint, Protocol, Security, Server, Side};
 use crate::model::report::Direction;
@@ -71,9 +71,8 @@ impl Tx {
         .bind(token_id.as_str())
         .bind(to_json(&settings))
         .bind(former.since.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -83,9 +82,8 @@ impl Tx {
             .bind(mailbox.as_str())
             .bind(direction.as_str())
             .bind(token.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -93,10 +91,9 @@ impl Tx {
     pub async fn forget_former_token(&mut self, token: &TokenId) -> StoreResult<u64> {
         let done = sqlx::query("DELETE FROM former_tokens WHERE token_id = $1")
             .bind(token.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 }
 

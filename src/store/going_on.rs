@@ -1,7 +1,7 @@
 //! Test runs that go on: whose they are, how far they are, and whether somebody wants one stopped. Instances that serve one database meet
 //! here; what a run found when it ended is in [`super::reports`].
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::report::Direction;
 use crate::model::{MailboxId, RunId};
@@ -41,9 +41,8 @@ impl Store {
             .bind(id.as_str())
             .bind(report)
             .bind(step_at.0)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 
@@ -105,10 +104,9 @@ impl Tx {
     pub async fn want_stop(&mut self, id: &RunId) -> StoreResult<bool> {
         let done = sqlx::query("UPDATE runs SET stop_wanted = 1 WHERE id = $1 AND outcome = 'running'")
             .bind(id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Says whose a new run is, what form began it, and its stages as JSON. [`StoreError::Taken`] where that form began one before.
@@ -118,9 +116,8 @@ impl Tx {
             .bind(owner)
             .bind(form)
             .bind(planned)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -135,9 +132,8 @@ impl Tx {
         sqlx::query("UPDATE runs SET outcome = 'stopped', finished_at = $2 WHERE id = $1 AND outcome = 'running'")
             .bind(id.as_str())
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -148,9 +144,8 @@ impl Tx {
              ELSE i.seen_at END FROM instances i WHERE i.id = $1), started_at) WHERE outcome = 'running' AND owner = $1",
         )
         .bind(owner)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Grants: the sealed token sets and the record of their renewals.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, to_json};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write, to_json};
 use crate::clock::Timestamp;
 use crate::model::token::{Grant, GrantState};
 use crate::model::{ProviderId, Sealed, TokenId};
@@ -78,11 +78,10 @@ impl Store {
         .bind(attempt)
         .bind(now.0)
         .bind(stale.unwrap_or(owner))
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 }
 
@@ -94,18 +93,16 @@ impl Tx {
              WHERE lease_owner IS NULL",
         )
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
     /// Takes for unknown what was granted, so that the next renewals ask for everything that tokens want.
     pub async fn forget_granted_scopes(&mut self) -> StoreResult<()> {
         sqlx::query("UPDATE grants SET granted_scopes = '[]' WHERE lease_owner IS NULL")
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -123,10 +120,7 @@ impl Tx {
         self.delete_grant(&grant.token_id).await?;
         let query = sqlx::query(insert_grant!(""));
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
-        bind_grant(query, grant)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        bind_grant(query, grant).write(self).await?;
         Ok(())
     }
 
@@ -134,10 +128,7 @@ impl Tx {
     pub async fn begin_grant(&mut self, grant: &Grant) -> StoreResult<()> {
         let query = sqlx::query(insert_grant!(" ON CONFLICT (token_id) DO NOTHING"));
         let query = query.bind(grant.token_id.as_str()).bind(grant.generation);
-        bind_grant(query, grant)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        bind_grant(query, grant).write(self).await?;
         Ok(())
     }
 
@@ -156,10 +147,9 @@ impl Tx {
         let done = bind_grant(query, grant)
             .bind(was)
             .bind(attempt.unwrap_or_default())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Notes why a grant can't be renewed, found before anything was sent: only over the attempt and the claim that were read as `was`.
@@ -180,10 +170,9 @@ impl Tx {
         .bind(grant.last_error.as_deref())
         .bind(grant.last_error_at.map(|at| at.0))
         .bind(grant.due_at().map(|at| at.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Lets the failing grants of a provider be tried again at once: what they failed at may be mended now.
@@ -192,9 +181,8 @@ impl Tx {
             "UPDATE grants SET retry_at = NULL, failures = 0, due_at = 0 WHERE state = 'failing' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
         )
         .bind(provider.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -206,10 +194,9 @@ impl Tx {
         )
         .bind(provider.as_str())
         .bind(format!("{{\"id\":\"{reason}\"%"))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+        .write(self)
+        .await?;
+        Ok(done)
     }
 
     /// What waited for an admin's consent is tried again: the provider may take its refresh token now.
@@ -219,9 +206,8 @@ impl Tx {
              AND last_error LIKE '{\"id\":\"entra-65001-consent-missing\"%' AND token_id IN (SELECT id FROM tokens WHERE provider_id = $1)",
         )
         .bind(provider.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -229,10 +215,9 @@ impl Tx {
     pub async fn drop_previous_refresh_tokens(&mut self, before: Timestamp) -> StoreResult<u64> {
         let done = sqlx::query("UPDATE grants SET rt_previous = NULL WHERE rt_previous IS NOT NULL AND rt_rotated_at < $1")
             .bind(before.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 
     /// Deletes what a token yielded. Says which generation that was, and its refresh token: nobody renews it after this.

@@ -1,6 +1,6 @@
 //! What people bring along: previews, what is written of them part by part, what it takes to undo that, and which mailboxes came by it.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::{MailboxId, ProviderId, Sealed, TokenId, UserId};
 use sqlx::any::AnyRow;
@@ -115,9 +115,8 @@ impl Store {
         )
         .bind(row.user_id.as_str())
         .bind(MOST_WAITING - 1)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         sqlx::query("INSERT INTO imports (id, user_id, sealed, created_at, expires_at, report) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(&row.id)
             .bind(row.user_id.as_str())
@@ -125,9 +124,8 @@ impl Store {
             .bind(row.created_at.0)
             .bind(row.expires_at.0)
             .bind(&row.report)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 
@@ -182,11 +180,10 @@ impl Store {
         .bind(&work.owner)
         .bind(work.total)
         .bind(i64::from(work.is_undo))
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 
     /// Work on an import ended, with the reason where not all was done.
@@ -196,9 +193,8 @@ impl Store {
             .bind(id)
             .bind(owner)
             .bind(failed)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 
@@ -270,10 +266,9 @@ impl Tx {
         .bind(&sealed.0)
         .bind(report)
         .bind(expires_at.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Notes that an import is at `done` now and was at `before`, and how to undo what was written since; false if it was elsewhere.
@@ -285,19 +280,17 @@ impl Tx {
         .bind(before)
         .bind(done)
         .bind(report)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        if moved.rows_affected() != 1 {
+        .write(self)
+        .await?;
+        if moved != 1 {
             return Ok(false);
         }
         sqlx::query("INSERT INTO import_parts (import_id, part, sealed) VALUES ($1, $2, $3)")
             .bind(id)
             .bind(before)
             .bind(&undo.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(true)
     }
 
@@ -307,9 +300,8 @@ impl Tx {
             .bind(id)
             .bind(now.0)
             .bind(expires_at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -318,16 +310,14 @@ impl Tx {
         let done = sqlx::query("DELETE FROM import_parts WHERE import_id = $1 AND part = $2")
             .bind(id)
             .bind(part)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         sqlx::query("UPDATE imports SET report = $2 WHERE id = $1")
             .bind(id)
             .bind(report)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Marks an import as undone, and forgets what was still to be written and which mailboxes came by it; false if it was before, or
@@ -337,15 +327,13 @@ impl Tx {
             sqlx::query("UPDATE imports SET undone_at = $2, sealed = '' WHERE id = $1 AND begun_at IS NOT NULL AND undone_at IS NULL")
                 .bind(id)
                 .bind(now.0)
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
+                .write(self)
+                .await?;
         sqlx::query("DELETE FROM imported_mailboxes WHERE import_id = $1")
             .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Notes that a mailbox came or changed in an import.
@@ -354,9 +342,8 @@ impl Tx {
             .bind(id)
             .bind(mailbox.as_str())
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Which processes serve this database, and which of them does what only one should do.
 
-use super::{Columns, Store, StoreError, StoreResult};
+use super::{Columns, Store, StoreResult, Write};
 use crate::clock::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -34,9 +34,8 @@ impl Store {
         .bind(&instance.version)
         .bind(instance.started_at.0)
         .bind(instance.seen_at.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await
     }
 
@@ -64,10 +63,9 @@ impl Store {
         let done = sqlx::query("DELETE FROM instances WHERE id = $1 AND beat = $2")
             .bind(id)
             .bind(beat)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
-        if done.rows_affected() != 1 {
+            .write(&mut tx)
+            .await?;
+        if done != 1 {
             return Ok(false);
         }
         tx.free_claims(id).await?;
@@ -91,11 +89,10 @@ impl Store {
             .bind(name)
             .bind(owner)
             .bind(turn)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 
     /// Lets go of every duty of an instance.
@@ -103,9 +100,8 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM duties WHERE owner = $1")
             .bind(owner)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 
@@ -122,11 +118,10 @@ impl Store {
         )
         .bind(name)
         .bind(owner)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 }
 

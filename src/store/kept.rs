@@ -1,6 +1,6 @@
 //! Secrets that were typed into a form which came back to be mended, sealed. The form may be sent again to another instance.
 
-use super::{Columns, Store, StoreError, StoreResult};
+use super::{Columns, Store, StoreResult, Write};
 use crate::clock::Timestamp;
 use crate::model::{Sealed, UserId};
 
@@ -32,9 +32,8 @@ impl Store {
             .bind(&row.kind)
             .bind(&row.sealed.0)
             .bind(row.expires_at.0)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         sqlx::query(
             "DELETE FROM kept WHERE user_id = $1 AND kind = $2 AND id NOT IN
              (SELECT id FROM kept WHERE user_id = $1 AND kind = $2 ORDER BY expires_at DESC, id DESC LIMIT $3)",
@@ -42,9 +41,8 @@ impl Store {
         .bind(row.user_id.as_str())
         .bind(&row.kind)
         .bind(MOST)
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         tx.commit().await
     }
 
@@ -67,9 +65,8 @@ impl Store {
             .bind(user.as_str())
             .bind(kind)
             .bind(id.unwrap_or_default())
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 }

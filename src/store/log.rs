@@ -1,7 +1,7 @@
 //! Entries of the system log, in pages.
 
 use super::slices::{COUNTED, Found, LOOKED, Numbered, Part, Place, Slice, containing, merged, narrowed, planned_anew};
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::log::{Area, Level, LogEntry, first_number};
 use sqlx::any::AnyRow;
@@ -273,10 +273,9 @@ impl Store {
             .bind(&entry.message)
             .bind(super::to_json(&entry.details))
             .bind(&entry.run)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
-            added += done.rows_affected();
+            .write(&mut tx)
+            .await?;
+            added += done;
         }
         tx.commit().await?;
         Ok(added)

@@ -4,7 +4,7 @@ use super::changes::touched;
 pub use super::mailbox_list::{MailboxFilter, MailboxKey, MailboxRow, MailboxSort, Page};
 use super::mailbox_list::{bind_filter, filtered};
 use super::mailbox_row::{bind, mailbox};
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::mailbox::{Mailbox, MailboxState, Protocol, SideState};
 use crate::model::report::{Direction, Outcome};
@@ -162,7 +162,7 @@ impl Tx {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
              $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)",
         );
-        bind(query, mailbox).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        bind(query, mailbox).write(self).await?;
         self.put_tags(mailbox).await
     }
 
@@ -182,15 +182,14 @@ impl Tx {
              next_check_at = CASE WHEN enabled < $7 THEN 0 ELSE next_check_at END
              WHERE id = $1 AND version = $2",
         );
-        let done = bind(query, mailbox).execute(&mut ***self).await.map_err(StoreError::from_write)?;
-        if done.rows_affected() == 0 {
+        let done = bind(query, mailbox).write(self).await?;
+        if done == 0 {
             return Err(StoreError::Stale);
         }
         sqlx::query("DELETE FROM mailbox_tags WHERE mailbox_id = $1")
             .bind(mailbox.id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         self.put_tags(mailbox).await
     }
 
@@ -199,9 +198,8 @@ impl Tx {
             sqlx::query("INSERT INTO mailbox_tags (tag, mailbox_id) VALUES ($1, $2) ON CONFLICT (tag, mailbox_id) DO NOTHING")
                 .bind(tag)
                 .bind(mailbox.id.as_str())
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
+                .write(self)
+                .await?;
         }
         Ok(())
     }
@@ -264,9 +262,8 @@ impl Tx {
         .bind(mailbox.checked_at.0)
         .bind(mailbox.failing_since.map(|at| at.0))
         .bind(i64::from(mailbox.failing_since.is_some()))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(true)
     }
 
@@ -278,10 +275,9 @@ impl Tx {
         )
         .bind(token.as_str())
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+        .write(self)
+        .await?;
+        Ok(done)
     }
 
     /// After a change of a provider: the same for all its tokens.
@@ -293,24 +289,21 @@ impl Tx {
         )
         .bind(provider.as_str())
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+        .write(self)
+        .await?;
+        Ok(done)
     }
 
     /// Deletes a mailbox; its runs stay, without it.
     pub async fn delete_mailbox(&mut self, id: &MailboxId) -> StoreResult<()> {
         sqlx::query("UPDATE runs SET mailbox_id = NULL WHERE mailbox_id = $1")
             .bind(id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         sqlx::query("DELETE FROM mailboxes WHERE id = $1")
             .bind(id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -53,7 +53,8 @@ pub mod walkthroughs;
 
 use crate::model::audit::AuditRow;
 use aws_lc_rs::hmac;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Row, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
@@ -224,6 +225,19 @@ impl Tx {
     /// Whether others write beside this transaction: then a row that is read to be changed is locked. SQLite lets nobody else write.
     fn has_others_beside(&self) -> bool {
         self._guard.is_none()
+    }
+}
+
+/// Statements that write, at the end of their chain of values.
+trait Write {
+    /// Runs it in a transaction; how many rows it touched.
+    async fn write(self, tx: &mut Tx) -> StoreResult<u64>;
+}
+
+impl Write for Query<'_, Any, AnyArguments> {
+    async fn write(self, tx: &mut Tx) -> StoreResult<u64> {
+        let done = self.execute(&mut *tx.inner).await.map_err(StoreError::from_write)?;
+        Ok(done.rows_affected())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages of a run that somebody moved, or tried to.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::RunId;
 use crate::model::words;
@@ -84,10 +84,9 @@ impl Tx {
         .bind(moved.by.as_str())
         .bind(moved.at.0)
         .bind(moved.at.plus(-STALE).0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Writes down what became of it; none: nothing was changed, and it can be moved again.
@@ -102,9 +101,8 @@ impl Tx {
             .bind(moved.place)
             .bind(fate.map_or("", Fate::as_str))
             .bind(moved.at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

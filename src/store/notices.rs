@@ -4,7 +4,7 @@ mod failing;
 
 pub use failing::{EndedToken, FailingSide};
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, to_json};
+use super::{Columns, Store, StoreResult, Tx, Write, to_json};
 use crate::clock::Timestamp;
 use crate::model::notices::{Event, Member, MemberKind, Notice, State, Words};
 use sqlx::any::AnyRow;
@@ -196,10 +196,9 @@ impl Tx {
         .bind(notice.opened_at.0)
         .bind(notice.closed_at.map(|at| at.0))
         .bind(to_json(&notice.words))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Adds a notice of something that is told once and is over at once; `false` where there ever was one of this cause, as far back as they
@@ -230,9 +229,8 @@ impl Tx {
         .bind(notice)
         .bind(member.kind.as_str())
         .bind(&member.id)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -243,9 +241,8 @@ impl Tx {
             .bind(member.kind.as_str())
             .bind(&member.id)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -254,9 +251,8 @@ impl Tx {
         sqlx::query("UPDATE notices SET words = $2 WHERE id = $1 AND (closed_at IS NULL OR state = 'unheard')")
             .bind(&notice.id)
             .bind(to_json(&notice.words))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -264,9 +260,8 @@ impl Tx {
     pub async fn forget_unheard(&mut self, id: &str) -> StoreResult<()> {
         sqlx::query("DELETE FROM notices WHERE id = $1 AND state = 'unheard'")
             .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -277,9 +272,8 @@ impl Tx {
             .bind(notice.state.as_str())
             .bind(now.0)
             .bind(to_json(&notice.words))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -289,10 +283,9 @@ impl Tx {
             .bind(id)
             .bind(from.as_str())
             .bind(to.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// What a delivery tells, where all of that is over and its end was told, or is on its way: an end that reached nobody doesn't count.

@@ -1,6 +1,6 @@
 //! What tokens are got with that nobody signs in for: passwords, and the keys of service accounts. Sealed, each with where it goes.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::model::token::{ServiceAccount, StoredPassword, StoredServiceAccount};
 use crate::model::{ProviderId, Sealed, TokenId};
 use sqlx::any::AnyRow;
@@ -59,9 +59,8 @@ impl Tx {
         .bind(new.destination.as_str())
         .bind(new.set_at.0)
         .bind(new.set_by.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -69,9 +68,8 @@ impl Tx {
     pub async fn drop_token_password(&mut self, token: &TokenId) -> StoreResult<()> {
         sqlx::query("UPDATE token_passwords SET sealed = NULL WHERE token_id = $1")
             .bind(token.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -88,9 +86,8 @@ impl Tx {
     pub async fn delete_service_account(&mut self, provider: &ProviderId) -> StoreResult<()> {
         sqlx::query("DELETE FROM service_accounts WHERE provider_id = $1")
             .bind(provider.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -111,9 +108,8 @@ impl Tx {
         .bind(new.account.key_id.as_str())
         .bind(new.set_at.0)
         .bind(new.set_by.as_str())
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Proofs of least privilege.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::model::TokenId;
 use crate::model::proof::{Proof, ProofOutcome};
 
@@ -47,18 +47,16 @@ impl Tx {
         .bind(&proof.detail)
         .bind(proof.at.0)
         .bind(&proof.by)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         sqlx::query(
             "DELETE FROM proofs WHERE token_id = $1 AND id NOT IN
              (SELECT id FROM proofs WHERE token_id = $1 ORDER BY proved_at DESC, id DESC LIMIT $2)",
         )
         .bind(proof.token_id.as_str())
         .bind(KEPT)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! One-time links about a provider.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::ProviderId;
 use crate::model::consent::{LinkKind, ProviderLink};
@@ -60,9 +60,8 @@ impl Tx {
         .bind(&link.created_by)
         .bind(link.created_at.0)
         .bind(link.expires_at.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -71,9 +70,8 @@ impl Tx {
         sqlx::query("UPDATE provider_links SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL")
             .bind(id)
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -83,10 +81,9 @@ impl Tx {
             sqlx::query("UPDATE provider_links SET tries = tries + 1 WHERE id = $1 AND used_at IS NULL AND withdrawn = 0 AND tries < $2")
                 .bind(id)
                 .bind(most)
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+                .write(self)
+                .await?;
+        Ok(done == 1)
     }
 
     /// Uses a link up, once; says whether this call did.
@@ -95,20 +92,18 @@ impl Tx {
             sqlx::query("UPDATE provider_links SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND withdrawn = 0 AND expires_at >= $2")
                 .bind(id)
                 .bind(now.0)
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+                .write(self)
+                .await?;
+        Ok(done == 1)
     }
 
     /// Takes a link back; says whether it could still be used.
     pub async fn withdraw_provider_link(&mut self, id: &str) -> StoreResult<bool> {
         let done = sqlx::query("UPDATE provider_links SET withdrawn = 1 WHERE id = $1 AND used_at IS NULL AND withdrawn = 0")
             .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 }
 

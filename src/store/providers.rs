@@ -1,6 +1,6 @@
 //! Providers.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write, name, to_json};
 use crate::clock::Timestamp;
 use crate::model::credential::{Credentials, Fallback};
 use crate::model::provider::{AssertionAlg, ClientAuth, Cloud, ConsentScreen, Provider, StoredSecret};
@@ -142,7 +142,7 @@ impl Tx {
             .bind(provider.name.as_str())
             .bind(provider.version)
             .bind(provider.created_at.0);
-        bind(query, provider).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        bind(query, provider).write(self).await?;
         Ok(())
     }
 
@@ -162,12 +162,8 @@ impl Tx {
             .bind(provider.name.as_str())
             .bind(provider.version)
             .bind(provider.created_at.0);
-        let done = bind(query, provider).execute(&mut ***self).await.map_err(StoreError::from_write)?;
-        if done.rows_affected() == 0 {
-            Err(StoreError::Stale)
-        } else {
-            Ok(())
-        }
+        let done = bind(query, provider).write(self).await?;
+        if done == 0 { Err(StoreError::Stale) } else { Ok(()) }
     }
 
     /// Sets or clears the problem of the app itself, a diagnosis as JSON; says whether that is another one than before. By its id: what
@@ -188,9 +184,8 @@ impl Tx {
         .bind(id.as_str())
         .bind(problem)
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(diagnosis_id(before.as_deref()) != diagnosis_id(problem))
     }
 
@@ -204,19 +199,17 @@ impl Tx {
             .bind(id.as_str())
             .bind(to_json(&new))
             .bind(to_json(was))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() > 0)
+            .write(self)
+            .await?;
+        Ok(done > 0)
     }
 
     /// Deletes a provider; [`StoreError::InUse`] while tokens hang on it.
     pub async fn delete_provider(&mut self, id: &ProviderId) -> StoreResult<()> {
         sqlx::query("DELETE FROM providers WHERE id = $1")
             .bind(id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

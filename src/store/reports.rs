@@ -1,6 +1,6 @@
 //! Runs of *Test incoming* and *Test outgoing*, with the settings they used.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::report::Direction;
 use crate::model::{MailboxId, RunId, Sealed, UserId};
@@ -173,9 +173,8 @@ impl Tx {
         .bind(&run.fingerprint)
         .bind(&run.report)
         .bind(run.newest.as_ref().map(|sealed| sealed.0.as_str()))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -191,9 +190,8 @@ impl Tx {
         .bind(run.diagnosis_id.as_deref())
         .bind(&run.report)
         .bind(run.newest.as_ref().map(|sealed| sealed.0.as_str()))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -235,8 +233,8 @@ impl Tx {
             .bind(id)
             .bind(PRUNED_AT_ONCE),
         };
-        let done = query.execute(&mut ***self).await.map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+        let done = query.write(self).await?;
+        Ok(done)
     }
 
     /// Deletes so many of the runs that began before a moment, but not what still runs nor the result a mailbox shows; says how many.

@@ -1,7 +1,7 @@
 //! Sides of mailboxes whose password was refused: each is left in peace for a while by itself, because trying again and again locks accounts.
 //! A save of other settings, turning the mailbox on ([`Tx::update_mailbox`]) and a test that passes ([`Tx::record_side`]) end that.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use crate::model::report::Direction;
@@ -47,9 +47,8 @@ impl Tx {
         .bind(rest.direction.as_str())
         .bind(rest.refused)
         .bind(rest.until.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -58,9 +57,8 @@ impl Tx {
         sqlx::query("DELETE FROM rests WHERE mailbox_id = $1 AND direction = $2")
             .bind(id.as_str())
             .bind(direction.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -73,9 +71,8 @@ impl Tx {
         .bind(id.as_str())
         .bind(changed_at.0)
         .bind(i64::from(enabled))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! How much is kept of what grows, and since when; and the end of one-time links that are closed.
 
-use super::{Columns, Engine, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Engine, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 
 /// What the retention settings are about.
@@ -96,13 +96,8 @@ impl Tx {
     pub(super) async fn prune(&mut self, statements: &[&'static str], before: i64, most: i64) -> StoreResult<u64> {
         let mut gone = 0;
         for statement in statements {
-            let done = sqlx::query(*statement)
-                .bind(before)
-                .bind(most)
-                .execute(&mut ***self)
-                .await
-                .map_err(StoreError::from_write)?;
-            gone += done.rows_affected();
+            let done = sqlx::query(*statement).bind(before).bind(most).write(self).await?;
+            gone += done;
         }
         Ok(gone)
     }

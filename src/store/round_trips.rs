@@ -1,6 +1,6 @@
 //! Messages that mailboxes send to themselves on schedule, and how each came to its end. Whose turn it is says [`super::turns`].
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use crate::model::round_trip::{Outcome, RoundTrip, Trouble};
@@ -111,19 +111,17 @@ impl Tx {
         .bind(&trip.message_id)
         .bind(trip.sent_at.0)
         .bind(owner)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         sqlx::query(
             "DELETE FROM round_trips WHERE mailbox_id = $1 AND id NOT IN
              (SELECT id FROM round_trips WHERE mailbox_id = $1 ORDER BY sent_at DESC, id DESC LIMIT $2)",
         )
         .bind(trip.mailbox_id.as_str())
         .bind(KEPT)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        .write(self)
+        .await?;
+        Ok(done == 1)
     }
 
     /// Writes down how a message came to its end, or that it is on its way. What has ended stays as it ended.
@@ -136,9 +134,8 @@ impl Tx {
         .bind(trip.seconds)
         .bind(&trip.place)
         .bind(&trip.problem)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

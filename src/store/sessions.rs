@@ -2,7 +2,7 @@
 //! come back (SESS-1 to SESS-3). Also the sealed forms that wait for somebody to sign in again.
 
 use super::users::user;
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write};
 use crate::clock::{Clock, Timestamp};
 use crate::model::UserId;
 use crate::model::settings::{SESSION_IDLE, SESSION_LONGEST};
@@ -162,9 +162,8 @@ impl Store {
         sqlx::query("UPDATE sessions SET expires_at = $2 WHERE id_hash = $1")
             .bind(&session.id_hash)
             .bind(now.plus(self.limits.idle()).0)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.set_user_seen(&session.user_id, now).await?;
         tx.commit().await
     }
@@ -194,18 +193,16 @@ impl Store {
         sqlx::query("DELETE FROM drafts WHERE user_id = $1 AND path = $2")
             .bind(draft.user_id.as_str())
             .bind(&draft.path)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         sqlx::query("INSERT INTO drafts (id, user_id, path, sealed, expires_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(&draft.id)
             .bind(draft.user_id.as_str())
             .bind(&draft.path)
             .bind(&draft.sealed)
             .bind(draft.expires_at.0)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.commit().await
     }
 
@@ -228,11 +225,7 @@ impl Store {
             ),
             ("DELETE FROM throttles WHERE updated_at < $1", now.plus(-super::throttles::KNOWN)),
         ] {
-            sqlx::query(statement)
-                .bind(before.0)
-                .execute(&mut **tx)
-                .await
-                .map_err(StoreError::from_write)?;
+            sqlx::query(statement).bind(before.0).write(&mut tx).await?;
         }
         tx.commit().await
     }
@@ -254,9 +247,8 @@ impl Tx {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR created_at <= $2")
             .bind(now.0)
             .bind(now.plus(-longest).0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -264,9 +256,8 @@ impl Tx {
     pub async fn move_session_ends(&mut self, by: i64) -> StoreResult<()> {
         sqlx::query("UPDATE sessions SET expires_at = expires_at + $1")
             .bind(by)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -275,10 +266,9 @@ impl Tx {
         let done = sqlx::query("DELETE FROM sessions WHERE id_hash = $1 AND user_id = $2")
             .bind(id_hash)
             .bind(user.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() > 0)
+            .write(self)
+            .await?;
+        Ok(done > 0)
     }
 
     /// Ends every session of this person but one.
@@ -286,10 +276,9 @@ impl Tx {
         let done = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND id_hash <> $2")
             .bind(user.as_str())
             .bind(except.unwrap_or_default())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected())
+            .write(self)
+            .await?;
+        Ok(done)
     }
 }
 
@@ -337,10 +326,10 @@ impl SessionStore for Sessions {
             .bind(super::to_json(&record.data))
             .bind(now.0)
             .bind(now.plus(self.store.limits.idle()).0)
-            .execute(&mut **tx)
+            .write(&mut tx)
             .await
             .map_err(backend)?;
-            if done.rows_affected() == 1 {
+            if done == 1 {
                 return tx.commit().await.map_err(backend);
             }
         }
@@ -352,7 +341,7 @@ impl SessionStore for Sessions {
         sqlx::query("UPDATE sessions SET data = $2 WHERE id_hash = $1")
             .bind(sha256(&record.id.to_string()))
             .bind(super::to_json(&record.data))
-            .execute(&mut **tx)
+            .write(&mut tx)
             .await
             .map_err(backend)?;
         tx.commit().await.map_err(backend)
@@ -373,7 +362,7 @@ impl SessionStore for Sessions {
         let mut tx = self.store.begin().await.map_err(backend)?;
         sqlx::query("DELETE FROM sessions WHERE id_hash = $1")
             .bind(sha256(&id.to_string()))
-            .execute(&mut **tx)
+            .write(&mut tx)
             .await
             .map_err(backend)?;
         tx.commit().await.map_err(backend)

@@ -1,6 +1,6 @@
 //! Instance settings, by name; also the vault's key rows.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::vault::KeyRow;
 
@@ -36,19 +36,14 @@ impl Tx {
         sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
             .bind(name)
             .bind(value)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
     /// Removes a setting.
     pub async fn remove_setting(&mut self, name: &str) -> StoreResult<()> {
-        sqlx::query("DELETE FROM settings WHERE name = $1")
-            .bind(name)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        sqlx::query("DELETE FROM settings WHERE name = $1").bind(name).write(self).await?;
         Ok(())
     }
 
@@ -67,9 +62,8 @@ impl Tx {
             .bind(&row.wrapped)
             .bind(i64::from(row.active))
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Rows that count sign-in tries. What the numbers mean is [`crate::auth::throttle`]'s affair.
 
-use super::{Columns, StoreError, StoreResult, Tx};
+use super::{Columns, StoreError, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 
 /// How many seconds is a count kept that nobody touches?
@@ -32,9 +32,8 @@ impl Tx {
         .bind(bucket)
         .bind(level)
         .bind(now.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -51,9 +50,8 @@ impl Tx {
     pub async fn reset_throttle(&mut self, bucket: &str) -> StoreResult<()> {
         sqlx::query("DELETE FROM throttles WHERE bucket = $1")
             .bind(bucket)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Outbound tokens and their histories.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx, name, to_json};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write, name, to_json};
 use crate::model::token::{GrantType, Prompt, Token, TokenEvent, TokenEventKind};
 use crate::model::{Name, ProviderId, TokenId};
 use sqlx::any::AnyRow;
@@ -116,9 +116,8 @@ impl Tx {
         .bind(token.version)
         .bind(token.created_at.0)
         .bind(token.updated_at.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -137,23 +136,17 @@ impl Tx {
         .bind(token.prompt.map(Prompt::as_str))
         .bind(i64::from(token.shared))
         .bind(token.updated_at.0)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        if done.rows_affected() == 0 {
-            Err(StoreError::Stale)
-        } else {
-            Ok(())
-        }
+        .write(self)
+        .await?;
+        if done == 0 { Err(StoreError::Stale) } else { Ok(()) }
     }
 
     /// Deletes a token with its grant and history; [`StoreError::InUse`] while mailboxes use it.
     pub async fn delete_token(&mut self, id: &TokenId) -> StoreResult<()> {
         sqlx::query("DELETE FROM tokens WHERE id = $1")
             .bind(id.as_str())
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -169,9 +162,8 @@ impl Tx {
         .bind(event.kind.as_str())
         .bind(&event.actor)
         .bind(&event.text)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -184,9 +176,8 @@ impl Tx {
         .bind(token.as_str())
         .bind(kind.as_str())
         .bind(keep)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 }

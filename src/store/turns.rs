@@ -1,7 +1,7 @@
 //! Whose turn it is: each mailbox has a turn at its check, at its message to itself and at the weekly look. Turns are planned, claimed in
 //! the name of an instance, and given back with the time of the next one.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 
@@ -202,12 +202,7 @@ impl Store {
 impl Tx {
     /// Sets when a mailbox has its turn where that isn't planned, or planned for later.
     pub async fn plan_turn(&mut self, turn: Turn, id: &MailboxId, at: Timestamp) -> StoreResult<()> {
-        sqlx::query(turn.sql().plan)
-            .bind(id.as_str())
-            .bind(at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+        sqlx::query(turn.sql().plan).bind(id.as_str()).bind(at.0).write(self).await?;
         Ok(())
     }
 
@@ -217,10 +212,9 @@ impl Tx {
             .bind(due.id.as_str())
             .bind(owner)
             .bind(due.at.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 
     /// Gives a mailbox back, and says when its turn is next. Only who claimed it may: `false` where somebody else has it now.
@@ -229,9 +223,8 @@ impl Tx {
             .bind(id.as_str())
             .bind(owner)
             .bind(next.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+            .write(self)
+            .await?;
+        Ok(done == 1)
     }
 }

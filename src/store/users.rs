@@ -1,6 +1,6 @@
 //! People and their accounts.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::UserId;
 use crate::model::user::{Role, Theme, User};
@@ -98,9 +98,8 @@ impl Tx {
         .bind(&user.time_zone)
         .bind(user.created_at.0)
         .bind(user.last_seen_at.map(|at| at.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -131,9 +130,8 @@ impl Tx {
         sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1")
             .bind(id.as_str())
             .bind(hash)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -143,9 +141,8 @@ impl Tx {
             .bind(id.as_str())
             .bind(was)
             .bind(hash)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -154,9 +151,8 @@ impl Tx {
         sqlx::query("UPDATE users SET disabled = $2 WHERE id = $1")
             .bind(id.as_str())
             .bind(i64::from(disabled))
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -167,9 +163,8 @@ impl Tx {
             .bind(name)
             .bind(theme.as_str())
             .bind(time_zone)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 
@@ -178,9 +173,8 @@ impl Tx {
         sqlx::query("UPDATE users SET last_seen_at = $2 WHERE id = $1")
             .bind(id.as_str())
             .bind(now.0)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Walkthroughs that were started, and what is known of their steps.
 
-use super::{Columns, Store, StoreError, StoreResult, Tx};
+use super::{Columns, Store, StoreError, StoreResult, Tx, Write};
 use crate::model::walkthrough::{StepRow, StepState, Walkthrough};
 use crate::model::{MailboxId, ProviderId, TokenId};
 use sqlx::any::AnyRow;
@@ -98,9 +98,8 @@ impl Tx {
         .bind(w.touched_at.0)
         .bind(w.finished_at.map(|at| at.0))
         .bind(w.version)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
@@ -118,10 +117,9 @@ impl Tx {
         .bind(&w.touched_by)
         .bind(w.touched_at.0)
         .bind(w.finished_at.map(|at| at.0))
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
-        if done.rows_affected() == 0 {
+        .write(self)
+        .await?;
+        if done == 0 {
             return Err(StoreError::Stale);
         }
         Ok(())
@@ -147,20 +145,15 @@ impl Tx {
         .bind(s.held_at.map(|at| at.0))
         .bind(&s.sent_to)
         .bind(&s.link_id)
-        .execute(&mut ***self)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(self)
+        .await?;
         Ok(())
     }
 
     /// Deletes a walkthrough with what is known of its steps; says whether there was one.
     pub async fn delete_walkthrough(&mut self, id: &str) -> StoreResult<bool> {
-        let done = sqlx::query("DELETE FROM walkthroughs WHERE id = $1")
-            .bind(id)
-            .execute(&mut ***self)
-            .await
-            .map_err(StoreError::from_write)?;
-        Ok(done.rows_affected() == 1)
+        let done = sqlx::query("DELETE FROM walkthroughs WHERE id = $1").bind(id).write(self).await?;
+        Ok(done == 1)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{COLUMNS_FROM, DELETE_GUARD, audit_row, link};
 use crate::clock::Timestamp;
 use crate::model::audit::{Actor, Anchor, AuditEntry, AuditRow, Break, Chain};
 use crate::random::hex;
-use crate::store::{Columns, Engine, Store, StoreError, StoreResult, Tx};
+use crate::store::{Columns, Engine, Store, StoreError, StoreResult, Tx, Write};
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;
 use std::time::Duration;
@@ -175,9 +175,8 @@ impl Store {
         let mut tx = self.begin().await?;
         // Its lock first: nobody appends until the entries are gone.
         sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1")
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         let row = sqlx::query("SELECT sequence, hash, at, seal FROM audit_cut WHERE id = 1")
             .fetch_optional(&mut **tx)
             .await?;
@@ -204,9 +203,8 @@ impl Store {
         tx.lift_guard(self.engine).await?;
         sqlx::query("DELETE FROM audit WHERE sequence <= $1")
             .bind(last.sequence)
-            .execute(&mut **tx)
-            .await
-            .map_err(StoreError::from_write)?;
+            .write(&mut tx)
+            .await?;
         tx.put_guard_back(self.engine).await?;
         sqlx::query(
             "INSERT INTO audit_cut (id, sequence, hash, at, seal) VALUES (1, $1, $2, $3, $4)
@@ -216,9 +214,8 @@ impl Store {
         .bind(&last.hash)
         .bind(now.0)
         .bind(seal(&key, last.sequence, &last.hash, now.0))
-        .execute(&mut **tx)
-        .await
-        .map_err(StoreError::from_write)?;
+        .write(&mut tx)
+        .await?;
         let entry = AuditEntry {
             action: "audit.cut",
             target: "audit".into(),
@@ -242,7 +239,7 @@ impl Tx {
             Engine::Sqlite => "DROP TRIGGER audit_no_delete",
             Engine::Postgres => "ALTER TABLE audit DISABLE TRIGGER audit_no_change",
         };
-        sqlx::query(statement).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        sqlx::query(statement).write(self).await?;
         Ok(())
     }
 
@@ -251,7 +248,7 @@ impl Tx {
             Engine::Sqlite => DELETE_GUARD,
             Engine::Postgres => "ALTER TABLE audit ENABLE TRIGGER audit_no_change",
         };
-        sqlx::query(statement).execute(&mut ***self).await.map_err(StoreError::from_write)?;
+        sqlx::query(statement).write(self).await?;
         Ok(())
     }
 }
