@@ -4,16 +4,19 @@ use crate::actions::probe::Checked;
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::ProviderId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, SideState};
 use crate::model::report::{Direction, Outcome};
 use crate::model::settings::CHECK_INTERVAL;
+use crate::model::{MailboxId, ProviderId};
 use crate::store::checks::CountKind;
 use crate::store::rests::Rest;
 use crate::store::turns::Turn;
 use crate::store::{StoreResult, Tx};
+use std::collections::BTreeMap;
 
+/// For how long is a side left in peace at most whose password was refused, in seconds?
+const LONGEST_PAUSE: i64 = 6 * 3600;
 /// For how long does a run that says the same stand for the checks after it, in seconds?
 const RUN_STANDS: i64 = 6 * 3600;
 /// After how many intervals does a check that is due show that nobody checks?
@@ -49,14 +52,26 @@ pub async fn record(app: &App, all: &[Ended]) -> StoreResult<()> {
         return Ok(());
     }
     let now = app.clock.now();
+    // Always in the same order, and what all share last, so that two instances don't wait for each other.
+    let mut all: Vec<&Ended> = all.iter().collect();
+    all.sort_by(|one, other| one.mailbox.id.as_str().cmp(other.mailbox.id.as_str()));
+    let mut providers: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     let mut tx = app.store.begin().await?;
     for ended in all {
-        record_one(&mut tx, ended, now).await?;
+        if let Some(failed) = record_one(&mut tx, ended, now).await? {
+            let provider = ended.provider.as_ref().map_or("", ProviderId::as_str);
+            let (good, bad) = providers.entry(provider).or_default();
+            *(if failed { bad } else { good }) += 1;
+        }
+    }
+    for (provider, counts) in providers {
+        tx.count_checks(CountKind::ProviderHour, provider, now, counts).await?;
     }
     tx.commit().await
 }
 
-async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<()> {
+/// Whether the mailbox failed; none where nothing is counted.
+async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<Option<bool>> {
     let mailbox = &ended.mailbox;
     let stored = tx.mailbox_by_id(&mailbox.id).await?;
     // Whoever changed it, or turned it off, wants to know of the new settings and not of these.
@@ -65,10 +80,10 @@ async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<(
         .filter(|stored| stored.changed_at == mailbox.changed_at && stored.enabled);
     let Some(current) = current else {
         tx.release_turn(Turn::Check, &mailbox.id, &ended.owner, now.plus(AGAIN)).await?;
-        return Ok(());
+        return Ok(None);
     };
     if !tx.release_turn(Turn::Check, &mailbox.id, &ended.owner, ended.next).await? {
-        return Ok(());
+        return Ok(None);
     }
     for side in &ended.sides {
         let before = match side.direction {
@@ -100,14 +115,34 @@ async fn record_one(tx: &mut Tx, ended: &Ended, now: Timestamp) -> StoreResult<(
     for rest in &ended.rests {
         tx.put_rest(&mailbox.id, *rest).await?;
     }
-    if !ended.sides.is_empty() {
-        let failed = ended.is_one_left || ended.sides.iter().any(|side| !side.passed);
-        tx.count_failed(&mailbox.id, failed).await?;
-        tx.count_check(CountKind::MailboxDay, mailbox.id.as_str(), now, !failed).await?;
-        let provider = ended.provider.as_ref().map_or("", ProviderId::as_str);
-        tx.count_check(CountKind::ProviderHour, provider, now, !failed).await?;
+    if ended.sides.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let failed = ended.is_one_left || ended.sides.iter().any(|side| !side.passed);
+    tx.count_failed(&mailbox.id, failed).await?;
+    let counts = (i64::from(!failed), i64::from(failed));
+    tx.count_checks(CountKind::MailboxDay, mailbox.id.as_str(), now, counts).await?;
+    Ok(Some(failed))
+}
+
+/// No side is left in peace for longer, in seconds. What says so was written before somebody set the clock back.
+pub fn longest_rest(interval: i64) -> i64 {
+    interval.max(LONGEST_PAUSE)
+}
+
+/// Whether a side is to be left in peace now. `interval` is that of the checks, in seconds.
+pub fn is_left(rest: &Rest, now: Timestamp, interval: i64) -> bool {
+    rest.until > now && rest.until <= now.plus(longest_rest(interval))
+}
+
+/// The sides of a mailbox that are to be left in peace now, because their password was refused.
+pub async fn left_in_peace(app: &App, id: &MailboxId) -> StoreResult<Vec<Rest>> {
+    let mut rests = app.store.rests(id).await?;
+    if !rests.is_empty() {
+        let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
+        rests.retain(|rest| is_left(rest, app.clock.now(), interval));
+    }
+    Ok(rests)
 }
 
 /// Whether the result before this one tells all that this one does.

@@ -156,8 +156,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts a check in the slot it falls into.
-    pub async fn count_check(&mut self, kind: CountKind, id: &str, at: Timestamp, passed: bool) -> StoreResult<()> {
+    /// Counts checks in the slot they fall into: those that passed, and those that failed.
+    pub async fn count_checks(&mut self, kind: CountKind, id: &str, at: Timestamp, (passed, failed): (i64, i64)) -> StoreResult<()> {
         sqlx::query(
             "INSERT INTO check_counts (kind, id, slot, passed, failed) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (kind, id, slot) DO UPDATE SET passed = check_counts.passed + excluded.passed, failed = check_counts.failed + excluded.failed",
@@ -165,8 +165,8 @@ impl Tx {
         .bind(kind.as_str())
         .bind(id)
         .bind(at.0.div_euclid(kind.slot()) * kind.slot())
-        .bind(i64::from(passed))
-        .bind(i64::from(!passed))
+        .bind(passed)
+        .bind(failed)
         .write(self)
         .await?;
         Ok(())

@@ -138,6 +138,15 @@ impl Tx {
         .await?;
         Ok(())
     }
+
+    /// Forgets a message that was written down, and then not sent.
+    pub async fn forget_round_trip(&mut self, id: &str) -> StoreResult<()> {
+        sqlx::query("DELETE FROM round_trips WHERE id = $1 AND outcome = 'begun'")
+            .bind(id)
+            .write(self)
+            .await?;
+        Ok(())
+    }
 }
 
 fn round_trip(row: &AnyRow) -> StoreResult<RoundTrip> {

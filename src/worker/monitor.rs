@@ -31,8 +31,6 @@ const LASTS: i64 = 5;
 const COUNTED: Duration = Duration::from_secs(60);
 /// How many results are written down in one transaction? Others want to write too.
 const RECORDED_AT_ONCE: usize = 50;
-/// How long is a side whose password is refused left in peace at most, in seconds?
-const LONGEST_PAUSE: i64 = 6 * 3600;
 /// After how many intervals is a result too old to say anything?
 const AGES_AFTER: i64 = 2;
 /// By how many seconds may the clocks of two instances differ?
@@ -196,7 +194,7 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
     };
     let rests = app.store.rests(id).await?;
     let rest = |direction| rests.iter().find(|rest| rest.direction == direction);
-    let is_left = |direction| rest(direction).is_some_and(|rest| rest.until > now && rest.until <= now.plus(longest_rest(interval)));
+    let is_left = |direction| rest(direction).is_some_and(|rest| checks::is_left(rest, now, interval));
     let provider = match checks::token_of(&mailbox) {
         Some(token) => app.store.token_by_id(token).await?.map(|token| token.provider_id),
         None => None,
@@ -242,14 +240,11 @@ fn is_password_refused(mailbox: &Mailbox, found: &Checked) -> bool {
     password && refused && found.run.diagnosis_id.as_deref().is_none_or(|id| !ours.contains(&id))
 }
 
-/// No side is left in peace for longer, in seconds. What says so was written before somebody set the clock back.
-fn longest_rest(interval: i64) -> i64 {
-    interval.max(LONGEST_PAUSE)
-}
-
 /// How long a refused password is left in peace, in seconds: twice as long each time, six hours at most, an interval at least.
 fn pause(refused: i64, interval: i64) -> i64 {
-    interval.saturating_mul(1 << refused.clamp(0, 10)).min(longest_rest(interval))
+    interval
+        .saturating_mul(1 << refused.clamp(0, 10))
+        .min(checks::longest_rest(interval))
 }
 
 /// A result that is older than two intervals says nothing about now; neither does one from later than now. The clocks of several instances
@@ -259,7 +254,7 @@ async fn age(app: &App, interval: i64) -> StoreResult<()> {
     let believed = Believed {
         from: now.plus(-AGES_AFTER * interval),
         to: now.plus(interval.max(CLOCKS_DIFFER)),
-        rests: now.plus(longest_rest(interval)),
+        rests: now.plus(checks::longest_rest(interval)),
     };
     if !app.store.has_aged_states(&believed).await? {
         return Ok(());

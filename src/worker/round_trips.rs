@@ -2,6 +2,7 @@
 //! once. That a message is about to be sent is durable before it is sent; while the end of one isn't known no second one is sent.
 
 use super::turns;
+use crate::actions::checks;
 use crate::actions::probe::{Trip, look_for, new_message_id, rests_for, send_to_itself};
 use crate::app::App;
 use crate::model::MailboxId;
@@ -55,6 +56,10 @@ async fn one(app: &App, id: &MailboxId, owner: &str) -> StoreResult<i64> {
         if let Some(pause) = rests_for(app, side).await? {
             return Ok(i64::try_from(pause.as_secs()).unwrap_or(AGAIN) + 1);
         }
+    }
+    // Signing in again and again with a password that was refused locks accounts: what the checks leave in peace is left here too.
+    if let Some(until) = checks::left_in_peace(app, id).await?.iter().map(|rest| rest.until).max() {
+        return Ok(until.since(app.clock.now()) + 1);
     }
     match app.store.open_round_trip(id).await? {
         Some(open) => look(app, &mailbox, open, interval).await,
@@ -117,6 +122,12 @@ async fn send(app: &App, mailbox: &Mailbox, owner: &str, interval: i64) -> Store
     tx.commit().await?;
     let (ended, next) = match send_to_itself(app, mailbox, &trip.message_id, WAIT).await? {
         Trip::Unknown => return Ok(SOON),
+        Trip::Stopped => {
+            let mut tx = app.store.begin().await?;
+            tx.forget_round_trip(&trip.id).await?;
+            tx.commit().await?;
+            return Ok(SOON);
+        }
         Trip::Arrived { seconds, place } => {
             let arrived = RoundTrip {
                 outcome: Outcome::Arrived,

@@ -34,7 +34,7 @@ async fn fill(app: &App, now: i64) {
     }
     let mut tx = app.store.begin().await.unwrap();
     for (kind, at) in counted(now) {
-        tx.count_check(kind, "m", Timestamp(at), true).await.unwrap();
+        tx.count_checks(kind, "m", Timestamp(at), (1, 0)).await.unwrap();
     }
     tx.commit().await.unwrap();
 }

@@ -4,14 +4,13 @@
 use super::desk::LaneKey;
 use super::run::{arrival, finish_row, sealed, state_after};
 use super::shared::is_tested_elsewhere;
-use super::work::{Findings, Work};
-use super::{Options, Order, is_send_unknown, new_row, passed, rests_for, settings_of, side, stages_of, subject, time_limit};
+use super::work::Work;
+use super::{Options, Order, is_send_unknown, new_row, passed, rests_for, settings_of, side, stages_of, subject};
 use crate::app::App;
 use crate::model::audit::Actor;
 use crate::model::mailbox::{Mailbox, SideState};
-use crate::model::report::{Direction, Report};
+use crate::model::report::Direction;
 use crate::model::{RunId, UserId};
-use crate::probe::Steps;
 use crate::store::StoreError;
 use crate::store::reports::Run;
 use crate::store::turns::Turn;
@@ -110,11 +109,8 @@ async fn look(
         return Ok(Tested::UnderWay);
     };
     let order = Order {
-        mailbox: mailbox.clone(),
-        draft: false,
-        direction,
-        options,
         user,
+        ..Order::own(mailbox, direction, options)
     };
     if is_tested_elsewhere(app, &order).await? {
         return Ok(Tested::UnderWay);
@@ -122,27 +118,15 @@ async fn look(
     let arrival = arrival(&order);
     let settings = settings_of(app, mailbox, direction).await?;
     let planned = stages_of(app, &order, side, arrival.is_some()).await?;
-    let report = Report::start(mailbox.name.clone(), direction, side.server.protocol().as_str(), app.clock.now());
-    let mut run = new_row(&order, id, &by, &settings, &report, app.clock.now());
-    let work = Work {
-        app: app.clone(),
-        order,
-        planned,
-        arrival,
-        limit: time_limit(app).await?,
-    };
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
-    let stopped = tokio::select! {
-        biased;
-        () = cancel.cancelled() => true,
-        _ = Box::pin(work.stages(&mut steps, &mut findings)) => false,
-    };
+    let began = app.clock.now();
+    let (work, mut steps, mut findings) = Work::begin(app, order, side, planned, arrival).await?;
+    let stopped = work.run_until(cancel, &mut steps, &mut findings).await;
     let (report, failure) = work.conclude(steps, &mut findings, stopped).await;
     if stopped && !failure.is_some_and(|failure| is_send_unknown(failure.own_id)) {
         return Ok(Tested::Stopped);
     }
     let now = app.clock.now();
+    let mut run = new_row(&work.order, id, &by, &settings, &report, began);
     finish_row(&mut run, &report, false, now);
     run.newest = sealed(app, &run.id, &findings.messages);
     Ok(Tested::Found(Box::new(Checked {

@@ -1,7 +1,7 @@
 //! A message of the console itself, sent the way a test sends its own: through a mailbox, or through a server of its own. Nothing is
 //! stored here; [`crate::actions::notices`] writes down what came of it.
 
-use super::work::{Findings, Work};
+use super::work::Work;
 use super::{Options, Order, is_send_unknown, side, stages_of, target, time_limit};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose};
@@ -69,30 +69,16 @@ pub async fn deliver(app: &App, mailbox: &Mailbox, mail: Mail) -> Result<Option<
     let Some(side) = side(mailbox, direction) else {
         return Ok(None);
     };
-    let order = Order {
-        mailbox: mailbox.clone(),
-        draft: false,
-        direction,
-        options: Options {
-            to: Some(mail.to),
-            subject: Some(mail.subject),
-            wait: None,
-            letter: Some(mail.letter),
-            ..Options::default()
-        },
-        user: None,
+    let options = Options {
+        to: Some(mail.to),
+        subject: Some(mail.subject),
+        wait: None,
+        letter: Some(mail.letter),
+        ..Options::default()
     };
+    let order = Order::own(mailbox, direction, options);
     let planned = stages_of(app, &order, side, false).await?;
-    let report = Report::start(mailbox.name.clone(), direction, side.server.protocol().as_str(), app.clock.now());
-    let work = Work {
-        app: app.clone(),
-        order,
-        planned,
-        arrival: None,
-        limit: time_limit(app).await?,
-    };
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
+    let (work, mut steps, mut findings) = Work::begin(app, order, side, planned, None).await?;
     let _ = Box::pin(work.stages(&mut steps, &mut findings)).await;
     let (report, failure) = work.conclude(steps, &mut findings, false).await;
     Ok(Some(Sent::new(report, failure.as_ref())))

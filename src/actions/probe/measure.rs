@@ -1,13 +1,12 @@
 //! What a mailbox holds, for the weekly report: how many messages, how many in the junk folder, how many that are too large. Senders and
 //! subjects are read by nobody and kept nowhere.
 
-use super::work::{Findings, Work};
-use super::{Options, Order, passed, rests_for, side, stages_of, time_limit};
+use super::work::Work;
+use super::{Options, Order, passed, rests_for, side, stages_of};
 use crate::app::App;
 use crate::model::RunId;
 use crate::model::mailbox::{Mailbox, Protocol};
-use crate::model::report::{Direction, Report, Stage};
-use crate::probe::Steps;
+use crate::model::report::{Direction, Stage};
 use crate::store::StoreError;
 
 /// What was found.
@@ -15,7 +14,7 @@ use crate::store::StoreError;
 pub struct Measured {
     /// Messages in the folder.
     pub messages: i64,
-    /// Messages that came into the junk folder in the last days; none where there is no such folder.
+    /// Messages that came into the junk folder in the last days; none where there is no such folder, or its server can't say which are new.
     pub junk: Option<i64>,
     /// How many days those are.
     pub junk_days: i64,
@@ -25,7 +24,8 @@ pub struct Measured {
     pub limit_mb: i64,
 }
 
-/// Looks through a mailbox. None where it can't be read now, where its server asked for a pause, where it is read in a way that counts nothing, and while a person tests it.
+/// Looks through a mailbox. None where it can't be read now, where its server asked for a pause, where it is read in a way that counts
+/// nothing, and while a person tests it.
 pub async fn measure(app: &App, mailbox: &Mailbox) -> Result<Option<Measured>, StoreError> {
     let direction = Direction::Incoming;
     let Some(side) = side(mailbox, direction).filter(|side| side.server.protocol() != Protocol::Pop3) else {
@@ -43,28 +43,11 @@ pub async fn measure(app: &App, mailbox: &Mailbox) -> Result<Option<Measured>, S
         ..Options::chosen(app).await?
     };
     let (limit_mb, days) = (options.oversized_over / 1_000_000, i64::from(options.junk_days));
-    let order = Order {
-        mailbox: mailbox.clone(),
-        draft: false,
-        direction,
-        options,
-        user: None,
-    };
+    let order = Order::own(mailbox, direction, options);
     let planned = stages_of(app, &order, side, false).await?;
-    let report = Report::start(mailbox.name.clone(), direction, side.server.protocol().as_str(), app.clock.now());
-    let work = Work {
-        app: app.clone(),
-        order,
-        planned,
-        arrival: None,
-        limit: time_limit(app).await?,
-    };
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
-    tokio::select! {
-        biased;
-        () = app.stopping.cancelled() => return Ok(None),
-        _ = Box::pin(work.stages(&mut steps, &mut findings)) => {}
+    let (work, mut steps, mut findings) = Work::begin(app, order, side, planned, None).await?;
+    if work.run_until(&app.stopping, &mut steps, &mut findings).await {
+        return Ok(None);
     }
     let (report, _) = work.conclude(steps, &mut findings, false).await;
     let number = |stage: Stage, name: &str| {
@@ -74,7 +57,7 @@ pub async fn measure(app: &App, mailbox: &Mailbox) -> Result<Option<Measured>, S
     let oversized = number(Stage::Newest, "oversized").filter(|_| passed(&report));
     Ok(oversized.map(|oversized| Measured {
         messages: report.facts.get("messages").and_then(serde_json::Value::as_i64).unwrap_or(0),
-        junk: number(Stage::Junk, "recent").or(number(Stage::Junk, "junk")),
+        junk: number(Stage::Junk, "recent"),
         junk_days: days,
         oversized,
         limit_mb: i64::try_from(limit_mb).unwrap_or(i64::MAX),

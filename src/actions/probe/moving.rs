@@ -2,14 +2,14 @@
 //! anything is sent, and what became of it afterwards; neither says what the message is about.
 
 use super::work::{Findings, Work};
-use super::{Messages, Options, Order, side, stages_of, target, time_limit};
+use super::{Messages, Options, Order, side, stages_of, target};
 use crate::app::App;
 use crate::mail::folder;
 use crate::mail::imap::Moved;
 use crate::model::RunId;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Mailbox, Server};
-use crate::model::report::{Diagnosis, Direction, MessageSummary, Report, Spot, Stage};
+use crate::model::report::{Diagnosis, Direction, MessageSummary, Spot, Stage};
 use crate::probe::{Done, Failure, Steps, Stopped, graph_moves, imap_moves};
 use crate::store::StoreError;
 use crate::store::moves::{Fate, MovedMessage};
@@ -162,30 +162,10 @@ async fn attempt(app: &App, mailbox: &Mailbox, message: &MessageSummary, to: Opt
     if !fits {
         return Ok(MoveEnd::CantMove);
     }
-    let order = Order {
-        mailbox: mailbox.clone(),
-        draft: false,
-        direction: Direction::Incoming,
-        options: Options::check(),
-        user: None,
-    };
+    let order = Order::own(mailbox, Direction::Incoming, Options::check());
     let mut planned = stages_of(app, &order, incoming, false).await?;
     planned.push(Stage::Move);
-    let report = Report::start(
-        mailbox.name.clone(),
-        Direction::Incoming,
-        incoming.server.protocol().as_str(),
-        app.clock.now(),
-    );
-    let work = Work {
-        app: app.clone(),
-        order,
-        planned,
-        arrival: None,
-        limit: time_limit(app).await?,
-    };
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
+    let (work, mut steps, mut findings) = Work::begin(app, order, incoming, planned, None).await?;
     let moved = Box::pin(stages(&work, message, to, &mut steps, &mut findings)).await;
     let (report, _) = work.conclude(steps, &mut findings, false).await;
     Ok(match (moved, report.diagnosis) {

@@ -98,6 +98,17 @@ pub struct Order {
 }
 
 impl Order {
+    /// A test of a saved mailbox that the console makes by itself.
+    pub(super) fn own(mailbox: &Mailbox, direction: Direction, options: Options) -> Self {
+        Self {
+            mailbox: mailbox.clone(),
+            draft: false,
+            direction,
+            options,
+            user: None,
+        }
+    }
+
     /// Sender, recipient and recipients of copies of the message that is sent; none if none is.
     pub(super) fn message(&self) -> Option<(&str, &str, &[String])> {
         let options = &self.options;

@@ -1,12 +1,11 @@
 //! A message that a mailbox sends to itself: sent once, then looked for. Nothing is stored here; the worker knows what was sent before.
 
-use super::work::{Findings, Work};
-use super::{Options, Order, is_send_unknown, may_arrive, side, stages_of, target, time_limit};
+use super::work::Work;
+use super::{Options, Order, is_send_unknown, may_arrive, side, stages_of, target};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::mailbox::Mailbox;
 use crate::model::report::{Direction, Outcome, Report, Stage};
-use crate::probe::Steps;
 use crate::store::StoreError;
 use std::time::Duration;
 
@@ -26,6 +25,8 @@ pub enum Trip {
     Refused(String),
     /// Nobody knows whether it was sent.
     Unknown,
+    /// The console stopped before it was sent.
+    Stopped,
 }
 
 /// A Message-ID that no other message has.
@@ -43,22 +44,10 @@ pub async fn send_to_itself(app: &App, mailbox: &Mailbox, message_id: &str, wait
     let Some(side) = side(mailbox, Direction::Outgoing).filter(|_| may_arrive(mailbox)) else {
         return Ok(Trip::Refused("A message to itself needs SMTP and IMAP".to_owned()));
     };
-    let order = order(mailbox, options);
+    let order = Order::own(mailbox, Direction::Outgoing, options);
     let planned = stages_of(app, &order, side, true).await?;
-    let report = Report::start(
-        mailbox.name.clone(),
-        Direction::Outgoing,
-        side.server.protocol().as_str(),
-        app.clock.now(),
-    );
-    let work = work(app, order, planned, wait).await?;
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
-    let stopped = tokio::select! {
-        biased;
-        () = app.stopping.cancelled() => true,
-        _ = Box::pin(work.stages(&mut steps, &mut findings)) => false,
-    };
+    let (work, mut steps, mut findings) = Work::begin(app, order, side, planned, Some(wait)).await?;
+    let stopped = work.run_until(&app.stopping, &mut steps, &mut findings).await;
     let (report, failure) = work.conclude(steps, &mut findings, stopped).await;
     if let Some((seconds, Found { place, .. })) = arrived_in(&report) {
         return Ok(Trip::Arrived { seconds, place });
@@ -66,11 +55,10 @@ pub async fn send_to_itself(app: &App, mailbox: &Mailbox, message_id: &str, wait
     if failure.is_some_and(|failure| is_send_unknown(failure.own_id)) {
         return Ok(Trip::Unknown);
     }
-    let ended = |stage: Stage| report.steps.iter().find(|step| step.step == stage).map(|step| step.outcome);
-    Ok(match ended(Stage::Data) {
+    let handed = report.steps.iter().find(|step| step.step == Stage::Data).map(|step| step.outcome);
+    Ok(match handed {
         Some(Outcome::Passed | Outcome::Warning) => Trip::Sent,
-        // What was under way when the console stopped may have been sent.
-        None if stopped && ended(Stage::RcptTo).is_some() => Trip::Unknown,
+        _ if stopped => Trip::Stopped,
         _ => Trip::Refused(
             report
                 .diagnosis
@@ -93,15 +81,8 @@ pub async fn look_for(app: &App, mailbox: &Mailbox, message_id: &str, wait: Dura
     let Some(incoming) = mailbox.incoming.as_ref().filter(|_| may_arrive(mailbox)) else {
         return Ok(None);
     };
-    let work = work(app, order(mailbox, Options::default()), vec![Stage::Arrived], wait).await?;
-    let report = Report::start(
-        mailbox.name.clone(),
-        Direction::Outgoing,
-        incoming.server.protocol().as_str(),
-        app.clock.now(),
-    );
-    let (steps, _watcher) = Steps::start(report, work.planned.clone());
-    let (mut steps, mut findings) = (steps.allow(work.limit), Findings::default());
+    let order = Order::own(mailbox, Direction::Outgoing, Options::default());
+    let (work, mut steps, mut findings) = Work::begin(app, order, incoming, vec![Stage::Arrived], Some(wait)).await?;
     tokio::select! {
         biased;
         () = app.stopping.cancelled() => return Ok(None),
@@ -109,26 +90,6 @@ pub async fn look_for(app: &App, mailbox: &Mailbox, message_id: &str, wait: Dura
     }
     let (report, _) = work.conclude(steps, &mut findings, false).await;
     Ok(arrived_in(&report).map(|(_, found)| found))
-}
-
-fn order(mailbox: &Mailbox, options: Options) -> Order {
-    Order {
-        mailbox: mailbox.clone(),
-        draft: false,
-        direction: Direction::Outgoing,
-        options,
-        user: None,
-    }
-}
-
-async fn work(app: &App, order: Order, planned: Vec<Stage>, wait: Duration) -> Result<Work, StoreError> {
-    Ok(Work {
-        app: app.clone(),
-        order,
-        planned,
-        arrival: Some(wait),
-        limit: time_limit(app).await?,
-    })
 }
 
 /// What the last step says, if it found the message: after how many seconds of looking, and where.

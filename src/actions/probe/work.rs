@@ -1,7 +1,7 @@
 //! The stages of a run and what they mean, whoever asked for it: a person, or the schedule.
 
 use super::limits::note_pause;
-use super::{Messages, Order, login, side, target};
+use super::{Messages, Order, login, side, target, time_limit};
 use crate::actions::judgement::{Known, of_test};
 use crate::app::App;
 use crate::diagnosis::{Evidence, diagnose, own};
@@ -13,7 +13,9 @@ use crate::model::report::{Diagnosis, Direction, MessageSummary, Outcome, Report
 use crate::probe::{
     Done, Failure, Steps, Stopped, arrived, graph, graph_letter, graph_opens, imap, imap_opens, pop3, pop3_opens, smtp_letter,
 };
+use crate::store::StoreResult;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A side of a mailbox that is looked at.
 pub(super) struct Work {
@@ -36,6 +38,37 @@ pub(super) struct Findings {
 }
 
 impl Work {
+    /// A conversation with a side that is about to begin, its steps under their time limit.
+    pub async fn begin(
+        app: &App,
+        order: Order,
+        side: &Side,
+        planned: Vec<Stage>,
+        arrival: Option<Duration>,
+    ) -> StoreResult<(Self, Steps, Findings)> {
+        let protocol = side.server.protocol().as_str();
+        let report = Report::start(order.mailbox.name.clone(), order.direction, protocol, app.clock.now());
+        let work = Self {
+            app: app.clone(),
+            order,
+            planned,
+            arrival,
+            limit: time_limit(app).await?,
+        };
+        let (steps, _) = Steps::start(report, work.planned.clone());
+        let steps = steps.allow(work.limit);
+        Ok((work, steps, Findings::default()))
+    }
+
+    /// Runs the stages to their end, or until `cancel`; whether that came first.
+    pub async fn run_until(&self, cancel: &CancellationToken, steps: &mut Steps, findings: &mut Findings) -> bool {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => true,
+            _ = Box::pin(self.stages(steps, findings)) => false,
+        }
+    }
+
     /// The report of what was done, with its diagnosis; and what the step that failed left, if one did.
     pub async fn conclude(&self, steps: Steps, findings: &mut Findings, stopped: bool) -> (Report, Option<Failure>) {
         let (mut report, failure) = steps.finish();
