@@ -57,8 +57,8 @@ pub struct Imap {
     capabilities: Vec<String>,
     /// The folder that is open, and whose numbers its messages have.
     opened: Option<(String, u32)>,
-    /// Whether something that changes the mailbox was sent, and its answer not read.
-    unanswered: bool,
+    /// Whether something that changes the mailbox was asked for, and not refused.
+    asked: bool,
 }
 
 impl Imap {
@@ -108,7 +108,7 @@ impl Imap {
             recorder,
             capabilities: capabilities.to_vec(),
             opened: None,
-            unanswered: false,
+            asked: false,
         };
         imap.refresh_capabilities().await?;
         Ok((imap, mechanism))

@@ -67,7 +67,7 @@ pub async fn imap_moves(
     let (mut imap, _) = open(connector, target, steps).await?;
     let moving = async { Ok::<_, MailError>(Done::new(imap.move_message(message, to).await?, "")) };
     let moved = steps.run(Stage::Move, moving).await;
-    if moved.is_err() && imap.is_unanswered() {
+    if moved.is_err() && imap.has_asked() {
         let recorder = Recorder::new(Protocol::Imap);
         target.login.hide(&recorder);
         let looking = async {

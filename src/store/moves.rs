@@ -4,6 +4,7 @@ use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::RunId;
 use crate::model::words;
+use sqlx::any::AnyRow;
 
 words!(
     /// What became of a message that was to be moved, where it can't be moved again just so.
@@ -54,22 +55,35 @@ impl Store {
                 .bind(run.as_str())
                 .fetch_all(self.pool())
                 .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(MovedMessage {
-                    list: row.text("list")?,
-                    place: row.int("place")?,
-                    folder: row.text("folder")?,
-                    fate: Fate::parse(&row.text("outcome")?),
-                    by: row.text("moved_by")?,
-                    at: row.time("at")?,
-                })
-            })
-            .collect()
+        rows.iter().map(moved).collect()
     }
 }
 
+fn moved(row: &AnyRow) -> StoreResult<MovedMessage> {
+    Ok(MovedMessage {
+        list: row.text("list")?,
+        place: row.int("place")?,
+        folder: row.text("folder")?,
+        fate: Fate::parse(&row.text("outcome")?),
+        by: row.text("moved_by")?,
+        at: row.time("at")?,
+    })
+}
+
 impl Tx {
+    /// What became of a message when somebody tried to move it before.
+    pub async fn moved_message(&mut self, run: &RunId, list: &str, place: i64) -> StoreResult<Option<MovedMessage>> {
+        let row = sqlx::query(
+            "SELECT list, place, folder, outcome, moved_by, at FROM moved_messages WHERE run_id = $1 AND list = $2 AND place = $3",
+        )
+        .bind(run.as_str())
+        .bind(list)
+        .bind(place)
+        .fetch_optional(&mut ***self)
+        .await?;
+        row.as_ref().map(moved).transpose()
+    }
+
     /// Writes down that a message is about to be moved; `false` where it was moved already, or somebody is at it.
     pub async fn begin_move(&mut self, run: &RunId, moved: &MovedMessage) -> StoreResult<bool> {
         let done = sqlx::query(
@@ -89,20 +103,42 @@ impl Tx {
         Ok(done == 1)
     }
 
-    /// Writes down what became of it; none: nothing was changed, and it can be moved again.
-    pub async fn end_move(&mut self, run: &RunId, moved: &MovedMessage, fate: Option<Fate>) -> StoreResult<()> {
-        let sql = match fate {
-            Some(_) => "UPDATE moved_messages SET outcome = $4 WHERE run_id = $1 AND list = $2 AND place = $3 AND outcome = '' AND at = $5",
-            None => "DELETE FROM moved_messages WHERE run_id = $1 AND list = $2 AND place = $3 AND outcome = '' AND $4 = '' AND at = $5",
-        };
-        sqlx::query(sql)
+    /// Writes down what became of it.
+    pub async fn end_move(&mut self, run: &RunId, moved: &MovedMessage, fate: Fate) -> StoreResult<()> {
+        sqlx::query("UPDATE moved_messages SET outcome = $4 WHERE run_id = $1 AND list = $2 AND place = $3 AND outcome = '' AND at = $5")
             .bind(run.as_str())
             .bind(moved.list.as_str())
             .bind(moved.place)
-            .bind(fate.map_or("", Fate::as_str))
+            .bind(fate.as_str())
             .bind(moved.at.0)
             .write(self)
             .await?;
+        Ok(())
+    }
+
+    /// Nothing was changed: it is as it was `before`, and can be moved again.
+    pub async fn take_back_move(&mut self, run: &RunId, moved: &MovedMessage, before: Option<&MovedMessage>) -> StoreResult<()> {
+        let query = match before {
+            None => sqlx::query("DELETE FROM moved_messages WHERE run_id = $1 AND list = $2 AND place = $3 AND outcome = '' AND at = $4"),
+            Some(_) => sqlx::query(
+                "UPDATE moved_messages SET folder = $5, outcome = $6, moved_by = $7, at = $8
+                 WHERE run_id = $1 AND list = $2 AND place = $3 AND outcome = '' AND at = $4",
+            ),
+        };
+        let mut query = query
+            .bind(run.as_str())
+            .bind(moved.list.as_str())
+            .bind(moved.place)
+            .bind(moved.at.0);
+        if let Some(before) = before {
+            let fate = before.fate.map_or("", Fate::as_str);
+            query = query
+                .bind(before.folder.as_str())
+                .bind(fate)
+                .bind(before.by.as_str())
+                .bind(before.at.0);
+        }
+        query.write(self).await?;
         Ok(())
     }
 }

@@ -30,7 +30,10 @@ async fn a_message_is_moved_by_one_and_once_and_a_move_without_an_end_can_be_tri
         };
         let ends = async |seconds: i64, fate: Option<Fate>| {
             let mut tx = store.begin().await.unwrap();
-            tx.end_move(&run, &moved(seconds), fate).await.unwrap();
+            match fate {
+                Some(fate) => tx.end_move(&run, &moved(seconds), fate).await.unwrap(),
+                None => tx.take_back_move(&run, &moved(seconds), None).await.unwrap(),
+            }
             tx.commit().await.unwrap();
         };
         assert!(begins(0).await);
@@ -50,6 +53,16 @@ async fn a_message_is_moved_by_one_and_once_and_a_move_without_an_end_can_be_tri
         assert!(begins(500).await);
         ends(500, Some(Fate::Unknown)).await;
         assert!(begins(501).await, "what isn't known can be tried");
+        // The mailbox could not be opened this time: where the message may be is known as before.
+        let mut tx = store.begin().await.unwrap();
+        let before = MovedMessage {
+            fate: Some(Fate::Unknown),
+            ..moved(500)
+        };
+        tx.take_back_move(&run, &moved(501), Some(&before)).await.unwrap();
+        assert_eq!(tx.moved_message(&run, "junk", 1).await.unwrap(), Some(before));
+        tx.commit().await.unwrap();
+        assert!(begins(501).await);
         ends(501, Some(Fate::Done)).await;
         assert!(!begins(9000).await, "what was moved is not moved again");
         let all = store.moved_messages(&run).await.unwrap();

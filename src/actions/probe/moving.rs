@@ -126,6 +126,7 @@ pub async fn move_message(
         at: app.clock.now(),
     };
     let mut tx = app.store.begin().await?;
+    let before = tx.moved_message(&listed.run, &listed.list, listed.place).await?;
     if !tx.begin_move(&listed.run, &moved).await? {
         return Ok(MoveEnd::Taken);
     }
@@ -140,7 +141,10 @@ pub async fn move_message(
     };
     let noted = async {
         let mut tx = app.store.begin().await?;
-        tx.end_move(&listed.run, &moved, fate).await?;
+        match fate {
+            Some(fate) => tx.end_move(&listed.run, &moved, fate).await?,
+            None => tx.take_back_move(&listed.run, &moved, before.as_ref()).await?,
+        }
         tx.audit(app.clock.now(), actor, entry(why, outcome)).await?;
         tx.commit().await
     };

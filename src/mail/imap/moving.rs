@@ -82,9 +82,9 @@ impl Imap {
         }
     }
 
-    /// Whether something was asked for that changes the mailbox, and its answer was never read.
-    pub fn is_unanswered(&self) -> bool {
-        self.unanswered
+    /// Whether something was asked for that changes the mailbox, and was not refused.
+    pub fn has_asked(&self) -> bool {
+        self.asked
     }
 
     /// Where a message is whose move had no answer, as a connection finds it that was opened since.
@@ -120,12 +120,12 @@ impl Imap {
         })
     }
 
-    /// Sends a command that changes the mailbox. Until its answer is read, nobody knows what became of it.
+    /// Sends a command that changes the mailbox. Unless it is refused, whoever hears of a failure after it has to look what became of it.
     async fn change(&mut self, command: &str) -> Result<(), MailError> {
-        self.unanswered = true;
+        let before = std::mem::replace(&mut self.asked, true);
         let answer = self.command(command, |_| {}).await;
-        if matches!(answer, Ok(()) | Err(MailError::Refused { .. })) {
-            self.unanswered = false;
+        if matches!(answer, Err(MailError::Refused { .. })) {
+            self.asked = before;
         }
         answer
     }

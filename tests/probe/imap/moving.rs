@@ -32,7 +32,7 @@ struct Mail {
 #[derive(Clone)]
 struct Mailbox {
     capabilities: String,
-    /// The command at which something happens, and what; once.
+    /// The command at which something happens, and what; once. "then" before it: the first one after a message has gone to the inbox.
     ends: Arc<Mutex<Option<(&'static str, Ends)>>>,
     refuses: &'static str,
     mail: Arc<Mutex<Vec<Mail>>>,
@@ -82,7 +82,12 @@ impl Mailbox {
         loop {
             let line = peer.line().await?;
             let (tag, command) = line.split_once(' ').unwrap_or(("*", ""));
-            let found = self.ends.lock().unwrap().take_if(|(at, _)| command.starts_with(*at));
+            let moved = !self.holds("INBOX").is_empty();
+            let is_at = |at: &str| match at.strip_prefix("then ") {
+                Some(at) => moved && command.starts_with(at),
+                None => command.starts_with(at),
+            };
+            let found = self.ends.lock().unwrap().take_if(|(at, _)| is_at(at));
             match found {
                 Some((_, Ends::Before)) => return Ok(()),
                 Some((_, how)) => {
@@ -252,6 +257,7 @@ async fn where_no_answer_comes_it_is_looked_where_the_message_is() {
         ("MOVE", "UID MOVE", Ends::After, Moved::Done, 1, 1),
         ("MOVE", "UID MOVE", Ends::Before, Moved::Kept, 2, 0),
         ("MOVE", "UID MOVE", Ends::Silent, Moved::Done, 1, 1),
+        ("MOVE", "then UID FETCH", Ends::Silent, Moved::Done, 1, 1),
         ("UIDPLUS", "UID COPY", Ends::Before, Moved::Kept, 2, 0),
         ("UIDPLUS", "UID COPY", Ends::After, Moved::Copied, 2, 1),
         ("UIDPLUS", "UID EXPUNGE", Ends::After, Moved::Done, 1, 1),
