@@ -146,9 +146,9 @@ pub async fn save(app: &App, tx: &mut Tx, actor: &Actor, old: &Mailbox, new: &Ma
         return Ok(false);
     }
     let mut written = new.clone();
-    if new.changed_at == old.changed_at
-        && let Some(stored) = tx.mailbox_by_id(&old.id).await?
-    {
+    // Read in any case: whoever writes down what a test found takes the mailbox first too.
+    let stored = tx.mailbox_by_id(&old.id).await?;
+    if let Some(stored) = stored.filter(|_| new.changed_at == old.changed_at) {
         // The settings are as they were, so what a test has found meanwhile stays.
         written.keep_results(stored);
     }

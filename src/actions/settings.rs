@@ -14,6 +14,8 @@ use url::Url;
 
 /// Name of the setting.
 const BASE_URL: &str = "base_url";
+/// Setting: when settings were saved last. Whoever saves some writes it first, so that two don't save at once.
+const SAVED: &str = "settings.saved";
 
 /// The public address: from file or environment, else as setup stored it, else by the listen address (OAUTH-5).
 pub async fn base_url(app: &App) -> StoreResult<Url> {
@@ -133,6 +135,8 @@ pub async fn change(
     let now = app.clock.now();
     let (mut problems, mut changed) = (Vec::new(), Vec::new());
     let mut tx = app.store.begin().await?;
+    // Whoever else saves waits here, and then sees what this one wrote.
+    tx.put_setting(SAVED, &now.0.to_string()).await?;
     // By the limits that counted until now; in a change of both, for both.
     let longest = SESSION_LONGEST.of(tx.setting(SESSION_LONGEST.key).await?.as_deref());
     for field in group.fields {

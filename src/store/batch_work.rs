@@ -87,6 +87,17 @@ impl Store {
 }
 
 impl Tx {
+    /// Keeps a batch from being stopped or closed until this transaction ends: whoever does that then sees what it claimed.
+    pub async fn hold_batch(&mut self, id: &BatchId) -> StoreResult<()> {
+        if self.has_others_beside() {
+            sqlx::query("SELECT 1 FROM batches WHERE id = $1 FOR SHARE")
+                .bind(id.as_str())
+                .write(self)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Takes a waiting item in the name of an instance; `false` where another was quicker, or the batch rests.
     pub async fn claim_item(&mut self, item: &Item, owner: &str) -> StoreResult<bool> {
         let done = sqlx::query(

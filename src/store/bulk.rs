@@ -242,15 +242,16 @@ impl Tx {
         Ok(())
     }
 
-    /// Deletes some of what belongs to acts that began before `before`; says how many rows went.
+    /// Deletes some of what belongs to acts that are through and began before `before`; says how many rows went. The act goes last.
     pub async fn prune_bulk_acts(&mut self, before: Timestamp, most: i64) -> StoreResult<u64> {
         let statements = [
             "DELETE FROM bulk_changed WHERE (act_id, mailbox_id) IN (SELECT c.act_id, c.mailbox_id FROM bulk_changed c
-             JOIN bulk_acts a ON a.id = c.act_id WHERE a.started_at < $1 LIMIT $2)",
+             JOIN bulk_acts a ON a.id = c.act_id WHERE a.started_at < $1 AND a.finished_at IS NOT NULL LIMIT $2)",
             "DELETE FROM bulk_left WHERE (act_id, mailbox_id) IN (SELECT l.act_id, l.mailbox_id FROM bulk_left l
-             JOIN bulk_acts a ON a.id = l.act_id WHERE a.started_at < $1 LIMIT $2)",
-            "DELETE FROM bulk_acts WHERE id IN (SELECT id FROM bulk_acts WHERE started_at < $1 LIMIT $2)
-             AND NOT EXISTS (SELECT 1 FROM bulk_changed c WHERE c.act_id = bulk_acts.id)",
+             JOIN bulk_acts a ON a.id = l.act_id WHERE a.started_at < $1 AND a.finished_at IS NOT NULL LIMIT $2)",
+            "DELETE FROM bulk_acts WHERE id IN (SELECT id FROM bulk_acts WHERE started_at < $1 AND finished_at IS NOT NULL LIMIT $2)
+             AND NOT EXISTS (SELECT 1 FROM bulk_changed c WHERE c.act_id = bulk_acts.id)
+             AND NOT EXISTS (SELECT 1 FROM bulk_left l WHERE l.act_id = bulk_acts.id)",
         ];
         self.prune(&statements, before.0, most).await
     }

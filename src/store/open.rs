@@ -17,6 +17,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// What is said where the database has keys and this console has none.
+const MISSING: &str = "the master key is missing, though the database has one";
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Setting that holds the check value of the master key.
@@ -203,7 +206,7 @@ impl Store {
     ) -> StoreResult<Vault> {
         let rows = self.key_rows().await?;
         if !rows.is_empty() {
-            let master = master.ok_or_else(|| unusable("the master key is missing, though the database has one".into()))?;
+            let master = master.ok_or_else(|| unusable(MISSING.into()))?;
             let keyring = Keyring::open(&master, &rows).map_err(|error| key_error(&error))?;
             return Ok(Vault::new(keyring, random));
         }
@@ -213,7 +216,19 @@ impl Store {
         let keyring = Keyring::open(&master, &rows).map_err(|error| key_error(&error))?;
         let mut tx = self.begin().await?;
         for row in &rows {
-            tx.insert_key(row, now).await?;
+            match tx.insert_key(row, now).await {
+                // Another console began with this database at the same moment: its keys count.
+                Err(StoreError::Taken) => {
+                    drop(tx);
+                    if made_here {
+                        return Err(unusable(MISSING.into()));
+                    }
+                    let rows = self.key_rows().await?;
+                    let keyring = Keyring::open(&master, &rows).map_err(|error| key_error(&error))?;
+                    return Ok(Vault::new(keyring, random));
+                }
+                other => other?,
+            }
         }
         tx.put_setting(KEY_CHECK, &master.check_value()).await?;
         if made_here {

@@ -169,11 +169,17 @@ impl Tx {
     /// Sets or clears the problem of the app itself, a diagnosis as JSON; says whether that is another one than before. By its id: what
     /// the provider said differs each time.
     pub async fn set_provider_problem(&mut self, id: &ProviderId, problem: Option<&str>, now: Timestamp) -> StoreResult<bool> {
-        let before: Option<Option<String>> = sqlx::query_scalar("SELECT problem FROM providers WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&mut ***self)
-            .await?;
-        let Some(before) = before else { return Ok(false) };
+        let Some(mut before) = self.problem_of("SELECT problem FROM providers WHERE id = $1", id).await? else {
+            return Ok(false);
+        };
+        // Every renewal comes here, and nearly none has news: only what has locks the row, and of two that have the same, the first.
+        if before.as_deref() != problem && self.has_others_beside() {
+            let now = self
+                .problem_of("SELECT problem FROM providers WHERE id = $1 FOR UPDATE", id)
+                .await?;
+            let Some(now) = now else { return Ok(false) };
+            before = now;
+        }
         if before.as_deref() == problem {
             return Ok(false);
         }
@@ -187,6 +193,11 @@ impl Tx {
         .write(self)
         .await?;
         Ok(diagnosis_id(before.as_deref()) != diagnosis_id(problem))
+    }
+
+    async fn problem_of(&mut self, statement: &'static str, id: &ProviderId) -> StoreResult<Option<Option<String>>> {
+        let row = sqlx::query_scalar(statement).bind(id.as_str());
+        Ok(row.fetch_optional(&mut ***self).await?)
     }
 
     /// Notes when the fallback was last needed, if it is still the one that was; says whether it is.

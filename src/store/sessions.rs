@@ -227,6 +227,7 @@ impl Store {
         ] {
             sqlx::query(statement).bind(before.0).write(&mut tx).await?;
         }
+        tx.bound_session_ends(now.plus(self.limits.idle())).await?;
         tx.commit().await
     }
 }
@@ -247,6 +248,16 @@ impl Tx {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR created_at <= $2")
             .bind(now.0)
             .bind(now.plus(-longest).0)
+            .write(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends no session later than `latest` if nothing happens: what lets one live longer was written by a clock, or under a limit, that
+    /// counts no more.
+    pub async fn bound_session_ends(&mut self, latest: Timestamp) -> StoreResult<()> {
+        sqlx::query("UPDATE sessions SET expires_at = $1 WHERE expires_at > $1")
+            .bind(latest.0)
             .write(self)
             .await?;
         Ok(())

@@ -11,7 +11,7 @@ use crate::model::user::Permission;
 use crate::model::{BatchId, UserId};
 use crate::store::StoreResult;
 use crate::store::turns::Turn;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -135,12 +135,13 @@ pub fn busy(app: &App) -> usize {
 pub async fn tick(app: &App) -> StoreResult<()> {
     settle(app).await;
     let open = app.store.open_batches().await?;
+    // Also where none is open any more: what was claimed while somebody stopped the last one.
+    stop(app, &open);
     if open.is_empty() {
         return Ok(());
     }
     batches::adopt(app).await?;
     stop_for_want_of_rights(app, &open).await?;
-    stop(app, &open);
     if app.stopping.is_cancelled() {
         return Ok(());
     }
@@ -307,6 +308,10 @@ async fn start(app: &App, open: &[Batch]) -> StoreResult<()> {
     let (now, actors) = (app.clock.now(), actors(app, open).await?);
     let mut tx = app.store.begin().await?;
     let mut claimed = Vec::new();
+    let batches: BTreeSet<&str> = wanted.iter().map(|(_, batch, _)| batch.id.as_str()).collect();
+    for id in batches {
+        tx.hold_batch(&BatchId(id.to_owned())).await?;
+    }
     for (item, batch, place) in wanted {
         if tx.claim_item(&item, &owner).await? {
             let actor = actors.get(&batch.id).cloned().unwrap_or_else(Actor::console);
