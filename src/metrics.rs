@@ -1,7 +1,7 @@
 //! What the console measures of itself: counted as it happens, and written in the text format that Prometheus reads (its exposition
 //! format 0.0.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 const BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0];
 /// The same for messages that mailboxes send to themselves.
 const TRIP_BUCKETS: [f64; BUCKETS.len()] = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
-/// How many different label values are counted at most under one name? What comes after is counted as `other`.
-const MOST_SERIES: usize = 1000;
+/// At how many providers are renewals counted? Those at others are counted as `other`.
+const MOST_PROVIDERS: usize = 200;
 
 /// How old may what was gathered be, when somebody asks again?
 const FRESH: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl Gathered {
 struct Counted {
     checks: BTreeMap<&'static str, u64>,
     check_seconds: Histogram,
-    renewals: BTreeMap<(String, &'static str), u64>,
+    renewals: BTreeMap<String, BTreeMap<&'static str, u64>>,
     renewal_seconds: Histogram,
     round_trips: BTreeMap<&'static str, u64>,
     round_trip_seconds: Histogram,
@@ -128,13 +128,9 @@ impl Counters {
     pub fn renewed(&self, provider: &str, result: &'static str, took: Duration) {
         let mut counted = self.lock();
         counted.renewal_seconds.add(took.as_secs_f64());
-        let known = counted.renewals.keys().any(|(name, _)| name == provider);
-        let name = if known || counted.renewals.len() < MOST_SERIES {
-            provider
-        } else {
-            "other"
-        };
-        *counted.renewals.entry((name.to_owned(), result)).or_default() += 1;
+        let known = counted.renewals.contains_key(provider) || counted.renewals.len() < MOST_PROVIDERS;
+        let name = if known { provider } else { "other" };
+        *counted.renewals.entry(name.to_owned()).or_default().entry(result).or_default() += 1;
     }
 
     /// A message of a mailbox to itself came to its end: `arrived` with the seconds it took, `lost` or `refused`.
@@ -155,11 +151,6 @@ impl Counters {
         for result in ["arrived", "lost", "refused"] {
             counted.round_trips.entry(result).or_default();
         }
-        for provider in providers.iter().take(MOST_SERIES / RENEWALS.len()) {
-            for result in RENEWALS {
-                counted.renewals.entry(((*provider).to_owned(), result)).or_default();
-            }
-        }
         text.family("mailgrant_checks_total", "counter", "Checks on schedule that ended, by result.");
         for (result, count) in &counted.checks {
             text.sample(&[("result", result)], *count as f64);
@@ -169,8 +160,14 @@ impl Counters {
             "counter",
             "Renewals of tokens that ended, by provider and result.",
         );
-        for ((provider, result), count) in &counted.renewals {
-            text.sample(&[("provider", provider), ("result", result)], *count as f64);
+        let counted_at = counted.renewals.keys().map(String::as_str);
+        let names: BTreeSet<&str> = counted_at.chain(providers.iter().copied().take(MOST_PROVIDERS)).collect();
+        for provider in names {
+            let renewals = counted.renewals.get(provider);
+            for result in RENEWALS {
+                let count = renewals.and_then(|renewals| renewals.get(result)).copied().unwrap_or(0);
+                text.sample(&[("provider", provider), ("result", result)], count as f64);
+            }
         }
         counted.check_seconds.write(
             text,
@@ -276,8 +273,29 @@ mod tests {
         for number in 0..5000 {
             counters.renewed(&format!("p{number}"), "ok", Duration::ZERO);
         }
-        assert!(counters.lock().renewals.len() <= MOST_SERIES + 1);
-        assert_eq!(counters.lock().renewals.values().sum::<u64>(), 5000);
+        assert!(counters.lock().renewals.len() <= MOST_PROVIDERS + 1);
+        let all: u64 = counters.lock().renewals.values().flat_map(BTreeMap::values).sum();
+        assert_eq!(all, 5000);
+    }
+
+    /// The zeros of many providers must not take the place of the one that renews.
+    #[test]
+    fn a_provider_that_renews_is_counted_whatever_others_there_are() {
+        let counters = Counters::default();
+        let others: Vec<String> = (0..500).map(|number| format!("p{number}")).collect();
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        for _ in 0..2 {
+            counters.write(&mut Exposition::default(), &others);
+        }
+        counters.renewed("microsoft", "ok", Duration::ZERO);
+        let mut text = Exposition::default();
+        counters.write(&mut text, &others);
+        let text = text.text;
+        assert!(
+            text.contains("mailgrant_renewals_total{provider=\"microsoft\",result=\"ok\"} 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("mailgrant_renewals_total{provider=\"p0\",result=\"ok\"} 0\n"));
     }
 
     #[tokio::test(start_paused = true)]
