@@ -1,6 +1,7 @@
 //! The parts every command and request shares: built once, cheap to clone.
 
 use crate::actions::access_token::flight::Flights;
+use crate::actions::notices::UnderWay;
 use crate::actions::probe::Desk;
 use crate::actions::settings::InForce;
 use crate::auth::throttle::Sparing;
@@ -55,6 +56,8 @@ pub struct App {
     pub flights: Flights,
     /// Work that goes on by itself, and the instances beside this one.
     pub workers: Workers,
+    /// Notices that are being delivered now.
+    pub deliveries: UnderWay,
     /// What is counted for those who watch from outside.
     pub counters: Arc<Counters>,
     /// What they were told last.
@@ -97,6 +100,7 @@ impl App {
             probes: Desk::default(),
             flights: Flights::default(),
             workers: Workers::default(),
+            deliveries: UnderWay::default(),
             counters: Arc::default(),
             gathered: Arc::default(),
             settings: InForce::default(),

@@ -24,11 +24,6 @@ pub async fn sums(app: &App) -> StoreResult<FindingSums> {
     app.store.finding_sums(since(app)).await
 }
 
-/// All of it at once, for the weekly notice.
-pub async fn weekly(app: &App) -> StoreResult<Vec<Finding>> {
-    Ok(page(app, &FindingPlace::First, i64::MAX).await?.0)
-}
-
 fn since(app: &App) -> Timestamp {
     app.clock.now().plus(-STANDS)
 }

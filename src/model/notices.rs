@@ -80,7 +80,7 @@ impl Event {
             Self::AuditBroken => "The audit log was changed",
             Self::MailDead => "Notifications can't be mailed",
             Self::WebhookDead => "The webhook gets no notifications",
-            Self::BackupFailed => "A backup failed",
+            Self::BackupFailed => "A backup failed (once backups are made)",
             Self::ConsentGiven => "Somebody consented or signed in",
             Self::LinkUsed => "A one-time link was used",
             Self::Weekly => "Weekly report",
@@ -296,8 +296,9 @@ pub fn backoff(attempts: i64) -> i64 {
     STEPS[usize::try_from(attempts.max(1) - 1).unwrap_or(last).min(last)]
 }
 
-/// Seconds for which a delivery is tried.
-pub const TRIED_FOR: i64 = 86_400;
+/// How often a delivery is tried: for about a day, as [`backoff`] has it. Counted, because a machine that slept, or whose clock was set,
+/// has tried nothing meanwhile.
+pub const MOST_ATTEMPTS: i64 = 9;
 /// Messages an hour at most; the rest is told in one.
 pub const MOST_AN_HOUR: i64 = 10;
 

@@ -6,8 +6,6 @@ use crate::model::Sealed;
 use crate::model::notices::{Channel, Channels, Delivery, DeliveryState, Event};
 use sqlx::any::AnyRow;
 
-/// How many deliveries are begun in one pass?
-const AT_ONCE: i64 = 32;
 /// A moment further ahead than any pause lasts: the clock was set back since.
 const TOO_FAR: i64 = 7 * 3600;
 
@@ -47,8 +45,8 @@ impl Store {
         })
     }
 
-    /// Deliveries of a channel whose time has come, the oldest first.
-    pub async fn due_deliveries(&self, channel: Channel, now: Timestamp) -> StoreResult<Vec<Delivery>> {
+    /// So many deliveries of a channel whose time has come, the oldest first.
+    pub async fn due_deliveries(&self, channel: Channel, now: Timestamp, most: usize) -> StoreResult<Vec<Delivery>> {
         let rows = sqlx::query(concat!(
             "SELECT ",
             columns!(),
@@ -56,7 +54,7 @@ impl Store {
         ))
         .bind(now.0)
         .bind(now.plus(TOO_FAR).0)
-        .bind(AT_ONCE)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .bind(channel.as_str())
         .fetch_all(self.pool())
         .await?;
@@ -223,19 +221,19 @@ impl Tx {
 
     /// Notes that a message is about to be handed over; `false` where it isn't this instance's any more: then it must not be.
     pub async fn handing_delivery(&mut self, id: &str, owner: &str) -> StoreResult<bool> {
-        let done = sqlx::query("UPDATE deliveries SET state = 'handing' WHERE id = $1 AND owner = $2 AND state IN ('sending', 'handing')")
-            .bind(id)
-            .bind(owner)
-            .write(self)
-            .await?;
-        Ok(done == 1)
+        self.mark_delivery(id, owner, DeliveryState::Handing).await
     }
 
     /// Notes that a message wasn't handed over after all, and is still here; `false` where it isn't this instance's any more.
     pub async fn kept_delivery(&mut self, id: &str, owner: &str) -> StoreResult<bool> {
-        let done = sqlx::query("UPDATE deliveries SET state = 'sending' WHERE id = $1 AND owner = $2 AND state IN ('sending', 'handing')")
+        self.mark_delivery(id, owner, DeliveryState::Sending).await
+    }
+
+    async fn mark_delivery(&mut self, id: &str, owner: &str, state: DeliveryState) -> StoreResult<bool> {
+        let done = sqlx::query("UPDATE deliveries SET state = $3 WHERE id = $1 AND owner = $2 AND state IN ('sending', 'handing')")
             .bind(id)
             .bind(owner)
+            .bind(state.as_str())
             .write(self)
             .await?;
         Ok(done == 1)
@@ -321,6 +319,16 @@ impl Tx {
     pub async fn redirect_deliveries(&mut self, recipient: &str) -> StoreResult<()> {
         sqlx::query("UPDATE deliveries SET recipient = $1 WHERE channel = 'webhook' AND state = 'waiting'")
             .bind(recipient)
+            .write(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets what waits for its next try over a channel wait no longer.
+    pub async fn hurry_deliveries(&mut self, channel: Channel, now: Timestamp) -> StoreResult<()> {
+        sqlx::query("UPDATE deliveries SET next_at = $2 WHERE channel = $1 AND state = 'waiting' AND next_at > $2")
+            .bind(channel.as_str())
+            .bind(now.0)
             .write(self)
             .await?;
         Ok(())

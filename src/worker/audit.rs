@@ -15,8 +15,6 @@ use std::time::Duration;
 pub const EVERY: Duration = Duration::from_secs(60);
 /// Name of the duty.
 const DUTY: &str = "audit";
-/// Setting that holds what the last look through the chain found.
-const CHECKED: &str = "audit.checked";
 /// Setting that holds the last anchor, and when it was written.
 const ANCHORED: &str = "audit.anchored";
 
@@ -39,7 +37,7 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     }
     anchor(app).await?;
     let now = app.clock.now();
-    let last = checked(app).await?;
+    let last = app.store.audit_checked().await?;
     let is_due = last.is_none_or(|last| now.since(last.at) >= LOOK || last.at > now);
     if is_due || !app.workers.has_looked() {
         look(app).await?;
@@ -47,22 +45,16 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     trim(app).await
 }
 
-/// What the last look through the chain found; none before the first.
-pub async fn checked(app: &App) -> StoreResult<Option<Checked>> {
-    let stored = app.store.setting(CHECKED).await?;
-    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
-}
-
 /// Looks through the chain and keeps what it found.
 pub async fn look(app: &App) -> StoreResult<Checked> {
-    let before = checked(app).await?;
+    let before = app.store.audit_checked().await?;
     let chain = app.store.check_audit(REST).await?;
     let found = Checked {
         at: app.clock.now(),
         chain,
     };
     let mut tx = app.store.begin().await?;
-    tx.put_setting(CHECKED, &crate::store::to_json(&found)).await?;
+    tx.note_audit_checked(&found).await?;
     tx.commit().await?;
     app.workers.note_look();
     let was = before.and_then(|before| before.chain.broken);

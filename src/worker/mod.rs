@@ -29,6 +29,8 @@ use crate::clock::Timestamp;
 use crate::model::notices::Channel;
 use crate::store::StoreResult;
 use crate::store::turns::Turn;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +42,8 @@ use tokio::time::Instant;
 const GRACE: Duration = Duration::from_secs(30);
 /// How long does an instance whose pass was cut off leave duties to others?
 const SHY: Duration = Duration::from_secs(300);
+/// How long does it leave them to others of which nobody has taken them up?
+const FIRST: Duration = Duration::from_secs(60);
 /// How long may a duty stand still before another instance takes it? Longer than the longest pass.
 const STANDS: Duration = Duration::from_secs(2400);
 
@@ -79,7 +83,7 @@ struct Inner {
     findings_under_way: turns::UnderWay,
     share: Mutex<Option<(u64, u64)>>,
     pace: Mutex<BTreeMap<&'static str, Pace>>,
-    shy_until: Mutex<Option<Instant>>,
+    shy_since: Mutex<Option<Instant>>,
     duties: Mutex<BTreeMap<String, (String, i64, Instant)>>,
     woken: tokio::sync::Notify,
     refresher: refresher::Refresher,
@@ -116,11 +120,13 @@ impl Workers {
     }
 
     fn be_shy(&self) {
-        *locked(&self.0.shy_until) = Some(Instant::now() + SHY);
+        *locked(&self.0.shy_since) = Some(Instant::now());
     }
 
-    fn is_shy(&self) -> bool {
-        locked(&self.0.shy_until).is_some_and(|until| Instant::now() < until)
+    /// For how long this process has left duties to others; none: it takes them.
+    fn shy_for(&self) -> Option<Duration> {
+        let since = locked(&self.0.shy_since).map(|since| since.elapsed());
+        since.filter(|shy| *shy < SHY)
     }
 
     /// Whether a duty has stood still for too long, as far as this process saw it.
@@ -218,54 +224,28 @@ pub async fn start(app: &App) {
     }
     let (short, long) = (Duration::from_secs(60), Duration::from_secs(1800));
     let every = Every::new;
-    start_one(app, "instances", every(instances::EVERY, short / 4), |app| async move {
-        instances::tick(&app).await
+    start_one(app, "instances", every(instances::EVERY, short / 4), |app| {
+        instances::tick(app).boxed()
     });
-    start_one(app, "checks", every(monitor::EVERY, short), |app| async move {
-        monitor::tick(&app).await
+    start_one(app, "checks", every(monitor::EVERY, short), |app| monitor::tick(app).boxed());
+    start_one(app, "refresher", every(refresher::EVERY, short), |app| refresher::tick(app).boxed());
+    start_one(app, "cleanup", every(cleanup::EVERY, long), |app| cleanup::tick(app).boxed());
+    start_one(app, "audit", every(audit::EVERY, long), |app| audit::tick(app).boxed());
+    start_one(app, "round trips", every(round_trips::EVERY, short), |app| {
+        round_trips::tick(app).boxed()
     });
-    start_one(app, "refresher", every(refresher::EVERY, short), |app| async move {
-        refresher::tick(&app).await
+    start_one(app, "weekly look", every(findings::EVERY, short), |app| findings::tick(app).boxed());
+    start_one(app, "batches", every(batches::EVERY, short), |app| batches::tick(app).boxed());
+    start_one(app, "clock", every(clock::EVERY, short), |app| clock::tick(app).boxed());
+    start_one(app, "certificate", every(certificate::EVERY, short), |app| {
+        certificate::tick(app).boxed()
     });
-    start_one(app, "cleanup", every(cleanup::EVERY, long), |app| async move {
-        cleanup::tick(&app).await
-    });
-    start_one(
-        app,
-        "audit",
-        every(audit::EVERY, long),
-        |app| async move { audit::tick(&app).await },
-    );
-    start_one(app, "round trips", every(round_trips::EVERY, short), |app| async move {
-        round_trips::tick(&app).await
-    });
-    start_one(app, "weekly look", every(findings::EVERY, short), |app| async move {
-        findings::tick(&app).await
-    });
-    start_one(app, "batches", every(batches::EVERY, short), |app| async move {
-        batches::tick(&app).await
-    });
-    start_one(
-        app,
-        "clock",
-        every(clock::EVERY, short),
-        |app| async move { clock::tick(&app).await },
-    );
-    start_one(app, "certificate", every(certificate::EVERY, short), |app| async move {
-        certificate::tick(&app).await
-    });
-    start_one(
-        app,
-        "bulk acts",
-        every(bulk::EVERY, short),
-        |app| async move { bulk::tick(&app).await },
-    );
-    start_one(app, "notices", every(notices::EVERY, long / 3), |app| async move {
-        notices::tick(&app).await
-    });
+    start_one(app, "bulk acts", every(bulk::EVERY, short), |app| bulk::tick(app).boxed());
+    start_one(app, "notices", every(notices::EVERY, long / 3), |app| notices::tick(app).boxed());
     for (name, channel) in [("mails", Channel::Mail), ("webhook", Channel::Webhook)] {
-        let tick = move |app: App| async move { deliveries::tick(&app, channel).await };
-        start_one(app, name, every(deliveries::EVERY, long / 3), tick);
+        start_one(app, name, every(deliveries::EVERY, long / 3), move |app| {
+            deliveries::tick(app, channel).boxed()
+        });
     }
 }
 
@@ -307,20 +287,21 @@ impl Every {
 
 /// A loop around a tick: the first pass at once, the next ones after `pause`. A pass that fails or panics is told in the log and on the
 /// health page, and the next one comes all the same; so is one that hangs, which is cut off.
-fn start_one<F, W, E>(app: &App, name: &'static str, every: Every, tick: F)
+fn start_one<F, E>(app: &App, name: &'static str, every: Every, tick: F)
 where
-    F: Fn(App) -> W + Send + 'static,
-    W: Future<Output = Result<(), E>> + Send + 'static,
+    F: for<'a> Fn(&'a App) -> BoxFuture<'a, Result<(), E>> + Send + Sync + 'static,
     E: Display + Send + 'static,
 {
-    let app = app.clone();
+    let (app, tick) = (app.clone(), Arc::new(tick));
     let tasks = app.tasks.clone();
     tasks.clone().spawn(async move {
         while !app.stopping.is_cancelled() {
             let began = Instant::now();
             app.workers.step(name, every.limit);
             // A task of its own, so that a panic ends this pass only.
-            let problem = match tasks.spawn(tokio::time::timeout(every.limit, tick(app.clone()))).await {
+            let (its, tick) = (app.clone(), Arc::clone(&tick));
+            let pass = async move { tokio::time::timeout(every.limit, tick(&its)).await };
+            let problem = match tasks.spawn(pass).await {
                 Ok(Ok(Ok(()))) => None,
                 Ok(Ok(Err(error))) => Some(error.to_string()),
                 Ok(Err(_)) => {
@@ -357,10 +338,17 @@ where
 /// pass was cut off lets its duties go, and one that does not come back for 40 minutes loses them.
 pub async fn has_duty(app: &App, name: &str) -> StoreResult<bool> {
     let own = app.flights.owner(app).as_str();
-    if app.workers.is_shy() && app.workers.share().1 > 1 {
+    let duty = app.store.duty(name).await?;
+    // Whoever was cut off lets the others go first; but where all of them were, somebody has to.
+    let shy = app.workers.shy_for().filter(|_| app.workers.share().1 > 1);
+    let waits = shy.is_some_and(|shy| match &duty {
+        Some((holder, _)) => holder != own,
+        None => shy < FIRST,
+    });
+    if waits {
         return Ok(false);
     }
-    if let Some((holder, turn)) = app.store.duty(name).await?
+    if let Some((holder, turn)) = duty
         && holder != own
     {
         if !app.workers.stands(name, &holder, turn, Instant::now()) {

@@ -1,12 +1,12 @@
 //! Notices: one instance for all looks what is wrong, what is over and what ends, and makes messages of it, which [`super::deliveries`]
 //! sends. Nothing is kept here but when it last looked: a process that starts goes on where another one died.
 
+use super::locked;
 use crate::actions::expiry::{Expiring, expiring};
 use crate::actions::notices;
 use crate::app::App;
 use crate::store::StoreResult;
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long between two passes?
@@ -21,44 +21,8 @@ const DAYS: i64 = 60;
 /// What this process knows of its notices.
 #[derive(Default)]
 pub(crate) struct Notices {
-    /// Deliveries this process is at.
-    running: Mutex<HashSet<String>>,
     /// When it looked what ends, and what it found.
     ending: Mutex<Option<(Duration, Vec<Expiring>)>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A delivery that this process is at, until it is dropped.
-pub(crate) struct Running {
-    workers: super::Workers,
-    id: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        locked(&self.workers.notices().running).remove(&self.id);
-    }
-}
-
-impl super::Workers {
-    /// Notes that this process is at a delivery.
-    pub(crate) fn run_delivery(&self, id: &str) -> Running {
-        locked(&self.notices().running).insert(id.to_owned());
-        Running {
-            workers: self.clone(),
-            id: id.to_owned(),
-        }
-    }
-}
-
-impl Notices {
-    /// Whether this process is at a delivery.
-    pub(crate) fn runs(&self, id: &str) -> bool {
-        locked(&self.running).contains(id)
-    }
 }
 
 /// One pass.

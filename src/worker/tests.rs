@@ -45,12 +45,13 @@ async fn a_pass_that_hangs_is_cut_off_told_and_followed_by_another_one() {
     // The third pass and those after it do their work.
     start_one(&app, "slow", BRIEF, move |_| {
         let before = count.fetch_add(1, Ordering::Relaxed);
-        async move {
+        let pass = async move {
             if before < 2 {
                 std::future::pending::<()>().await;
             }
             Ok::<(), String>(())
-        }
+        };
+        pass.boxed()
     });
     let cut = pass(&app, "slow", |pass| pass.problem.is_some()).await;
     assert!(cut.problem.unwrap().ends_with("and was cut off"));
@@ -72,14 +73,15 @@ async fn a_pass_that_fails_or_panics_is_told_and_followed_by_another_one() {
     let count = Arc::clone(&begun);
     start_one(&app, "unlucky", BRIEF, move |_| {
         let before = count.fetch_add(1, Ordering::Relaxed);
-        async move {
+        let pass = async move {
             tokio::time::sleep(Duration::from_millis(20)).await;
             match before % 3 {
                 0 => Err("the disk is full".to_owned()),
                 1 => panic!("a defect"),
                 _ => Ok(()),
             }
-        }
+        };
+        pass.boxed()
     });
     pass(&app, "unlucky", |pass| pass.problem.as_deref() == Some("the disk is full")).await;
     pass(&app, "unlucky", |pass| {
@@ -87,7 +89,7 @@ async fn a_pass_that_fails_or_panics_is_told_and_followed_by_another_one() {
     })
     .await;
     pass(&app, "unlucky", |pass| pass.problem.is_none()).await;
-    assert!(!app.workers.is_shy(), "only who hangs leaves its duties to others");
+    assert!(app.workers.shy_for().is_none(), "only who hangs leaves its duties to others");
     app.stopping.cancel();
 }
 
@@ -100,11 +102,19 @@ async fn whoever_is_cut_off_leaves_its_duties_to_others() {
     assert!(!has_duty(&other, "sweeping").await.unwrap(), "only one has it");
     instances::tick(&app).await.unwrap();
     assert_eq!(app.workers.share().1, 2);
-    start_one(&app, "slow", BRIEF, |_| std::future::pending::<Result<(), String>>());
+    start_one(&app, "slow", BRIEF, |_| std::future::pending::<Result<(), String>>().boxed());
     pass(&app, "slow", |pass| pass.problem.is_some()).await;
     assert!(!has_duty(&app, "sweeping").await.unwrap(), "it leaves it alone for a while");
     assert!(has_duty(&other, "sweeping").await.unwrap());
     app.stopping.cancel();
+
+    // Where all were cut off, somebody has to do it before the others come back.
+    let freed = app.store.free_duties(other.flights.owner(&other).as_str());
+    freed.await.unwrap();
+    *locked(&app.workers.0.shy_since) = Some(Instant::now().checked_sub(FIRST).unwrap());
+    assert!(has_duty(&app, "sweeping").await.unwrap(), "nobody else took it up");
+    assert!(has_duty(&app, "sweeping").await.unwrap(), "and it keeps it");
+    app.store.free_duties(app.flights.owner(&app).as_str()).await.unwrap();
 
     // Alone it has to do it all the same.
     instances::leave(&other).await.unwrap();

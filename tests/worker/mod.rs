@@ -16,6 +16,7 @@ mod notices_certificate;
 mod notices_days;
 mod notices_first;
 mod notices_kills;
+mod notices_once;
 mod notices_outage;
 mod notices_over;
 mod notices_send;

@@ -46,6 +46,20 @@ async fn a_change_of_the_clocks_moves_no_report() {
     assert_eq!(reports(&house, &hook, 6 * 24).await, [4 * 24 + 22]);
 }
 
+/// A console that ran once with its clock a month ahead goes on with its reports.
+#[tokio::test]
+async fn a_clock_that_was_ahead_silences_no_report() {
+    let house = House::new().await;
+    let hook = house.hook().await;
+    set(&house, "time_zone", "UTC").await;
+    house.clock.advance(40 * DAY);
+    house.after(0).await;
+    house.clock.advance(-40 * DAY);
+    house.after(0).await;
+    hook.take();
+    assert_eq!(reports(&house, &hook, 50).await, [48], "Monday at eight");
+}
+
 /// A report that is turned on, or moved, comes at its next time; not at once, and not twice on a day.
 #[tokio::test]
 async fn a_report_that_is_turned_on_or_moved_comes_at_its_next_time() {

@@ -11,7 +11,9 @@ use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock};
 use mailgrant::model::audit::Actor;
 use mailgrant::model::mailbox::Mailbox;
+use mailgrant::model::report::Direction;
 use mailgrant::model::round_trip::{Outcome, RoundTrip};
+use mailgrant::store::rests::Rest;
 use mailgrant::store::turns::Turn;
 use mailgrant::worker::{instances, round_trips, turns};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -298,4 +300,29 @@ async fn the_time_at_which_the_server_took_it_counts_where_it_can_be_true() {
         house.after(400).await;
         assert_eq!(house.trips().await[0].seconds, Some(seconds), "{came_in}");
     }
+}
+
+/// Signing in every five minutes with a password that is refused locks the account.
+#[tokio::test]
+async fn a_password_that_the_checks_leave_in_peace_is_not_tried() {
+    let house = House::with(Smtpd::default()).await;
+    house.begun_by_the_dead().await;
+    let mut tx = house.app.store.begin().await.unwrap();
+    let rest = Rest {
+        direction: Direction::Incoming,
+        refused: 1,
+        until: house.clock.now().plus(2 * HOUR),
+    };
+    tx.put_rest(&house.mailbox.id, rest).await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET round_trip_owner = NULL")
+        .execute(house.app.store.raw_pool())
+        .await
+        .unwrap();
+    for _ in 0..11 {
+        house.after(600).await;
+    }
+    assert_eq!((house._servers.0.connections(), house.sent()), (0, 0));
+    house.after(1200).await;
+    assert_eq!(house._servers.0.connections(), 1, "then it is looked for");
 }

@@ -2,13 +2,14 @@
 //! does; and what could not be given back is given back later.
 
 use super::checks::{add, open, silent, whole};
+use super::findings::all_found;
 use super::pair::{Pair, set};
 use crate::probe::imap_server::{Imapd, PASSWORD};
 use crate::probe::server::Server;
 use crate::probe::smtp_server::Smtpd;
 use crate::support::databases::NOW;
 use crate::support::records;
-use mailgrant::actions::findings::{next_report, weekly};
+use mailgrant::actions::findings::next_report;
 use mailgrant::actions::mailboxes::{self, check_mailbox};
 use mailgrant::actions::probe::{self, Options, Order};
 use mailgrant::app::App;
@@ -181,7 +182,7 @@ async fn two_consoles_look_through_each_mailbox_once_a_week_and_take_over_from_t
         pair.clock.advance(report.since(pair.clock.now()) - 60);
         pass(&pair.both(), Turn::Finding).await;
         assert_eq!(server.connections() - before, 6, "each once");
-        let found = weekly(&pair.second).await.unwrap();
+        let found = all_found(&pair.second).await;
         assert_eq!(found.len(), 6, "{found:#?}");
         assert!(
             found.iter().all(|found| (found.oversized, found.junk) == (1, Some(1))),
@@ -199,7 +200,7 @@ async fn two_consoles_look_through_each_mailbox_once_a_week_and_take_over_from_t
         instances::leave(&pair.first).await.unwrap();
         pass(&[&pair.second], Turn::Finding).await;
         assert_eq!(server.connections() - before, 12);
-        let found = weekly(&pair.second).await.unwrap();
+        let found = all_found(&pair.second).await;
         assert!(
             found.iter().all(|found| pair.clock.now().since(found.found_at) < 60),
             "the new one counts"
@@ -245,14 +246,14 @@ async fn what_can_not_be_given_back_now_is_given_back_later() {
         assert_eq!(claimed(&app, turn).await, 0);
     }
     let mails = sent.lock().unwrap().len();
-    let looks = weekly(&app).await.unwrap().len();
+    let looks = all_found(&app).await.len();
     assert_eq!((mails, looks), (1, 0));
     clock.advance(HOUR);
     for turn in [Turn::RoundTrip, Turn::Finding] {
         pass(&[&app], turn).await;
     }
     let mails = sent.lock().unwrap().len();
-    let looks = weekly(&app).await.unwrap().len();
+    let looks = all_found(&app).await.len();
     assert_eq!((mails, looks), (2, 1), "both have their turn again");
 }
 

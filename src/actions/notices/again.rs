@@ -8,6 +8,9 @@ use crate::model::notices::{Channel, Delivery, DeliveryState};
 use crate::store::StoreResult;
 use crate::store::deliveries::StoredChannels;
 
+/// Why what is being sent isn't sent again.
+const UNDER_WAY: &str = "It is being sent already.";
+
 /// What came of it.
 pub enum Again {
     /// It was tried. Boxed, because it is large beside the others.
@@ -22,7 +25,7 @@ pub enum Again {
 pub fn refusal(stored: &StoredChannels, one: &Delivery) -> Option<String> {
     let words = match one.state {
         DeliveryState::Delivered => "It was delivered, so it isn't sent again.".to_owned(),
-        DeliveryState::Sending | DeliveryState::Handing => "It is being sent already.".to_owned(),
+        DeliveryState::Sending | DeliveryState::Handing => UNDER_WAY.to_owned(),
         DeliveryState::Waiting => "It is waiting for its next try, which comes by itself.".to_owned(),
         DeliveryState::Failed | DeliveryState::Unknown | DeliveryState::Dropped => match one.channel {
             Channel::Mail if !stored.channels.tells(&one.recipient) => {
@@ -46,7 +49,9 @@ pub async fn again(app: &App, actor: &Actor, stored: &StoredChannels, id: &str) 
         one.recipient = stored.channels.webhook_shown();
     }
     let (now, owner) = (app.clock.now(), app.flights.owner(app).as_str().to_owned());
-    let running = app.workers.run_delivery(id);
+    let Some(running) = app.deliveries.begin(id) else {
+        return Ok(Again::Refused(UNDER_WAY.to_owned()));
+    };
     let mut tx = app.store.begin().await?;
     if !tx.take_up_delivery(id, &owner, &one.recipient, now).await? {
         drop(tx);

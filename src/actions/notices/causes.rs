@@ -161,7 +161,7 @@ fn plan(
         .filter(|notice| !alive.contains(notice.id.as_str()))
         .filter_map(|notice| {
             let state = match over(notice, hits(notice))? {
-                State::Over if gone.contains(&key(&notice.cause)) => State::Done,
+                State::Over if gone.iter().any(|gone| is_of(key(&notice.cause), gone)) => State::Done,
                 state => state,
             };
             Some(Notice { state, ..notice.clone() })
@@ -173,6 +173,11 @@ fn plan(
 /// The key of a cause, without the number of a later one.
 fn key(cause: &str) -> &str {
     cause.rsplit_once(LATER).map_or(cause, |(key, _)| key)
+}
+
+/// Whether a cause has this key; one that ends in a colon is that of all whose key begins so.
+fn is_of(key: &str, gone: &str) -> bool {
+    key == gone || (gone.ends_with(':') && key.starts_with(gone))
 }
 
 /// What is still to be told of a notice that nothing is found of any more; none while it isn't known whether it is over.

@@ -129,7 +129,7 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
     let mut tx = app.store.begin().await?;
     tx.put_notice_channels(&stored).await?;
     tx.put_setting(FAILING_AFTER.key, &number.to_string()).await?;
-    dead::saved(&mut tx, &before, &stored, was_dead).await?;
+    dead::saved(&mut tx, &before, &stored, was_dead, app.clock.now()).await?;
     drop_removed(&mut tx, &before.channels, &stored.channels).await?;
     for detail in changes::entries(changed) {
         tx.audit(app.clock.now(), actor, entry(detail)).await?;

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use crate::model::mailbox::Mailbox;
-use crate::model::notices::clean;
+use crate::model::notices::{Channel, clean};
 use crate::model::report::{Diagnosis, Outcome};
 use crate::model::settings::FAILING_AFTER;
 use crate::store::deliveries::StoredChannels;
@@ -117,29 +117,30 @@ pub(super) async fn mailbox_sent(app: &App, mailbox: &Mailbox) -> StoreResult<()
 
 /// Notes that a mail was taken by a server.
 pub(super) async fn mail_works(app: &App) -> StoreResult<()> {
-    works(app, FAILED).await
+    works(app, FAILED, Channel::Mail).await
 }
 
-async fn works(app: &App, key: &'static str) -> StoreResult<()> {
+/// A way that was dead works again: what waits for its next try need not wait any longer.
+async fn works(app: &App, key: &'static str, channel: Channel) -> StoreResult<()> {
     if app.store.setting(key).await?.is_none() {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
     tx.remove_setting(key).await?;
+    tx.hurry_deliveries(channel, app.clock.now()).await?;
     tx.commit().await
 }
 
-/// Notes that no server took a mail.
+/// Notes that no server took a mail: why the last one wasn't, and since when.
 pub(super) async fn mail_fails(app: &App, why: String) -> StoreResult<()> {
     let mut tx = app.store.begin().await?;
-    if tx.setting(FAILED).await?.is_none() {
-        let found = Dead {
-            since: app.clock.now(),
-            why,
-            fix: String::new(),
-        };
-        tx.put_setting(FAILED, &to_json(&found)).await?;
-    }
+    let before: Option<Dead> = tx.setting(FAILED).await?.and_then(|text| serde_json::from_str(&text).ok());
+    let found = Dead {
+        since: before.map_or_else(|| app.clock.now(), |before| before.since),
+        why,
+        fix: String::new(),
+    };
+    tx.put_setting(FAILED, &to_json(&found)).await?;
     tx.commit().await
 }
 
@@ -170,7 +171,7 @@ pub async fn webhook_dead(app: &App, stored: &StoredChannels) -> StoreResult<Opt
 
 /// Notes that the webhook took a message.
 pub(super) async fn webhook_works(app: &App) -> StoreResult<()> {
-    works(app, WEBHOOK_FAILED).await
+    works(app, WEBHOOK_FAILED, Channel::Webhook).await
 }
 
 /// Notes that the webhook took nothing; `problem` is a diagnosis as JSON. What was `used` counts as long as it is what is set.
@@ -200,12 +201,28 @@ pub(super) async fn webhook_fails(app: &App, used: &StoredChannels, problem: Opt
     tx.commit().await
 }
 
-/// What is left of former failures once other channels are saved. A webhook that was `dead` and was changed stays so until something gets
-/// through: nobody knows before that whether the change mended it.
-pub(super) async fn saved(tx: &mut Tx, before: &StoredChannels, after: &StoredChannels, dead: Option<Dead>) -> StoreResult<()> {
+/// What is left of former failures once other channels are saved. A way that was dead and was changed stays so until something gets
+/// through, since nobody knows before that whether the change mended it; what waits is tried at once. `dead` is how the webhook was.
+pub(super) async fn saved(
+    tx: &mut Tx,
+    before: &StoredChannels,
+    after: &StoredChannels,
+    dead: Option<Dead>,
+    now: Timestamp,
+) -> StoreResult<()> {
     let (old, new) = (&before.channels, &after.channels);
     if !new.mails() {
         tx.remove_setting(FAILED).await?;
+    } else if (&old.mailbox, &old.fallback, &old.password_set) != (&new.mailbox, &new.fallback, &new.password_set)
+        && let Some(found) = tx.setting(FAILED).await?.and_then(|text| serde_json::from_str::<Dead>(&text).ok())
+    {
+        let found = Dead {
+            why: "It was changed since, and nothing was mailed yet.".to_owned(),
+            fix: "Send a test: if it arrives, this is over.".to_owned(),
+            ..found
+        };
+        tx.put_setting(FAILED, &to_json(&found)).await?;
+        tx.hurry_deliveries(Channel::Mail, now).await?;
     }
     if new.webhook.is_empty() {
         return tx.remove_setting(WEBHOOK_FAILED).await;
@@ -225,5 +242,6 @@ pub(super) async fn saved(tx: &mut Tx, before: &StoredChannels, after: &StoredCh
         times: 0,
         was_dead: true,
     };
-    tx.put_setting(WEBHOOK_FAILED, &to_json(&failing)).await
+    tx.put_setting(WEBHOOK_FAILED, &to_json(&failing)).await?;
+    tx.hurry_deliveries(Channel::Webhook, now).await
 }

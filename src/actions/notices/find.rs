@@ -7,7 +7,6 @@ use crate::actions::expiry::{Expiring, Kind as ExpiryKind};
 use crate::actions::{console_certificate, settings};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::audit::Checked;
 use crate::model::notices::{Channels, Event, Member, MemberKind, Words, clean};
 use crate::model::provider::Provider;
 use crate::model::report::Stage;
@@ -29,8 +28,8 @@ const ROUND: i64 = 3600;
 const TOKEN_LIFE: i64 = 86_400;
 /// Whenever what it joins was told.
 const ALWAYS: Timestamp = Timestamp(i64::MIN);
-/// Setting that holds what the last look through the audit log found.
-const AUDIT_CHECKED: &str = "audit.checked";
+/// What keys of causes that are about the audit log begin with; the entry follows.
+const AUDIT: &str = "audit:";
 
 /// One cause, with everything it hits.
 pub struct Group {
@@ -107,12 +106,14 @@ pub async fn groups(app: &App, stored: &StoredChannels, ending: &[Expiring]) -> 
     Ok(groups)
 }
 
-/// Keys of causes that are over without anything working again: what they were about isn't set up any more.
-pub async fn gone(app: &App, channels: &Channels) -> StoreResult<Vec<&'static str>> {
+/// Keys, or what keys begin with, of causes that are over without anything working again: what they were about isn't set up any more, or
+/// is as bad as before in another place.
+pub async fn gone(app: &App, channels: &Channels, groups: &[Group]) -> StoreResult<Vec<&'static str>> {
     let all = [
         (MAIL, !channels.mails()),
         (WEBHOOK, channels.webhook.is_empty()),
         (CERTIFICATE, console_certificate::seen(app).await?.is_none()),
+        (AUDIT, groups.iter().any(|group| group.event == Event::AuditBroken)),
     ];
     Ok(all.into_iter().filter(|(_, gone)| *gone).map(|(key, _)| key).collect())
 }
@@ -255,7 +256,7 @@ fn is_of_the_server(step: &str) -> bool {
     SERVER.iter().any(|stage| stage.as_str() == step)
 }
 
-/// Sides that fail, those with the same diagnosis at the same server or provider together.
+/// Sides that fail: all that a server or provider keeps from working together, else those with the same diagnosis at the same one.
 fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterator<Item = Group> {
     let mut causes: BTreeMap<String, Vec<FailingSide>> = BTreeMap::new();
     for side in failing {
@@ -264,7 +265,12 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
         } else {
             &side.host
         };
-        causes.entry(format!("mailboxes:{}:{at}", side.title)).or_default().push(side);
+        // A server that is away says so in several ways, one after the other; that is no news each time.
+        let key = match is_of_the_server(&side.step) {
+            true => format!("server:{at}"),
+            false => format!("mailboxes:{}:{at}", side.title),
+        };
+        causes.entry(key).or_default().push(side);
     }
     causes.into_iter().map(move |(key, sides)| {
         let apart = sides.first().is_some_and(|side| !is_of_the_server(&side.step));
@@ -332,8 +338,7 @@ fn certificate(one: &Expiring) -> Option<Group> {
 }
 
 async fn audit(app: &App) -> StoreResult<Option<Group>> {
-    let stored = app.store.setting(AUDIT_CHECKED).await?;
-    let checked: Option<Checked> = stored.and_then(|text| serde_json::from_str(&text).ok());
+    let checked = app.store.audit_checked().await?;
     let Some((at, broken)) = checked.and_then(|checked| Some((checked.at, checked.chain.broken?))) else {
         return Ok(None);
     };
@@ -353,7 +358,7 @@ async fn audit(app: &App) -> StoreResult<Option<Group>> {
     };
     Ok(Some(Group::console(
         Event::AuditBroken,
-        &format!("audit:{}", broken.sequence),
+        &format!("{AUDIT}{}", broken.sequence),
         words,
     )))
 }

@@ -3,13 +3,14 @@
 use super::dead;
 use super::send::{Attempt, Ended};
 use crate::actions::probe::{Fate, Mail, Sent, deliver, deliver_through};
-use crate::actions::settings;
+use crate::actions::{checks, settings};
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence, diagnose, own};
 use crate::mail::Login;
 use crate::model::MailboxId;
-use crate::model::notices::{Delivery, Fallback};
-use crate::model::report::{Diagnosis, Report, Stage};
+use crate::model::notices::{Channels, Delivery, Event, Fallback};
+use crate::model::report::{Diagnosis, Direction, Report, Stage};
 use crate::probe::{Handing, Letter};
 use crate::secret::Password;
 use crate::store::deliveries::StoredChannels;
@@ -32,7 +33,8 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
     let channels = &stored.channels;
     let mut last: Option<(Sent, String)> = None;
     let mut unreadable = None;
-    if !channels.mailbox.is_empty() {
+    let left = left_until(app, channels, one).await?;
+    if !channels.mailbox.is_empty() && left.is_none() {
         match through_mailbox(app, &channels.mailbox, mail.clone()).await {
             Ok(sent) => last = sent,
             // A row that can't be read is a mailbox that can't send.
@@ -80,6 +82,16 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
             ..Attempt::default()
         });
     }
+    if let Some(until) = left.filter(|_| last.is_none()) {
+        let why = "Its server refused the password of the mailbox that sends.";
+        dead::mail_fails(app, why.to_owned()).await?;
+        return Ok(Attempt {
+            ended: Ended::Again(until.since(app.clock.now())),
+            via: "the mailbox".to_owned(),
+            reply: format!("{why} Signing in again and again would lock the account, so nothing is sent through it for a while."),
+            ..Attempt::default()
+        });
+    }
     let Some((sent, via)) = last else {
         dead::mail_fails(app, "There is nothing left to send through.".to_owned()).await?;
         return Ok(Attempt {
@@ -108,6 +120,17 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
         reply,
         problem: sent.problem.as_ref().map(to_json),
     })
+}
+
+/// Until when nothing is sent through the mailbox that was chosen, because its password was refused; none: it is tried. Who sends a test
+/// wants to know now.
+async fn left_until(app: &App, channels: &Channels, one: &Delivery) -> StoreResult<Option<Timestamp>> {
+    if channels.mailbox.is_empty() || one.event == Event::Test {
+        return Ok(None);
+    }
+    let left = checks::left_in_peace(app, &MailboxId(channels.mailbox.clone())).await?;
+    let sends = left.iter().find(|rest| rest.direction == Direction::Outgoing);
+    Ok(sends.map(|rest| rest.until))
 }
 
 /// Sends it through the mailbox that was chosen; none where that is gone or sends nothing.

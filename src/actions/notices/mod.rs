@@ -13,6 +13,7 @@ mod mail;
 pub mod send;
 mod still;
 pub mod tell;
+mod under_way;
 pub mod waits;
 mod webhook;
 pub mod weekly;
@@ -20,6 +21,7 @@ mod words;
 
 pub use dead::{Dead, dead, webhook_dead};
 pub use tell::test;
+pub use under_way::UnderWay;
 pub use webhook::{sign, test_secret};
 
 use crate::actions::expiry::Expiring;
@@ -50,7 +52,7 @@ pub async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
     // Each by itself: what fails at one must not silence the others. The first failure is told.
     let failing = async {
         let groups = find::groups(app, &stored, ending).await?;
-        let gone = find::gone(app, &stored.channels).await?;
+        let gone = find::gone(app, &stored.channels, &groups).await?;
         causes::look(app, &groups, &gone, &desk).await
     };
     let failing = failing.await;

@@ -3,12 +3,12 @@
 //! again once its end was told: it would come after the all-clear.
 
 use super::channels::REMOVED;
+use super::under_way::Running;
 use super::{dead, mail, webhook};
 use crate::app::App;
-use crate::model::notices::{Channel, Delivery, DeliveryState, Event, TRIED_FOR, Words, backoff};
+use crate::model::notices::{Channel, Delivery, DeliveryState, Event, MOST_ATTEMPTS, Words, backoff};
 use crate::store::deliveries::StoredChannels;
 use crate::store::{StoreError, StoreResult};
-use crate::worker::notices::Running;
 use futures_util::stream::{self, StreamExt};
 use std::time::Duration;
 
@@ -70,8 +70,7 @@ pub async fn send_due(app: &App, channel: Channel) -> StoreResult<()> {
 /// Sends some; says whether there was any.
 async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> StoreResult<bool> {
     let now = app.clock.now();
-    let mut due = app.store.due_deliveries(channel, now).await?;
-    due.truncate(AT_ONCE);
+    let due = app.store.due_deliveries(channel, now, AT_ONCE).await?;
     if due.is_empty() {
         return Ok(false);
     }
@@ -90,7 +89,9 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
             tx.drop_delivery(&one.id, &late(&over)).await?;
             continue;
         }
-        let running = app.workers.run_delivery(&one.id);
+        let Some(running) = app.deliveries.begin(&one.id) else {
+            continue;
+        };
         if tx.claim_delivery(&one.id, &owner, now).await? {
             claimed.push((one, running));
         }
@@ -121,7 +122,8 @@ fn late(over: &[Words]) -> String {
 /// Makes a delivery for somebody who wants to see at once how it goes, and tries it.
 pub async fn send_now(app: &App, stored: &StoredChannels, one: Delivery) -> StoreResult<Delivery> {
     let owner = app.flights.owner(app).as_str().to_owned();
-    let running = app.workers.run_delivery(&one.id);
+    let running = app.deliveries.begin(&one.id);
+    let running = running.ok_or_else(|| StoreError::Unusable("this message is being sent already".to_owned()))?;
     let mut tx = app.store.begin().await?;
     tx.insert_delivery(&one).await?;
     tx.claim_delivery(&one.id, &owner, app.clock.now()).await?;
@@ -161,7 +163,7 @@ async fn attempt(app: &App, stored: &StoredChannels, mut one: Delivery) -> Store
         Ended::Again(seconds) => {
             let pause = backoff(one.attempts).max(seconds);
             one.next_at = now.plus(pause);
-            if one.next_at.since(one.created_at) >= TRIED_FOR {
+            if one.attempts >= MOST_ATTEMPTS {
                 DeliveryState::Failed
             } else {
                 DeliveryState::Waiting
@@ -221,7 +223,7 @@ async fn recover(app: &App, channel: Channel) -> StoreResult<()> {
     for mut one in begun {
         let owner = one.owner.clone().unwrap_or_default();
         let alive = if owner == own {
-            app.workers.notices().runs(&one.id)
+            app.deliveries.has(&one.id)
         } else {
             living.contains(&owner)
         };

@@ -2,6 +2,7 @@
 //! and what is more than so many an hour.
 
 use super::local;
+use super::words::named;
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -186,9 +187,13 @@ impl Desk<'_> {
     fn text(&self, notice: &Notice) -> Vec<String> {
         match (notice.state, notice.closed_at) {
             (State::Over, Some(closed)) => {
-                let began = notice.words.since.unwrap_or(notice.opened_at);
+                let words = &notice.words;
+                let began = words.since.unwrap_or(notice.opened_at);
+                let count = usize::try_from(words.mailboxes).unwrap_or(0);
+                let hit = (count > 1 && !words.names.is_empty()).then(|| format!(": {}", named(&words.names, count)));
                 vec![
-                    format!("{}.", notice.words.recovered),
+                    format!("{}{}.", words.recovered, hit.unwrap_or_default()),
+                    format!("It was: {}.", words.subject),
                     format!(
                         "It began on {} and was over on {}, {} later.",
                         self.local.full(began),

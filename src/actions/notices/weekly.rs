@@ -2,7 +2,7 @@
 
 use super::{local, noted};
 use crate::actions::expiry::{Expiring, expiring};
-use crate::actions::findings::{self, Finding};
+use crate::actions::findings::{self, Finding, FindingPlace};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::Date;
@@ -50,7 +50,8 @@ pub(super) async fn look(app: &App, stored: &StoredChannels) -> StoreResult<()> 
     let now = app.clock.now();
     let times = findings::times(app).await?;
     let last = app.store.setting(REPORTED).await?;
-    let known = last.as_deref().and_then(Reported::parse);
+    // What says that one was due later than now was written by a clock that was ahead.
+    let known = last.as_deref().and_then(Reported::parse).filter(|known| known.due <= now.0 + DAY);
     let last = known.clone().unwrap_or_default();
     // The first one after the console was set up; and none of before it was turned on, or moved to another time.
     let words_of_times = times.as_ref().map(findings::Times::words).unwrap_or_default();
@@ -132,9 +133,9 @@ async fn words(app: &App, zone: &Local, (since, due): (Timestamp, Timestamp)) ->
             format!("{}, {when}: {}", one.day.words(), described(one, &what))
         }),
     ));
-    let found = junk_and_oversized(app, zone, due).await?;
+    let (found, all) = junk_and_oversized(app, zone, due).await?;
     if !found.is_empty() {
-        text.push(part("Junk and oversized messages", found.into_iter()));
+        text.push(part_of("Junk and oversized messages", &found, all));
     }
     Ok(Words {
         subject: format!("Weekly report: {working} of {turned_on} mailboxes work"),
@@ -158,13 +159,18 @@ fn described(one: &Expiring, what: &str) -> String {
     format!("{noun} {what}")
 }
 
-/// A heading with its lines.
+/// A heading with its lines, the first of them.
 fn part(heading: &str, lines: impl Iterator<Item = String>) -> String {
     let lines: Vec<String> = lines.collect();
+    part_of(heading, &lines, lines.len())
+}
+
+/// The same with the first of so many lines.
+fn part_of(heading: &str, lines: &[String], all: usize) -> String {
     if lines.is_empty() {
         return format!("{heading}: nothing.");
     }
-    let more = lines.len().saturating_sub(LINES);
+    let more = all.saturating_sub(lines.len().min(LINES));
     let mut text = format!("{heading}:");
     for line in lines.iter().take(LINES) {
         text.push_str("\n- ");
@@ -176,15 +182,17 @@ fn part(heading: &str, lines: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// Junk and oversized messages, a line for each mailbox that has some.
-async fn junk_and_oversized(app: &App, zone: &Local, due: Timestamp) -> StoreResult<Vec<String>> {
-    let found = findings::weekly(app).await?;
+/// Junk and oversized messages, a line for each of the first mailboxes that have some, and how many have.
+async fn junk_and_oversized(app: &App, zone: &Local, due: Timestamp) -> StoreResult<(Vec<String>, usize)> {
+    let most = i64::try_from(LINES).unwrap_or(i64::MAX);
+    let (found, _) = findings::page(app, &FindingPlace::First, most).await?;
+    let all = usize::try_from(findings::sums(app).await?.mailboxes).unwrap_or(0);
     let seen = |found: &Finding| match due.since(found.found_at) {
         // It was looked through in the hours before the report.
         ..=DAY => String::new(),
         _ => format!(" (seen on {}, and not since)", Date::of(found.found_at, zone.zone()).words()),
     };
-    Ok(found.iter().map(|one| line(one) + &seen(one)).collect())
+    Ok((found.iter().map(|one| line(one) + &seen(one)).collect(), all))
 }
 
 fn line(found: &Finding) -> String {

@@ -8,6 +8,7 @@ use crate::diagnosis::by_id;
 use crate::model::notices::{Local, Words, clean};
 use crate::model::report::Diagnosis;
 use crate::store::notices::{EndedToken, FailingSide};
+use std::collections::BTreeMap;
 
 /// How many names are given?
 const NAMED: usize = 3;
@@ -16,6 +17,13 @@ const NAMED: usize = 3;
 pub(super) struct Desk {
     pub local: Local,
     pub now: Timestamp,
+}
+
+/// The side that fails as most do.
+fn usual<'a>(sides: &[&'a FailingSide]) -> Option<&'a FailingSide> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    sides.iter().for_each(|side| *times.entry(&side.title).or_default() += 1);
+    sides.iter().rev().max_by_key(|side| times.get(side.title.as_str())).copied()
 }
 
 impl Desk {
@@ -41,7 +49,7 @@ impl Desk {
     }
 
     fn sides(&self, sides: &[&FailingSide]) -> Words {
-        let Some(first) = sides.first() else {
+        let Some(first) = usual(sides) else {
             return Words::default();
         };
         let mut addresses: Vec<String> = sides.iter().map(|side| clean(&side.address, NAME)).collect();

@@ -75,8 +75,10 @@ impl TestMail {
     pub(in crate::mail) fn text(&self) -> String {
         if let Some(text) = &self.text {
             // The builder leaves a carriage return alone as it is, which a server may take for the end of a line.
-            let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
-            return lines.join("\r\n").replace(|c: char| c.is_control() && c != '\r' && c != '\n', " ");
+            let lines = text
+                .split('\n')
+                .map(|line| line.trim_end_matches('\r').replace(char::is_control, " "));
+            return lines.collect::<Vec<_>>().join("\r\n");
         }
         format!(
             "This is a test message. Mailgrant sent it to find out whether mail from {} works.\r\n\r\nIt can be deleted.\r\n",

@@ -3,13 +3,15 @@
 
 use super::{COLUMNS_FROM, DELETE_GUARD, audit_row, link};
 use crate::clock::Timestamp;
-use crate::model::audit::{Actor, Anchor, AuditEntry, AuditRow, Break, Chain};
+use crate::model::audit::{Actor, Anchor, AuditEntry, AuditRow, Break, Chain, Checked};
 use crate::random::hex;
 use crate::store::{Columns, Engine, Store, StoreError, StoreResult, Tx, Write};
 use aws_lc_rs::hmac;
 use sqlx::any::AnyRow;
 use std::time::Duration;
 
+/// Setting that holds what the last look through the chain found.
+const CHECKED: &str = "audit.checked";
 /// Rows that are looked at with one statement.
 const STEP: i64 = 1000;
 /// How often is a look begun again because retention cut meanwhile?
@@ -52,6 +54,12 @@ impl Store {
     fn chain_key(&self) -> StoreResult<hmac::Key> {
         let key = self.audit_key.get().cloned();
         key.ok_or_else(|| StoreError::Unusable("the audit key is not loaded".into()))
+    }
+
+    /// What the last look through the chain found; none before the first.
+    pub async fn audit_checked(&self) -> StoreResult<Option<Checked>> {
+        let stored = self.setting(CHECKED).await?;
+        Ok(stored.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Looks through the whole chain, with a rest between two steps so that others get their turn.
@@ -234,6 +242,11 @@ impl Store {
 }
 
 impl Tx {
+    /// Keeps what a look through the chain found.
+    pub async fn note_audit_checked(&mut self, found: &Checked) -> StoreResult<()> {
+        self.put_setting(CHECKED, &crate::store::to_json(found)).await
+    }
+
     async fn lift_guard(&mut self, engine: Engine) -> StoreResult<()> {
         let statement = match engine {
             Engine::Sqlite => "DROP TRIGGER audit_no_delete",

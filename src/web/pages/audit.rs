@@ -15,7 +15,6 @@ use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::mailboxes::list::grouped;
 use crate::web::routes::{Access, Routes};
 use crate::web::time::Zone;
-use crate::worker::audit::checked;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -264,7 +263,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         filtered: filter != AuditFilter::default() || !errors.is_empty(),
         by_time: filter.from.is_some() || filter.until.is_some(),
         oldest: if slice.rows.is_empty() { store.oldest_audit().await? } else { None },
-        told: told(checked(&web.app).await?, layout.now),
+        told: told(web.app.store.audit_checked().await?, layout.now),
         ways: Ways::from(&slice, place, size, |more| query.address(more)),
         reached: slice.reached.map(grouped).unwrap_or_default(),
         export: query.beside("/audit/export"),

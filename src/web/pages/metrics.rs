@@ -185,7 +185,9 @@ async fn text(app: &App) -> StoreResult<String> {
         "gauge",
         "Whether the last look through the audit log found its chain broken.",
     );
-    let broken = crate::worker::audit::checked(app)
+    let broken = app
+        .store
+        .audit_checked()
         .await?
         .is_some_and(|checked| checked.chain.broken.is_some());
     text.sample(&[], if broken { 1.0 } else { 0.0 });

@@ -9,7 +9,6 @@ use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::store::overview::UnusedLink;
 use crate::web::routes;
-use crate::worker::audit;
 
 /// For how long may somebody else take, in seconds, before it is told?
 const PATIENCE: i64 = 3 * 86_400;
@@ -42,7 +41,7 @@ pub(super) fn records(title: &str) -> Cause {
 
 /// The chain of the audit log is broken, as the last look through it found.
 pub(super) async fn chain(app: &App) -> StoreResult<Option<Cause>> {
-    let checked = audit::checked(app).await?;
+    let checked = app.store.audit_checked().await?;
     Ok(checked.and_then(|checked| {
         let broken = checked.chain.broken?;
         Some(Cause {
