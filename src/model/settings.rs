@@ -266,7 +266,7 @@ pub const GROUPS: &[Group] = &[
             Field {
                 key: PARALLEL.key,
                 label: "At the same time per provider (optional)",
-                hint: "Too many, and providers close connections. Left empty it grows by itself: 8, and up to 64 where a provider has so many mailboxes that fewer can’t keep the interval. Of those that use Graph 4 at most. A number stays what it is, for all.",
+                hint: "Too many, and providers close connections. Left empty it grows by itself: 8, and up to 64 where a provider has so many mailboxes that fewer can’t keep the interval. Checks of those that use Graph are 4 at most. A number stays what it is, for all.",
                 kind: Kind::Free(PARALLEL, ("mailbox", "mailboxes"), "grows by itself"),
             },
             Field::number(

@@ -34,7 +34,7 @@ pub struct Checked {
 }
 
 /// A place for a mailbox of this lane to have its turn at once; none while so many of the lane have one. Checks, batches and the tests of
-/// people share places.
+/// people share places; checks over Graph have a lane of their own, with fewer.
 pub fn free_place(app: &App, turn: Turn, lane: &str, limit: usize) -> Option<CheckPlace> {
     let key = match turn {
         Turn::Check => lane.to_owned(),
