@@ -97,8 +97,8 @@ impl Expiring {
     pub fn key(&self) -> String {
         let name = self.token.as_ref().or(self.provider.as_ref()).map_or("", Name::as_str);
         match self.kind {
-            // There may be several at once, each with its own end.
             Kind::ConsoleCertificate => self.kind.as_str().to_owned(),
+            // There may be several at once, each with its own end.
             Kind::Link(kind) => format!("{}-link-{name}-{}", kind.map_or("sign-in", LinkKind::as_str), self.at.0),
             kind => format!("{}-{name}", kind.as_str()),
         }

@@ -110,7 +110,8 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     age(app, interval).await
 }
 
-/// What can't be written down now waits for the next pass: its mailboxes stay claimed, so that it can't become more and more.
+/// Where nothing can be written down now, all waits for the next pass: its mailboxes stay claimed, so that it can't become more and more.
+/// A single result that can't be is given up, and its mailbox checked again.
 async fn record(app: &App) -> StoreResult<()> {
     let checks = app.workers.checks();
     loop {

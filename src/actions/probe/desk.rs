@@ -164,7 +164,8 @@ impl Desk {
     pub(super) fn free_place(&self, key: LaneKey, limit: usize) -> Option<Permit> {
         let mut state = self.state();
         let lane = state.lanes.entry(key.clone()).or_default();
-        if lane.running < limit {
+        // Somebody may wait where the limit was raised meanwhile.
+        if lane.running < limit && lane.waiting.iter().all(oneshot::Sender::is_closed) {
             lane.running += 1;
             return Some(Permit(Some((self.clone(), key))));
         }
@@ -288,6 +289,16 @@ mod tests {
         assert!(matches!(desk.queue(key(), 1), Some(Turn::Now(_))));
         let state = desk.state();
         assert_eq!((state.waiting, state.lanes.len()), (0, 0), "lanes and waiters are left behind");
+    }
+
+    #[tokio::test]
+    async fn what_can_come_later_overtakes_nobody_where_the_limit_was_raised() {
+        let desk = Desk::default();
+        let _first = desk.queue(key(), 1);
+        let waits = desk.queue(key(), 1);
+        assert!(desk.free_place(key(), 8).is_none());
+        drop(waits);
+        assert!(desk.free_place(key(), 8).is_some());
     }
 
     #[tokio::test]
