@@ -84,7 +84,7 @@ pub async fn run(flags: &Flags) -> Outcome {
         "Mailgrant demo: everything runs on this machine and is gone when it ends. Stop it with Ctrl+C.\n\n  \
          Address   {address}\n  Email     {ADMIN}\n  Password  {password}\n\nOpen a mailbox there and test it; under Demo, choose what goes wrong."
     ))?;
-    let outcome = serve::until_stopped(&app, listener, web, stop, queue).await;
+    let outcome = serve::until_stopped(&app, (listener, None), web, stop, queue).await;
     sandbox.stop().await;
     outcome
 }

@@ -16,7 +16,6 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long may a stop take?
@@ -34,23 +33,34 @@ pub async fn run(app: &App, queue: Queue) -> Outcome {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::no(format!("can't listen on {listen}: {error}")).help("stop what uses the port, or choose another with --listen")
     })?;
+    // Before anybody is told that it is ready.
+    let measuring = metrics_listener(app).await?;
     // From here on a stop waits for renewals under way, those of the start included.
     let stop = StopSignals::catch()?;
     settle(app).await;
     probe::recover(app).await?;
     let web = WebState::new(app.clone()).await?;
     announce(app, &web).await?;
-    until_stopped(app, listener, web, stop, queue).await
+    until_stopped(app, (listener, measuring), web, stop, queue).await
 }
 
-/// Serves what is prepared until SIGTERM or SIGINT, and lets work under way finish.
-pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebState, mut stop: StopSignals, queue: Queue) -> Outcome {
+/// Serves what is prepared until SIGTERM or SIGINT, and lets work under way finish. The second listener is for `/metrics` alone.
+pub(super) async fn until_stopped(
+    app: &App,
+    (listener, measuring): (TcpListener, Option<TcpListener>),
+    web: WebState,
+    mut stop: StopSignals,
+    queue: Queue,
+) -> Outcome {
     let limits = Limits {
         proxies: app.config.trusted_proxies.clone(),
         ..Limits::default()
     };
     let serving = tokio::spawn(serve(listener, router(web), limits, app.stopping.clone()));
-    let measured = serve_metrics(app).await?;
+    let measured = measuring.map(|listener| {
+        let router = metrics::alone(app.clone());
+        tokio::spawn(serve(listener, router, Limits::default(), app.stopping.clone()))
+    });
     worker::start(app).await;
     let ended = CancellationToken::new();
     let log = tokio::spawn(worker::log::run(app.clone(), queue, ended.clone()));
@@ -81,16 +91,15 @@ pub(super) async fn until_stopped(app: &App, listener: TcpListener, web: WebStat
     Ok(Answer::Yes)
 }
 
-/// `/metrics` at an address of its own, where the settings name one.
-async fn serve_metrics(app: &App) -> Result<Option<JoinHandle<()>>, Failure> {
+/// What listens for `/metrics` at an address of its own, where the settings name one.
+async fn metrics_listener(app: &App) -> Result<Option<TcpListener>, Failure> {
     let Some(listen) = app.config.metrics_listen else {
         return Ok(None);
     };
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::no(format!("can't listen on {listen} for metrics: {error}")).help("choose another address with MAILGRANT_METRICS_LISTEN")
     })?;
-    let router = metrics::alone(app.clone());
-    Ok(Some(tokio::spawn(serve(listener, router, Limits::default(), app.stopping.clone()))))
+    Ok(Some(listener))
 }
 
 /// Renewals whose answer is not known come first (a provider that rotates forgives only for a short while); one that hangs does not

@@ -25,6 +25,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Setting that holds the check value of the master key.
 pub(crate) const KEY_CHECK: &str = "vault.master_key_check";
 
+/// Why there is no connection.
+async fn why_unreachable(url: &str) -> sqlx::Error {
+    match tokio::time::timeout(Duration::from_secs(3), AnyConnection::connect(url)).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}
+
 impl Store {
     /// Opens (at first start: makes) the data directory, master key and database, and the vault over them.
     ///
@@ -134,8 +142,12 @@ impl Store {
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .after_connect(move |connection, _| Box::pin(prepare_connection(connection, engine)))
             .connect(url)
-            .await
-            .map_err(refused)?;
+            .await;
+        let pool = match pool {
+            // It has tried for a while, as a server that starts needs it; what kept it from connecting it doesn't say.
+            Err(sqlx::Error::PoolTimedOut) => return Err(refused(why_unreachable(url).await)),
+            other => other.map_err(refused)?,
+        };
         if let Some(first) = first {
             let _ = first.close().await;
         }

@@ -186,3 +186,32 @@ fn the_password_of_an_open_session_reset_from_outside_ends_it() {
         .ok();
     assert!(me().starts_with("HTTP/1.1 303"));
 }
+
+/// Whoever waits for "ready" to go on must not be told before the last address is taken.
+#[test]
+fn an_address_for_metrics_that_is_taken_ends_it_before_it_is_ready() {
+    let machine = Machine::new();
+    let (taken, free) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (metrics, listen) = (taken.local_addr().unwrap().to_string(), free.local_addr().unwrap().to_string());
+    drop(free);
+    let mut command = machine.command(&["serve", "--listen", &listen]);
+    let ended = command.env("MAILGRANT_METRICS_LISTEN", &metrics).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("can't listen on {metrics} for metrics")), "{said}");
+    assert!(!said.contains("ready"), "{said}");
+}
+
+/// "Timed out" would send people to the firewall where the server is just not started.
+#[test]
+fn a_database_server_that_is_down_is_told_as_it_is() {
+    let machine = Machine::new();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = machine.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let url = format!("postgres://mailgrant:canary-password@{closed}/mailgrant");
+    let ended = command.env("MAILGRANT_DATABASE_URL", url).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("PostgreSQL can't be reached") && said.contains("refused"), "{said}");
+    assert!(!said.contains("canary-password"), "{said}");
+}

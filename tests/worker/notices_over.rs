@@ -45,7 +45,10 @@ async fn an_alarm_that_waited_does_not_come_after_the_all_clear() {
         house.after(10).await;
         house.after(HOUR).await;
         let told: Vec<String> = hook.take().iter().map(|call| call.subject()).collect();
-        let expected = ["box-0@contoso.test can be read again", "box-1@contoso.test can't be read since 08:00"];
+        let expected = [
+            "box-0@contoso.test can be read again",
+            "box-1@contoso.test can't be read since 08:00",
+        ];
         assert_eq!(told, expected, "and not the other one");
         let mails = mails.lock().unwrap().clone();
         assert_eq!(mails.len(), 2, "{mails:?}");

@@ -219,7 +219,7 @@ fn unreached(at: &str, error: &OAuthError, said: String) -> Diagnosis {
         Some(Unreached::Tls) => (
             "The webhook's certificate isn't trusted",
             format!("{at} answered, but the encrypted connection failed, so nothing was sent."),
-            "Ask whoever runs that server to look at its certificate: its name, its last day, and who issued it.",
+            "Ask whoever runs that server to look at its certificate: its name, its last day, and who issued it. If that is an authority of your own, name its certificate to this console in MAILGRANT_EXTRA_CA_FILE.",
         ),
         Some(Unreached::NotTls) => (
             "The webhook's server doesn't encrypt on this port",
