@@ -28,6 +28,13 @@ async fn filled(t: &TestApp, path: &str, typed: &[(&str, &str)]) -> Vec<(String,
         .collect()
 }
 
+/// The same with a button *Reset* pressed.
+async fn resetting(t: &TestApp, path: &str, field: &str, typed: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut fields = filled(t, path, typed).await;
+    fields.push(("reset".to_owned(), field.to_owned()));
+    fields
+}
+
 fn pairs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
     fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
@@ -48,7 +55,8 @@ async fn what_is_chosen_counts_is_written_down_and_can_be_taken_back() {
         1
     );
     assert!(admin.get("/settings").await.words().contains("Interval: 30 minutes"));
-    let page = admin.submit("/settings/checks/reset", &[("field", "interval_minutes")]).await;
+    let fields = resetting(&t, CHECKS, "interval_minutes", &[]).await;
+    let page = admin.submit(CHECKS, &pairs(&fields)).await;
     assert_eq!(page.text(".flash"), "Interval is 15 minutes again.");
     assert_eq!(
         t.count("SELECT COUNT(*) FROM settings WHERE name = 'checks.interval_minutes'")
@@ -85,7 +93,8 @@ async fn eight_at_once_can_be_chosen_and_given_up_again() {
             .words()
             .contains("At the same time per provider: 8 mailboxes")
     );
-    let page = admin.submit("/settings/checks/reset", &[("field", "parallel_per_provider")]).await;
+    let fields = resetting(&t, CHECKS, "parallel_per_provider", &[]).await;
+    let page = admin.submit(CHECKS, &pairs(&fields)).await;
     assert_eq!(page.text(".flash"), "At the same time per provider grows by itself again.");
     assert_eq!(t.count("SELECT COUNT(*) FROM settings WHERE name LIKE 'checks.%'").await, 0);
     // The same by leaving it empty.
@@ -284,8 +293,9 @@ async fn cutting_the_audit_log_shorter_wants_the_password_again() {
     let fields = filled(&t, "/settings/retention", &[("audit_days", "90"), ("password", PASSWORD)]).await;
     let page = t.admin().submit("/settings/retention", &pairs(&fields)).await;
     assert_eq!(page.text(".flash"), "Saved. Audit log: 90 days.");
-    let page = t.admin().post("/settings/retention/reset", &[("field", "audit_days")]).await;
-    assert_eq!(page.status, StatusCode::BAD_REQUEST, "no way around");
+    let fields = resetting(&t, "/settings/retention", "audit_days", &[]).await;
+    let page = t.admin().post("/settings/retention", &pairs(&fields)).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "no way around");
     assert_eq!(stored().await, 1);
 }
 
@@ -329,8 +339,9 @@ async fn every_setting_that_was_changed_can_be_taken_back_on_its_page() {
         assert!(!page.has(&format!("button[value={field}]")), "{field} is as it was");
         let fields = filled(&t, path, &[(field, other)]).await;
         let page = t.admin().submit(path, &pairs(&fields)).await;
-        assert_eq!(page.text(&format!("button[form=reset][value={field}]")), words);
-        let page = t.admin().submit(format!("{path}/reset"), &[("field", field)]).await;
+        assert_eq!(page.text(&format!("button[name=reset][value={field}]")), words);
+        let fields = resetting(&t, path, field, &[]).await;
+        let page = t.admin().submit(path, &pairs(&fields)).await;
         assert!(page.text(".flash").ends_with("again."), "{}", page.text(".flash"));
         assert!(!page.has(&format!("button[value={field}]")), "{}", page.words());
     }
@@ -346,12 +357,51 @@ async fn every_setting_that_was_changed_can_be_taken_back_on_its_page() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "not without the password");
     fields.iter_mut().find(|(name, _)| name == "password").unwrap().1 = PASSWORD.into();
     let page = t.admin().submit(path, &pairs(&fields)).await;
-    assert_eq!(page.text(".flash"), "Saved. Audit log: 730 days.");
+    assert!(page.text(".flash").starts_with("Audit log is 730 days again."), "{}", page.words());
+    assert_eq!(page.attribute("#log_days", "value").as_deref(), Some("12"), "typed, and not saved");
     assert_eq!(
         t.count("SELECT COUNT(*) FROM settings WHERE name LIKE 'retention.%'").await,
         0,
         "and nothing else"
     );
+}
+
+/// Enter in any field presses the first submit button of its form. Were that a Reset, the audit log would be kept for another time while
+/// somebody changes another field, with the password that their browser filled in.
+#[tokio::test]
+async fn enter_saves_and_a_reset_takes_nothing_that_was_typed() {
+    let t = TestApp::start().await;
+    let path = "/settings/retention";
+    let fields = filled(&t, path, &[("audit_days", "100"), ("log_days", "20"), ("password", PASSWORD)]).await;
+    t.admin().submit(path, &pairs(&fields)).await;
+    let page = t.admin().get(path).await;
+    let html = scraper::Html::parse_document(&page.body);
+    let buttons = scraper::Selector::parse("main form[data-guard] button[type=submit]").unwrap();
+    let first = html.select(&buttons).next().unwrap();
+    assert_eq!(first.attr("name"), None, "{}", first.html());
+    assert!(page.has("button[name=reset][value=audit_days]"), "{}", page.words());
+
+    let fields = resetting(&t, path, "log_days", &[("runs_days", "33")]).await;
+    let page = t.admin().post(path, &pairs(&fields)).await;
+    assert_eq!(
+        page.text(".flash"),
+        "System log is 30 days again. What you typed into the other fields isn\u{2019}t saved yet."
+    );
+    assert_eq!(page.attribute("#runs_days", "value").as_deref(), Some("33"));
+    assert_eq!(page.attribute("#log_days", "value").as_deref(), Some("30"));
+    assert_eq!(page.attribute("#audit_days", "value").as_deref(), Some("100"));
+
+    // Whoever resets what somebody else changed meanwhile is shown theirs, and doesn't overwrite it with the next Save.
+    let fields = filled(&t, path, &[("log_days", "20")]).await;
+    t.admin().submit(path, &pairs(&fields)).await;
+    let mine = resetting(&t, path, "log_days", &[]).await;
+    let theirs = filled(&t, path, &[("log_days", "25")]).await;
+    t.admin().submit(path, &pairs(&theirs)).await;
+    let page = t.admin().post(path, &pairs(&mine)).await;
+    assert_eq!(page.text(".summary li"), "Somebody changed this meanwhile. Nothing was changed; this is theirs");
+    assert_eq!(page.attribute("#log_days", "value").as_deref(), Some("25"));
+    let page = t.admin().post(path, &[("reset", "nothing")]).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
 }
 
 /// What can't be chosen here is said, so that nobody looks for it; how much is kept, and sealed with which key, in numbers.

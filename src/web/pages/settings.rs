@@ -22,7 +22,6 @@ use crate::web::time::{Zone, zone_choices};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
 use sizes::{Size, sizes};
 use std::collections::BTreeMap;
 
@@ -43,7 +42,6 @@ pub fn routes() -> Routes {
         .post("/settings/general/address", EDIT, address::change)
         .get("/settings/{group}", SEE, show)
         .post("/settings/{group}", EDIT, save)
-        .post("/settings/{group}/reset", EDIT, reset)
 }
 
 /// A group in the list.
@@ -251,7 +249,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(path): Pa
         .show()
 }
 
-/// `POST /settings/{group}`: everything on the page, all or nothing.
+/// `POST /settings/{group}`: everything on the page, all or nothing; or, with a button *Reset*, that one setting alone.
 pub async fn save(
     State(web): State<WebState>,
     user: CurrentUser,
@@ -261,7 +259,7 @@ pub async fn save(
     let group = known(&path)?;
     let mut errors = FieldErrors::default();
     let mut wishes = BTreeMap::new();
-    // The button that takes one back to its default where that wants the password: nothing else is changed then.
+    // The button that takes one back to its default: nothing else is changed then.
     let back = value_of(&typed, "reset");
     for field in group
         .fields
@@ -284,6 +282,9 @@ pub async fn save(
     }
     // Whatever comes of it, it does not go back into a page.
     typed.retain(|(name, _)| name != PASSWORD);
+    if let Some(name) = back {
+        return take_back(&web, &user, group, (&name, typed), &wishes, errors).await;
+    }
     if errors.is_empty() {
         match settings::change(&web.app, &user.actor(), group, &wishes).await? {
             Ok(changed) => {
@@ -297,6 +298,38 @@ pub async fn save(
         }
     }
     GroupPage::new(&web, &user, group, Some(&typed), errors).await?.refused()
+}
+
+/// One setting goes back to its default. What was typed into the others stays typed, and unsaved.
+async fn take_back(
+    web: &WebState,
+    user: &CurrentUser,
+    group: &'static Group,
+    (name, mut typed): (&str, Vec<(String, String)>),
+    wishes: &BTreeMap<&'static str, Wish>,
+    mut errors: FieldErrors,
+) -> Result<Response, PageError> {
+    let field = group.fields.iter().find(|field| field.name() == name);
+    let field = field.ok_or_else(|| PageError::Bad("There is no such setting on that page. Nothing was changed.".into()))?;
+    // It is shown as it is in force, whatever comes of it.
+    typed.retain(|(typed, _)| typed != name);
+    let mut flash = None;
+    if errors.is_empty() {
+        match settings::change(&web.app, &user.actor(), group, wishes).await? {
+            Ok(_) => {
+                let is = if matches!(field.kind, Kind::Free(..)) { "" } else { "is " };
+                flash = Some(format!("{} {is}{} again.", bare(field.label), field.words(&field.default())));
+            }
+            Err(_) => errors.add(name, "Somebody changed this meanwhile. Nothing was changed; this is theirs"),
+        }
+    }
+    let mut page = GroupPage::new(web, user, group, Some(&typed), errors).await?;
+    let Some(told) = flash else { return page.refused() };
+    if page.fields.iter().all(|shown| shown.value == shown.was) {
+        return user.redirect_with(&format!("{SETTINGS}/{}", group.path), Flash::ok(&told)).await;
+    }
+    page.layout.flash = Some(Flash::warn(&format!("{told} What you typed into the other fields isn\u{2019}t saved yet.")));
+    page.show()
 }
 
 /// Asks for the password again, and notes where it is missing or wrong.
@@ -324,36 +357,4 @@ async fn confirm(
         }
         Err(other) => Err(other.into()),
     }
-}
-
-/// Which setting goes back to its default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ResetForm {
-    field: String,
-}
-
-/// `POST /settings/{group}/reset`: one setting goes back to its default.
-pub async fn reset(
-    State(web): State<WebState>,
-    user: CurrentUser,
-    Path(path): Path<String>,
-    CsrfForm(form): CsrfForm<ResetForm>,
-) -> Result<Response, PageError> {
-    let group = known(&path)?;
-    let field = group.fields.iter().find(|field| field.name() == form.field);
-    let field = field
-        .filter(|field| !needs_password(field))
-        .ok_or_else(|| PageError::Bad("This setting can't be reset on that page. Nothing was changed.".into()))?;
-    let was = field.in_force(web.app.store.setting(field.key).await?.as_deref());
-    let wish = Wish { was, typed: None };
-    let done = settings::change(&web.app, &user.actor(), group, &BTreeMap::from([(field.key, wish)])).await?;
-    let flash = match done {
-        Ok(_) if matches!(field.kind, Kind::Free(..)) => {
-            Flash::ok(&format!("{} {} again.", bare(field.label), field.words(&field.default())))
-        }
-        Ok(_) => Flash::ok(&format!("{} is {} again.", bare(field.label), field.words(&field.default()))),
-        Err(_) => Flash::bad("Somebody changed it in this moment. Nothing was changed."),
-    };
-    user.redirect_with(&format!("{SETTINGS}/{}", group.path), flash).await
 }
