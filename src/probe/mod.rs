@@ -13,6 +13,7 @@ mod letter;
 mod pop3;
 mod smtp;
 mod stages;
+pub use stages::size;
 mod steps;
 
 pub use arrived::arrived;

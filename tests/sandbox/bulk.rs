@@ -187,7 +187,10 @@ async fn a_message_in_junk_and_an_oversized_one_are_moved_and_no_other() {
             assert_eq!(other.get(&link).await.status, 403);
             assert_eq!(other.post(&link, &[]).await.status, 403);
         }
+        let peeked = || console.t.count("SELECT COUNT(*) FROM audit WHERE action = 'mailbox.peek'");
+        let before = peeked().await;
         let ask = admin.get(&link).await;
+        assert_eq!(peeked().await, before + 1, "whose sender and subject it shows is written down");
         assert!(ask.words().contains("You have won!"), "the newest: {}", ask.words());
         assert_eq!(subjects(&console, address, Folder::Junk).len(), 3, "asking moves nothing");
         let page = admin.submit(&link, &[]).await;
@@ -244,7 +247,10 @@ async fn a_message_in_junk_and_an_oversized_one_are_moved_and_no_other() {
         let link = page
             .attribute(&format!("a[href^='{run}/move/oversized/']"), "href")
             .unwrap_or_else(|| panic!("{}", page.words()));
+        let peeked = || console.t.count("SELECT COUNT(*) FROM audit WHERE action = 'mailbox.peek'");
+        let before = peeked().await;
         let ask = admin.get(&link).await;
+        assert_eq!(peeked().await, before + 1, "whose sender and subject it shows is written down");
         let refused = admin.post(&link, &[("folder", "No such folder\" x")]).await;
         assert_eq!(
             (refused.status.as_u16(), refused.text(".summary a")),
@@ -295,6 +301,8 @@ async fn a_message_in_junk_and_an_oversized_one_are_moved_and_no_other() {
         let before = subjects(&console, address, Folder::Junk);
         execute("ALTER TABLE audit RENAME TO audit_gone").await;
         let link = page.attribute(&format!("a[href^='{run}/move/junk/']"), "href").unwrap();
+        let ask = admin.get(&link).await;
+        assert!(ask.status.is_server_error() && !ask.words().contains("From"), "{}", ask.words());
         let page = admin.submit(&link, &[]).await;
         assert!(page.status.is_server_error(), "{}", page.words());
         assert_eq!(subjects(&console, address, Folder::Junk), before);

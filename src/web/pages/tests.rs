@@ -340,7 +340,7 @@ fn sizes(view: &RunView) -> Vec<String> {
 
 impl MessagesPage {
     fn size(&self, octets: &u64) -> String {
-        moving::size(*octets)
+        crate::probe::size(*octets)
     }
 
     fn moved(&self, list: &str, place: &usize) -> Option<&MovedRow> {
@@ -352,19 +352,24 @@ impl MessagesPage {
     }
 }
 
-/// `GET /tests/{run}/messages`: senders and subjects. That somebody looked is written down.
-pub async fn messages(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
-    let app = &web.app;
-    let run = find(app, &id).await?;
-    let missing = || PageError::Missing("This run has no senders and subjects.".to_owned());
-    let messages = open_messages(app, &run).ok_or_else(missing)?;
+/// Writes down that somebody looks at senders and subjects of a run. Where that can't be, they aren't shown.
+async fn note_peek(app: &App, user: &CurrentUser, run: &Run) -> Result<(), PageError> {
     let entry = AuditEntry {
         action: "mailbox.peek",
         target: format!("mailbox:{}", run.mailbox_name),
         detail: format!("senders and subjects of run {}", run.id),
         outcome: "ok",
     };
-    app.store.audit(app.clock.now(), &user.actor(), entry).await?;
+    Ok(app.store.audit(app.clock.now(), &user.actor(), entry).await?)
+}
+
+/// `GET /tests/{run}/messages`: senders and subjects. That somebody looked is written down.
+pub async fn messages(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
+    let app = &web.app;
+    let run = find(app, &id).await?;
+    let missing = || PageError::Missing("This run has no senders and subjects.".to_owned());
+    let messages = open_messages(app, &run).ok_or_else(missing)?;
+    note_peek(app, &user, &run).await?;
     let view = look(app, &run, None, None).await?;
     let layout = user.layout(Section::Tests, "Senders and subjects").await;
     let layout = layout.crumb("Tests", "/tests").crumb(&run.address, &routes::run(&id));

@@ -1,6 +1,6 @@
 //! *Move to inbox* of a message in junk and *Move to folder…* of an oversized one: a page that says what happens, and what became of it.
 
-use super::{find, mailbox_of};
+use super::{find, mailbox_of, note_peek};
 use crate::actions::judgement;
 use crate::actions::probe::{MessageOf, MoveEnd, folder_of, folder_words, move_message, open_messages};
 use crate::app::App;
@@ -10,6 +10,7 @@ use crate::model::RunId;
 use crate::model::mailbox::Mailbox;
 use crate::model::report::{Direction, MessageSummary};
 use crate::model::user::Permission;
+use crate::probe::size;
 use crate::store::moves::{Fate, MovedMessage};
 use crate::store::reports::Run;
 use crate::web::WebState;
@@ -121,15 +122,6 @@ pub(super) async fn moved_words(app: &App, run: &RunId) -> Result<Vec<String>, P
     Ok(counts.into_iter().map(sentence).collect())
 }
 
-/// `900 bytes`, `25 MB`.
-pub(super) fn size(octets: u64) -> String {
-    match octets {
-        0..10_000 => format!("{octets} bytes"),
-        10_000..10_000_000 => format!("{} kB", octets / 1000),
-        _ => format!("{} MB", octets / 1_000_000),
-    }
-}
-
 /// A message of a run, and its mailbox.
 struct Asked {
     run: Run,
@@ -163,14 +155,16 @@ async fn asked(app: &App, id: &str, list: &str, number: &str) -> Result<Asked, P
     })
 }
 
+/// The page of a message. Whose sender and subject it shows is written down first.
 async fn page(
+    app: &App,
     user: &CurrentUser,
     asked: Asked,
     form: MoveForm,
     (list, number): (&str, &str),
     errors: FieldErrors,
-    now: Timestamp,
-) -> MovePage {
+) -> Result<MovePage, PageError> {
+    let now = app.clock.now();
     let run = routes::run(asked.run.id.as_str());
     let title = if asked.folders.is_some() {
         "Move to folder"
@@ -181,11 +175,13 @@ async fn page(
     let layout = layout.crumb("Tests", "/tests").crumb(&asked.run.address, &run);
     let mut message = asked.message;
     let from = folder_of(&message);
-    if !user.may(Permission::MailboxPeek) {
+    if user.may(Permission::MailboxPeek) {
+        note_peek(app, user, &asked.run).await?;
+    } else {
         (message.from, message.subject) = (String::new(), String::new());
     }
     let is_moved = asked.moved.as_ref().is_some_and(|moved| moved.fate == Some(Fate::Done));
-    MovePage {
+    Ok(MovePage {
         layout: if errors.is_empty() { layout } else { layout.error() },
         errors,
         form,
@@ -203,7 +199,7 @@ async fn page(
         told: asked.moved.map(|moved| before(&moved, now)).unwrap_or_default(),
         is_moved,
         diagnosis: None,
-    }
+    })
 }
 
 /// What became of it when somebody moved it before.
@@ -229,10 +225,16 @@ pub async fn ask(
     Path((id, list, number)): Path<(String, String, String)>,
 ) -> Result<Response, PageError> {
     let asked = asked(&web.app, &id, &list, &number).await?;
-    let now = web.app.clock.now();
-    page(&user, asked, MoveForm::default(), (&list, &number), FieldErrors::default(), now)
-        .await
-        .show()
+    page(
+        &web.app,
+        &user,
+        asked,
+        MoveForm::default(),
+        (&list, &number),
+        FieldErrors::default(),
+    )
+    .await?
+    .show()
 }
 
 /// The choices, begun with none: nobody means the first folder of a server's list.
@@ -252,12 +254,11 @@ pub async fn act(
 ) -> Result<Response, PageError> {
     let app = &web.app;
     let asked = asked(app, &id, &list, &number).await?;
-    let now = app.clock.now();
     let known = |folders: &Vec<(String, String)>| folders.iter().any(|(name, _)| *name == form.folder);
     if asked.folders.as_ref().is_some_and(|folders| !known(folders)) {
         let mut errors = FieldErrors::default();
         errors.add("folder", "Choose a folder");
-        return page(&user, asked, form, (&list, &number), errors, now).await.refused();
+        return page(app, &user, asked, form, (&list, &number), errors).await?.refused();
     }
     let to = asked.folders.is_some().then(|| form.folder.clone());
     let chosen = asked.folders.iter().flatten().find(|(name, _)| *name == form.folder);
@@ -287,7 +288,7 @@ pub async fn act(
     let asked = self::asked(app, &id, &list, &number).await?;
     let mailbox = asked.mailbox.clone();
     let from = folder_of(&asked.message);
-    let mut page = page(&user, asked, form, (&list, &number), FieldErrors::default(), now).await;
+    let mut page = page(app, &user, asked, form, (&list, &number), FieldErrors::default()).await?;
     match &end {
         MoveEnd::Told(moved) => page.told = told(*moved, &from, &words),
         MoveEnd::CantMove => {
