@@ -182,7 +182,7 @@ async fn what_was_ticked_or_matches_is_tested_turned_and_tagged_and_can_be_undon
 
     // What no mailbox can be called is nobody, not everybody.
     let page = admin.submit("/bulk", &[("id", "a|b"), ("act", "turn-on")]).await;
-    assert!(page.text(".flash").contains("Nothing was changed"), "{}", page.words());
+    assert_eq!(page.text(".flash"), "No mailbox matches that any more. Nothing was changed.");
     let on = "SELECT COUNT(*) FROM mailboxes WHERE enabled = 1";
     assert_eq!(t.count(on).await, 0);
     let page = admin

@@ -222,3 +222,46 @@ async fn signing_out_lets_go_of_what_was_kept_and_says_no_more_than_that() {
     assert!(browser.cookies.keys().all(|name| name != "draft" && name != "owner"));
     assert_eq!(t.count("SELECT COUNT(*) FROM drafts").await, 0);
 }
+
+/// Two hundred ticks are work as well, and the sign-in page says that everything comes back.
+#[tokio::test]
+async fn what_was_ticked_in_the_list_comes_back() {
+    let t = TestApp::start().await;
+    for name in ["hr", "it", "post"] {
+        t.add_mailbox(name, Some(1143), None).await;
+    }
+    let mut browser = t.admin();
+    let page = browser.get("/mailboxes?sort=address").await;
+    let id = page.attribute("tbody tr:nth-child(2) input[name=id]", "value").unwrap();
+    t.clock.advance(31 * 60);
+    let back = page.attribute("input[name=back]", "value").unwrap();
+    let fields = [
+        ("id", id.as_str()),
+        ("tag", "helpdesk"),
+        ("act", "add-tag"),
+        ("back", &back),
+        ("q", ""),
+    ];
+    let page = browser.post("/bulk", &fields).await;
+    let page = browser.follow(page).await;
+    assert!(page.words().contains("everything you typed comes back"), "{}", page.words());
+    let next = page.attribute("input[name=next]", "value").unwrap();
+    let page = browser
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", &next)])
+        .await;
+    assert!(page.text(".flash").starts_with("Nothing is saved yet."), "{}", page.words());
+    let ticked: Vec<String> = page
+        .form("/bulk")
+        .into_iter()
+        .filter(|(name, _)| name == "id")
+        .map(|(_, id)| id)
+        .collect();
+    assert_eq!(ticked, [id]);
+    assert_eq!(page.attribute("#bulk-tag", "value").as_deref(), Some("helpdesk"));
+    assert_eq!(t.count("SELECT COUNT(*) FROM mailbox_tags").await, 0);
+    let page = browser.get("/mailboxes").await;
+    assert!(
+        !page.has("input[name=id][checked]") && page.attribute("#bulk-tag", "value").as_deref() == Some(""),
+        "once"
+    );
+}

@@ -8,11 +8,11 @@ use crate::store::batches::Chosen;
 use crate::store::bulk::BulkAct;
 use crate::web::WebState;
 use crate::web::error::PageError;
-use crate::web::form::{CsrfForm, FieldErrors};
+use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::batches::new::of_ticked;
-use crate::web::pages::mailboxes::list::{ListQuery, Picks, grouped, refused};
+use crate::web::pages::mailboxes::list::{ListQuery, Picks, counted, grouped, refused};
 use crate::web::pages::records::address;
 use crate::web::routes;
 use askama::Template;
@@ -47,6 +47,8 @@ struct BulkPage {
     layout: Layout,
     act: BulkAct,
     words: String,
+    /// How many mailboxes it has not looked at yet.
+    left: i64,
 }
 
 /// `POST /bulk`.
@@ -94,6 +96,7 @@ pub async fn act(State(web): State<WebState>, user: CurrentUser, CsrfForm(form):
     let row = find(&web, &user, &id).await?;
     let path = address_of(&id);
     let flash = match (row.finished_at, row.changed) {
+        (Some(_), 0) if row.mailboxes == 0 => Flash::info("No mailbox matches that any more. Nothing was changed."),
         (Some(_), 0) if row.unread == 0 => Flash::info("They were like that already. Nothing was changed."),
         (Some(_), 0) => Flash::bad(&format!("Nothing was changed.{}", unread(&row))),
         (Some(_), changed) => {
@@ -104,6 +107,17 @@ pub async fn act(State(web): State<WebState>, user: CurrentUser, CsrfForm(form):
         (None, _) => Flash::info("It goes on in the background.").link(&path, "How far it is"),
     };
     user.redirect_with(back, flash).await
+}
+
+/// What this person had ticked and typed when their session ended.
+pub async fn kept(user: &CurrentUser) -> Option<Picks> {
+    let form: BulkForm = refill(&user.take_draft("/bulk").await?).await?;
+    Some(Picks {
+        ids: form.id,
+        all: form.all == "1",
+        tag: form.tag,
+        errors: FieldErrors::default(),
+    })
 }
 
 /// The list once more, with what was ticked and typed, and what is wrong with it.
@@ -149,10 +163,7 @@ fn unread(act: &BulkAct) -> String {
 
 /// What an act did so far: `12 mailboxes turned on`.
 fn words(act: &BulkAct) -> String {
-    let mailboxes = match act.changed {
-        1 => "1 mailbox".to_owned(),
-        number => format!("{} mailboxes", grouped(number)),
-    };
+    let mailboxes = counted(act.changed, "mailbox", "mailboxes");
     match Act::parse(&act.act) {
         Some(Act::TurnOn) => format!("{mailboxes} turned on"),
         Some(Act::Pause) => format!("{mailboxes} paused"),
@@ -172,8 +183,12 @@ async fn find(web: &WebState, user: &CurrentUser, id: &str) -> Result<BulkAct, P
 pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path<String>) -> Result<Response, PageError> {
     let act = find(&web, &user, &id).await?;
     let words = words(&act);
+    let left = match act.finished_at {
+        Some(_) => 0,
+        None => i64::try_from(web.app.store.bulk_left(&id, act.mailboxes).await?.len()).unwrap_or(0),
+    };
     let layout = user.layout(Section::Mailboxes, &words).await.crumb("Mailboxes", "/mailboxes");
-    BulkPage { layout, act, words }.show()
+    BulkPage { layout, act, words, left }.show()
 }
 
 impl BulkPage {
@@ -186,7 +201,7 @@ impl BulkPage {
     }
 
     fn looked_at(&self) -> String {
-        format!("{} of {}", grouped(self.act.changed), grouped(self.act.mailboxes))
+        format!("{} of {}", grouped(self.act.mailboxes - self.left), grouped(self.act.mailboxes))
     }
 }
 

@@ -4,7 +4,7 @@
 mod cache;
 mod query;
 
-pub use cache::{ListCache, Touching, grouped, used_words};
+pub use cache::{ListCache, Touching, counted, grouped, used_words};
 pub use query::{ListQuery, filter_words, search_text};
 
 use self::cache::{Choices, Total};
@@ -186,6 +186,9 @@ pub struct Picks {
 /// `GET /mailboxes`.
 pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<ListQuery>) -> Result<Response, PageError> {
     let last = query.address(&[("page", "last")]);
+    if let Some(picks) = super::bulk::kept(&user).await {
+        return again(&web, &user, query, picks).await?.show();
+    }
     match page(&web, &user, query, Picks::default()).await? {
         Some(page) => page.show(),
         // What was there is gone.
@@ -197,14 +200,16 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
 pub async fn refused(web: &WebState, user: &CurrentUser, address: &str, picks: Picks) -> Result<Response, PageError> {
     let query = address.split_once('?').map_or("", |(_, query)| query);
     let query: ListQuery = serde_urlencoded::from_str(query).unwrap_or_default();
+    again(web, user, query, picks).await?.refused()
+}
+
+/// The list with what was ticked. Where what was there is gone, that is told beside the beginning.
+async fn again(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks) -> Result<ListPage, PageError> {
     let there = page(web, user, query, picks.clone()).await?.filter(|page| !page.rows.is_empty());
     match there {
-        Some(page) => Some(page),
-        // What was there is gone: what was ticked is told beside the beginning.
-        None => page(web, user, ListQuery::default(), picks).await?,
+        Some(page) => Ok(page),
+        None => page(web, user, ListQuery::default(), picks).await?.ok_or(PageError::NotFound),
     }
-    .ok_or(PageError::NotFound)?
-    .refused()
 }
 
 /// The list; none where nothing is left at the place that is asked for.

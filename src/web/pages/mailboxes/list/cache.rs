@@ -56,13 +56,20 @@ pub fn grouped(number: i64) -> String {
     out
 }
 
+/// `1 mailbox`, `1,284 mailboxes`.
+pub fn counted(number: i64, one: &str, several: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{} {several}", grouped(number)),
+    }
+}
+
 /// `3 mailboxes, 1 turned off`: what hangs on something, where those that are turned off are told apart; empty where nothing does.
 pub fn used_words(mailboxes: i64, turned_off: i64) -> String {
     match (mailboxes, turned_off) {
         (..=0, _) => String::new(),
-        (1, 0) => "1 mailbox".to_owned(),
-        (1, _) => "1 mailbox, turned off".to_owned(),
-        (all, 0) => format!("{} mailboxes", grouped(all)),
+        (1, 1..) => "1 mailbox, turned off".to_owned(),
+        (all, ..=0) => counted(all, "mailbox", "mailboxes"),
         (all, off) if off >= all => format!("{} mailboxes, all turned off", grouped(all)),
         (all, off) => format!("{} mailboxes, {} turned off", grouped(all), grouped(off)),
     }
