@@ -89,6 +89,8 @@ pub struct WebState {
     pub(crate) explaining: Arc<tokio::sync::Semaphore>,
     /// What the health page found when somebody last asked.
     pub(crate) last_checks: Arc<pages::about::LastChecks>,
+    /// What the pages of settings counted when somebody last asked.
+    pub(crate) counted: pages::settings::Counted,
     /// Bulk tests that somebody watches.
     pub(crate) batches: Arc<pages::batches::Watched>,
     counts: Arc<CountsCache>,
@@ -114,6 +116,7 @@ impl WebState {
             arriving: body::Arriving::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(2)),
             last_checks: Arc::default(),
+            counted: pages::settings::Counted::default(),
             batches: Arc::default(),
             counts: Arc::default(),
             base_url: Arc::new(RwLock::new(base_url)),

@@ -2,6 +2,7 @@
 //! set from outside is shown and changed there.
 
 mod address;
+mod counting;
 mod facts;
 mod sizes;
 
@@ -22,6 +23,8 @@ use crate::web::time::{Zone, zone_choices};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+pub(crate) use counting::Counted;
+use counting::Numbers;
 use sizes::{Size, sizes};
 use std::collections::BTreeMap;
 
@@ -155,7 +158,7 @@ struct GroupPage {
     about: &'static str,
     fields: Vec<Shown>,
     /// How much there is, on the page of retention.
-    sizes: Vec<Size>,
+    sizes: Option<Numbers<Vec<Size>>>,
     /// What belongs here and is not chosen here.
     beside: Vec<facts::Fact>,
     /// The public address, and whether it is set from outside; on the general page.
@@ -213,7 +216,7 @@ impl GroupPage {
             title: group.title,
             about: group.about,
             fields: group.fields.iter().map(shown).collect(),
-            sizes: if group.path == "retention" { sizes(web).await } else { Vec::new() },
+            sizes: if group.path == "retention" { Some(sizes(web).await) } else { None },
             beside: facts::beside(web, group.path),
             address: (group.path == "general").then(|| (web.url(""), web.app.config.base_url_set)),
             password_for: group
@@ -328,7 +331,9 @@ async fn take_back(
     if page.fields.iter().all(|shown| shown.value == shown.was) {
         return user.redirect_with(&format!("{SETTINGS}/{}", group.path), Flash::ok(&told)).await;
     }
-    page.layout.flash = Some(Flash::warn(&format!("{told} What you typed into the other fields isn\u{2019}t saved yet.")));
+    page.layout.flash = Some(Flash::warn(&format!(
+        "{told} What you typed into the other fields isn\u{2019}t saved yet."
+    )));
     page.show()
 }
 

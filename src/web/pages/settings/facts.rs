@@ -1,20 +1,19 @@
 //! Settings that are made outside the pages, to be seen here: where connections may go, and what secrets are sealed with.
 
 use super::SETTINGS;
-use crate::app::App;
+use super::counting::Numbers;
+use crate::clock::Timestamp;
 use crate::config::MasterKeySource;
+use crate::vault::KeyRow;
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
-use crate::web::pages::mailboxes::list::grouped;
+use crate::web::pages::mailboxes::list::counted;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use std::time::Duration;
-
-/// How long may counting take what is sealed with a key?
-const COUNTING: Duration = Duration::from_secs(5);
+use std::collections::BTreeMap;
 
 /// Path, title and purpose of these pages, for the list.
 pub(super) const ROWS: &[(&str, &str, &str)] = &[
@@ -40,6 +39,8 @@ pub(super) struct Fact {
     pub is_dangerous: bool,
     /// Of several with one title: which.
     pub id: String,
+    /// When it was counted.
+    pub at: Option<Timestamp>,
 }
 
 fn fact(title: &'static str, variable: &'static str, value: String, note: &str) -> Fact {
@@ -50,6 +51,7 @@ fn fact(title: &'static str, variable: &'static str, value: String, note: &str) 
         variable,
         is_dangerous: false,
         id: String::new(),
+        at: None,
     }
 }
 
@@ -180,10 +182,10 @@ fn trusted_proxies(web: &WebState) -> Fact {
 /// `GET /settings/encryption`.
 pub async fn encryption(State(web): State<WebState>, user: CurrentUser) -> Result<Response, PageError> {
     let app = &web.app;
-    let source = match &app.config.master_key {
-        MasterKeySource::Value(_) => "The environment or the settings file".to_owned(),
-        MasterKeySource::File(path) => path.display().to_string(),
-        MasterKeySource::DataDir => "master.key in the data directory".to_owned(),
+    let (source, variable) = match &app.config.master_key {
+        MasterKeySource::Value(_) => ("The value of that setting itself".to_owned(), "MAILGRANT_MASTER_KEY"),
+        MasterKeySource::File(path) => (path.display().to_string(), "MAILGRANT_MASTER_KEY_FILE"),
+        MasterKeySource::DataDir => ("master.key in the data directory".to_owned(), ""),
     };
     let check = app.store.setting(crate::store::open::KEY_CHECK).await?.unwrap_or_default();
     let fingerprint: String = check.chars().take(16).collect();
@@ -192,7 +194,7 @@ pub async fn encryption(State(web): State<WebState>, user: CurrentUser) -> Resul
     let mut facts = vec![
         fact(
             "The master key comes from",
-            "MAILGRANT_MASTER_KEY_FILE",
+            variable,
             source,
             "Without it no stored token or secret can be read again, also not from a backup. Keep a copy somewhere else.",
         ),
@@ -210,25 +212,40 @@ pub async fn encryption(State(web): State<WebState>, user: CurrentUser) -> Resul
         ),
         fact("Data keys", "", keys.len().to_string(), ""),
     ];
-    for key in &keys {
-        facts.push(fact_of_key(app, &key.id).await);
-    }
+    let counts = sealed(&web, &keys).await;
+    facts.extend(keys.iter().map(|key| fact_of_key(&key.id, &counts)));
     FactsPage::new(&user, "encryption", facts).await?.show()
 }
 
-/// How much is sealed with a key. Everything is looked through for that, so there is a limit.
-async fn fact_of_key(app: &App, id: &str) -> Fact {
-    let words = match tokio::time::timeout(COUNTING, app.store.sealed_with(id)).await {
-        Ok(Ok(1)) => "1 value".to_owned(),
-        Ok(Ok(count)) => format!("{} values", grouped(count)),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "What is sealed with a key can't be counted: {error}");
-            "can't be counted now".to_owned()
+/// How much is sealed with each key.
+async fn sealed(web: &WebState, keys: &[KeyRow]) -> Numbers<BTreeMap<String, i64>> {
+    let app = web.app.clone();
+    let ids: Vec<String> = keys.iter().map(|key| key.id.clone()).collect();
+    let count = async move {
+        let mut counts = BTreeMap::new();
+        for id in ids {
+            let count = app.store.sealed_with(&id).await?;
+            counts.insert(id, count);
         }
-        Err(_) => format!("more than can be counted in {} seconds", COUNTING.as_secs()),
+        Ok(counts)
+    };
+    let app = &web.app;
+    web.counted.sealed.get(app.clock.now(), (&app.tasks, &app.stopping), count).await
+}
+
+/// How much is sealed with a key.
+fn fact_of_key(id: &str, counts: &Numbers<BTreeMap<String, i64>>) -> Fact {
+    let (words, at) = match counts {
+        Numbers::Known(at, counts) => match counts.get(id) {
+            Some(count) => (counted(*count, "value", "values"), Some(*at)),
+            None => ("not counted yet".to_owned(), None),
+        },
+        Numbers::UnderWay => ("being counted; look again in a minute".to_owned(), None),
+        Numbers::Failed => ("can't be counted now".to_owned(), None),
     };
     Fact {
         id: id.to_owned(),
+        at,
         ..fact(
             "Sealed with data key",
             "",

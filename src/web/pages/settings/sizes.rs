@@ -1,20 +1,30 @@
 //! How much there is of what the retention settings are about.
 
+use super::counting::Numbers;
+use crate::app::App;
 use crate::clock::Timestamp;
+use crate::store::StoreResult;
 use crate::store::retention::Kept;
 use crate::web::WebState;
-use crate::web::pages::mailboxes::list::grouped;
+use crate::web::pages::mailboxes::list::{counted, grouped};
 
 /// How much there is of something.
-pub(super) struct Size {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Size {
     pub title: &'static str,
     pub words: String,
     pub oldest: Option<Timestamp>,
 }
 
-/// What is kept now. What can't be counted is left out with a word; the fields stay usable.
-pub(super) async fn sizes(web: &WebState) -> Vec<Size> {
-    let now = web.app.clock.now();
+/// What is kept, as it was last counted. The fields stay usable without.
+pub(super) async fn sizes(web: &WebState) -> Numbers<Vec<Size>> {
+    let (app, own) = (&web.app, web.app.clone());
+    let count = async move { count(&own).await };
+    web.counted.sizes.get(app.clock.now(), (&app.tasks, &app.stopping), count).await
+}
+
+async fn count(app: &App) -> StoreResult<Vec<Size>> {
+    let now = app.clock.now();
     let mut sizes = Vec::new();
     for (title, what, one, several) in [
         ("Test results", Kept::Runs, "result", "results"),
@@ -23,20 +33,12 @@ pub(super) async fn sizes(web: &WebState) -> Vec<Size> {
         ("Imports", Kept::Imports, "import", "imports"),
         ("Closed links", Kept::ClosedLinks, "link", "links"),
     ] {
-        let counted = web.app.store.how_much(what, now).await;
-        let words = match &counted {
-            Ok((1, _)) => format!("1 {one}"),
-            Ok((count, _)) => format!("{} {several}", grouped(*count)),
-            Err(error) => {
-                tracing::warn!(%error, "{title} can't be counted: {error}");
-                "can't be counted now".to_owned()
-            }
-        };
-        let (count, oldest) = counted.unwrap_or_default();
+        let (count, oldest) = app.store.how_much(what, now).await?;
         let bytes = match count {
             0 => None,
-            count => web.app.store.about_bytes(what, count).await.unwrap_or_default(),
+            count => app.store.about_bytes(what, count).await?,
         };
+        let words = counted(count, one, several);
         sizes.push(Size {
             title,
             words: match bytes {
@@ -46,14 +48,12 @@ pub(super) async fn sizes(web: &WebState) -> Vec<Size> {
             oldest,
         });
     }
-    if let Ok(bytes) = web.app.store.database_bytes().await {
-        sizes.push(Size {
-            title: "Database",
-            words: size_words(bytes),
-            oldest: None,
-        });
-    }
-    sizes
+    sizes.push(Size {
+        title: "Database",
+        words: size_words(app.store.database_bytes().await?),
+        oldest: None,
+    });
+    Ok(sizes)
 }
 
 /// `25 MB`.
