@@ -130,7 +130,7 @@ pub async fn change(State(web): State<WebState>, user: CurrentUser, CsrfForm(wan
         match settings::set_base_url(&web.app, &user.actor(), to).await? {
             Ok(url) => {
                 web.set_base_url(url);
-                let text = format!("The address is {to} now. Forms count only there from now on.");
+                let text = format!("The address is {to} now. Sign-ins at providers come back only there, and new links lead there.");
                 return user
                     .redirect_with(GENERAL, Flash::ok(&text).link(&format!("{to}{GENERAL}"), "Open it there"))
                     .await;
