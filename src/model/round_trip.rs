@@ -22,6 +22,19 @@ words!(
     }
 );
 
+impl Outcome {
+    /// What is wrong where the last message of a mailbox stands like that for too long.
+    pub fn trouble(self) -> &'static str {
+        match self {
+            Self::Begun => "It isn't known whether mail was sent",
+            Self::Sent => "Mail is late",
+            Self::Arrived => "Mail takes longer than 5 minutes",
+            Self::Lost => "Mail doesn't arrive",
+            Self::Refused => "Mail can't be sent",
+        }
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoundTrip {
@@ -80,4 +93,51 @@ pub struct Trouble {
     pub name: String,
     /// When the first of these messages was sent.
     pub since: Timestamp,
+}
+
+impl Trouble {
+    /// What is wrong, in words that the list of mailboxes can be filtered by; empty where that goes by the hour, and no list can.
+    pub fn words(&self) -> String {
+        match self.outcome {
+            Outcome::Begun | Outcome::Sent => String::new(),
+            Outcome::Refused => format!("{}: {}", self.outcome.trouble(), self.problem),
+            Outcome::Arrived | Outcome::Lost => self.outcome.trouble().to_owned(),
+        }
+    }
+
+    /// Which trouble such words mean: how the last message ended, and why.
+    pub fn read(words: &str) -> Option<(Outcome, &str)> {
+        let (title, problem) = match words.strip_prefix(Outcome::Refused.trouble()) {
+            Some(rest) => (Outcome::Refused.trouble(), rest.strip_prefix(": ")?),
+            None => (words, ""),
+        };
+        let ended = [Outcome::Arrived, Outcome::Lost, Outcome::Refused];
+        let outcome = ended.into_iter().find(|outcome| outcome.trouble() == title)?;
+        Some((outcome, problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_trouble_mean_it() {
+        for (outcome, problem) in [
+            (Outcome::Arrived, ""),
+            (Outcome::Lost, ""),
+            (Outcome::Refused, "The server refused the recipient: all of them"),
+        ] {
+            let trouble = Trouble {
+                outcome,
+                problem: problem.to_owned(),
+                mailboxes: 2,
+                name: "hr".to_owned(),
+                since: Timestamp(0),
+            };
+            assert_eq!(Trouble::read(&trouble.words()), Some((outcome, problem)));
+        }
+        assert_eq!(Trouble::read("Client secret has expired"), None);
+        assert_eq!(Trouble::read("Mail is late"), None);
+    }
 }

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use crate::model::mailbox::MailboxState;
 use crate::model::report::Direction;
+use crate::model::round_trip::Trouble;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -66,7 +67,7 @@ pub struct MailboxFilter {
     pub imported: String,
     /// Only those touched by this dated change (its id, see [`crate::model::retirements`]).
     pub change: String,
-    /// Only those that fail with this problem (its title), in either direction.
+    /// Only those that fail with this problem (its title), in either direction; or whose last message to itself did ([`Trouble::words`]).
     pub problem: String,
 }
 
@@ -164,7 +165,10 @@ macro_rules! filtered {
             touched!("incoming"),
             " OR ",
             touched!("outgoing"),
-            ") AND ($15 = '' OR (m.state IN (0, 1) AND (m.incoming_problem = $15 OR m.outgoing_problem = $15)))"
+            ") AND ($15 = '' OR (m.state IN (0, 1) AND (m.incoming_problem = $15 OR m.outgoing_problem = $15)) OR ",
+            "($15 LIKE 'trip:%' AND m.enabled = 1 AND m.round_trip_hours > 0 AND EXISTS (SELECT 1 FROM round_trips r
+              WHERE r.mailbox_id = m.id AND r.sent_at = (SELECT MAX(l.sent_at) FROM round_trips l WHERE l.mailbox_id = m.id)
+              AND $15 = 'trip:' || r.outcome || ':' || r.problem AND (r.outcome <> 'arrived' OR r.seconds > 300))))"
         )
     };
 }
@@ -322,7 +326,11 @@ pub(super) fn bind_filter<'q>(query: Query<'q>, filter: &'q MailboxFilter) -> Qu
         .bind(filter.auth.as_str())
         .bind(filter.enabled.map_or(-1, i64::from))
         .bind(filter.imported.as_str());
-    bind_change(query, &filter.change).bind(filter.problem.as_str())
+    let problem = match Trouble::read(&filter.problem) {
+        Some((outcome, problem)) => format!("trip:{outcome}:{problem}"),
+        None => filter.problem.clone(),
+    };
+    bind_change(query, &filter.change).bind(problem)
 }
 
 fn mailbox_row(row: &AnyRow) -> StoreResult<MailboxRow> {

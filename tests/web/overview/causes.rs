@@ -248,3 +248,81 @@ async fn sign_ins_that_ended_for_one_reason_are_one_row() {
         "{titles}"
     );
 }
+
+/// "2 mailboxes, m1 among them" has to lead to both of them and nobody else.
+#[tokio::test]
+async fn messages_that_came_late_or_never_lead_to_the_list_of_their_mailboxes() {
+    let t = TestApp::start().await;
+    let refused = "The server refused the sender";
+    for (name, outcome, seconds, problem) in [
+        ("m1", "lost", None, ""),
+        ("m2", "lost", None, ""),
+        ("m3", "refused", None, refused),
+        ("m4", "refused", None, refused),
+        ("m5", "refused", None, "Another reason"),
+        ("m6", "arrived", Some(400), ""),
+        ("m7", "arrived", Some(500), ""),
+        ("m8", "arrived", Some(3), ""),
+        ("m9", "sent", None, ""),
+        ("off", "lost", None, ""),
+        ("well", "arrived", Some(3), ""),
+    ] {
+        let mailbox = t.add_mailbox(name, Some(1143), None).await;
+        let pool = t.app.store.raw_pool();
+        sqlx::query("UPDATE mailboxes SET enabled = CASE name WHEN 'off' THEN 0 ELSE 1 END, round_trip_hours = 1")
+            .execute(pool)
+            .await
+            .unwrap();
+        // The one before the last doesn't count.
+        for (before, outcome, seconds, problem) in [(7200, "lost", None, ""), (3600, outcome, seconds, problem)] {
+            sqlx::query("INSERT INTO round_trips (id, mailbox_id, message_id, sent_at, outcome, seconds, place, problem) VALUES ($1, $2, '<x>', $3, $4, $5, '', $6)")
+                .bind(format!("{name}{before}"))
+                .bind(mailbox.id.as_str())
+                .bind(mailgrant::clock::Clock::now(&t.clock).0 - before)
+                .bind(outcome)
+                .bind(seconds)
+                .bind(problem)
+                .execute(pool)
+                .await
+                .unwrap();
+        }
+    }
+    let page = t.viewer().get("/").await;
+    let html = scraper::Html::parse_document(&page.body);
+    let (item, link) = (
+        scraper::Selector::parse(".todo li").unwrap(),
+        scraper::Selector::parse("p a").unwrap(),
+    );
+    let mut lists = Vec::new();
+    for item in html.select(&item) {
+        let words: String = item.text().collect();
+        let Some(link) = item.select(&link).next() else {
+            assert!(!words.contains("2 mailboxes"), "{words}");
+            continue;
+        };
+        let href = link.attr("href").unwrap();
+        let list = t.viewer().get(href).await;
+        assert_eq!(list.status, StatusCode::OK, "{href}");
+        let mut names: Vec<String> = list
+            .text("tbody td a b")
+            .lines()
+            .map(|line| line.replace("@contoso.test", ""))
+            .collect();
+        names.sort();
+        lists.push((
+            link.text().collect::<String>(),
+            if href.contains('?') { names.join(" ") } else { href.to_owned() },
+        ));
+    }
+    lists.sort();
+    let found: Vec<(&str, &str)> = lists.iter().map(|(words, names)| (words.as_str(), names.as_str())).collect();
+    for expected in [
+        ("1 mailbox, m5", "/mailboxes/m5"),
+        ("1 mailbox, m9", "/mailboxes/m9"),
+        ("2 mailboxes, m1 among them", "m1 m2"),
+        ("2 mailboxes, m3 among them", "m3 m4"),
+        ("2 mailboxes, m6 among them", "m6 m7"),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} is missing in {found:?}");
+    }
+}

@@ -85,7 +85,7 @@ pub(in crate::web::pages) struct Otherwise {
     button: &'static str,
 }
 
-/// The mailboxes that a cause hits, as a link to the list of exactly them.
+/// The mailboxes that a cause hits, as a link to exactly them.
 #[derive(Clone)]
 pub(in crate::web::pages) struct Hits {
     count: i64,
@@ -93,7 +93,7 @@ pub(in crate::web::pages) struct Hits {
     pub lead: &'static str,
     /// The number in words.
     pub words: String,
-    /// The list; empty where there is none of exactly them.
+    /// The list, or the page of the only one; empty where there is no list of exactly them.
     pub href: String,
 }
 

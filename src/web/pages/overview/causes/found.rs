@@ -5,7 +5,7 @@ use crate::actions::findings::{self, FindingPlace};
 use crate::app::App;
 use crate::model::round_trip::{Outcome, Trouble};
 use crate::store::StoreResult;
-use crate::web::pages::mailboxes::list::grouped;
+use crate::web::pages::mailboxes::list::{ListQuery, counted, grouped};
 use crate::web::routes;
 
 /// Messages of mailboxes to themselves that came late, never, or could not be sent.
@@ -15,31 +15,36 @@ pub(super) async fn round_trips(app: &App) -> StoreResult<Vec<Cause>> {
 }
 
 fn round_trip(trouble: Trouble) -> Cause {
-    let (title, text) = match trouble.outcome {
-        Outcome::Arrived => ("Mail takes longer than 5 minutes", "The last message to itself was there, but late.".to_owned()),
-        Outcome::Lost => ("Mail doesn't arrive", "The last message to itself never came.".to_owned()),
-        Outcome::Sent => ("Mail is late", "The server took the last message to itself more than 5 minutes ago; it isn't there yet.".to_owned()),
-        Outcome::Begun => (
-            "It isn't known whether mail was sent",
-            "The connection ended while the last message to itself was handed over. It is looked for, and no second one is sent before that is known."
-                .to_owned(),
-        ),
-        Outcome::Refused => ("Mail can't be sent", trouble.problem),
-    };
     let mailbox = routes::mailbox(&trouble.name);
+    let list = trouble.words();
+    let href = match trouble.mailboxes {
+        1 => mailbox.clone(),
+        _ if list.is_empty() => String::new(),
+        _ => ListQuery::problem(&list).address(&[]),
+    };
+    let text = match trouble.outcome {
+        Outcome::Arrived => "The last message to itself was there, but late.".to_owned(),
+        Outcome::Lost => "The last message to itself never came.".to_owned(),
+        Outcome::Sent => "The server took the last message to itself more than 5 minutes ago; it isn't there yet.".to_owned(),
+        Outcome::Begun => {
+            "The connection ended while the last message to itself was handed over. It is looked for, and no second one is sent before that is known."
+                .to_owned()
+        }
+        Outcome::Refused => trouble.problem,
+    };
     let words = match trouble.mailboxes {
         1 => format!("1 mailbox, {}", trouble.name),
         count => format!("{} mailboxes, {} among them", grouped(count), trouble.name),
     };
     Cause {
         kind: "warn",
-        title: title.to_owned(),
+        title: trouble.outcome.trouble().to_owned(),
         text,
         hits: Some(Hits {
             count: trouble.mailboxes,
             lead: "Hits",
             words,
-            href: mailbox.clone(),
+            href,
         }),
         since: Some(trouble.since),
         href: format!("{mailbox}#round-trips"),
@@ -55,17 +60,8 @@ pub(super) async fn weekly(app: &App) -> StoreResult<Option<Cause>> {
         return Ok(None);
     };
     let sums = findings::sums(app).await?;
-    let mailboxes = |count: i64| match count {
-        1 => "1 mailbox".to_owned(),
-        count => format!("{} mailboxes", grouped(count)),
-    };
-    let messages = |count: i64| {
-        if count == 1 {
-            "1 message".to_owned()
-        } else {
-            format!("{} messages", grouped(count))
-        }
-    };
+    let mailboxes = |count: i64| counted(count, "mailbox", "mailboxes");
+    let messages = |count: i64| counted(count, "message", "messages");
     let junk_words = format!(
         "{} came into {} of {} within {} days.",
         messages(sums.junk),
