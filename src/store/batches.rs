@@ -160,12 +160,17 @@ impl Store {
         row.as_ref().map(batch).transpose()
     }
 
-    /// The newest batches.
-    pub async fn batches(&self, limit: i64) -> StoreResult<Vec<Batch>> {
-        let rows = sqlx::query(batch!("ORDER BY started_at DESC, id DESC LIMIT $1"))
-            .bind(limit)
-            .fetch_all(self.pool())
-            .await?;
+    /// The newest batches; those older than one, by its start and id.
+    pub async fn batches(&self, after: Option<&(Timestamp, BatchId)>, limit: i64) -> StoreResult<Vec<Batch>> {
+        let (at, id) = after.map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
+        let rows = sqlx::query(batch!(
+            "WHERE (started_at, id) < ($1, $2) ORDER BY started_at DESC, id DESC LIMIT $3"
+        ))
+        .bind(at)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?;
         rows.iter().map(batch).collect()
     }
 

@@ -99,6 +99,8 @@ pub const EXPLAIN: &str = "/explain";
 pub const SEARCH: &str = "/search";
 /// What ends, and when.
 pub const EXPIRY: &str = "/expiry";
+/// Every bulk test that is kept.
+pub const BATCHES: &str = "/tests/batches";
 /// The own account.
 pub const ME: &str = "/me";
 

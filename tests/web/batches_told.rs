@@ -119,3 +119,67 @@ async fn a_bulk_test_of_mailboxes_that_are_gone_did_not_pass() {
     );
     assert!(!list.has(&format!("a[href='{path}'] .m-ok")), "{}", list.words());
 }
+
+/// The page of a bulk test says that it is kept: it has to be found again when ten newer ones have run.
+#[tokio::test]
+async fn every_bulk_test_that_is_kept_can_be_found() {
+    let t = TestApp::start().await;
+    let first = started(&t, 1).await;
+    let page = t.viewer().get("/tests").await;
+    assert!(!page.has("a[href='/tests/batches']"), "one is there in full");
+    let row = t.app.store.batches(None, 1).await.unwrap().remove(0);
+    let mut tx = t.app.store.begin().await.unwrap();
+    for number in 0..60 {
+        let copy = mailgrant::model::batch::Batch {
+            id: mailgrant::model::BatchId(format!("copy{number:03}")),
+            started_at: row.started_at.plus(number / 2),
+            ..row.clone()
+        };
+        tx.insert_batch(&copy, None).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut viewer = t.viewer();
+    let page = viewer.get("/tests").await;
+    assert_eq!(page.text("section[aria-labelledby=bulk-h] tbody tr").lines().count(), 10);
+    assert!(!page.has(&format!("a[href='{first}']")));
+    let page = viewer.get(page.attribute("a[href='/tests/batches']", "href").unwrap()).await;
+    let links = |page: &crate::support::app::Page| -> Vec<String> {
+        let html = scraper::Html::parse_document(&page.body);
+        let all = scraper::Selector::parse("tbody a").unwrap();
+        html.select(&all).map(|link| link.attr("href").unwrap().to_owned()).collect()
+    };
+    let mut seen = links(&page);
+    assert_eq!(seen.len(), 50);
+    let page = viewer.get(page.attribute(".pager a[rel=next]", "href").unwrap()).await;
+    assert!(!page.has(".pager a[rel=next]") && page.has(".pager a[href='/tests/batches']"));
+    seen.extend(links(&page));
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() == 61 && seen.contains(&first), "{seen:?}");
+    for odd in ["x", "1.", "-5.copy", "1"] {
+        let page = viewer.visit(format!("/tests/batches?after={odd}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{odd}");
+    }
+}
+
+/// Where most mailboxes were like that already, few change: what counts is how many were looked at.
+#[tokio::test]
+async fn an_act_under_way_says_how_many_it_has_looked_at() {
+    use mailgrant::actions::mailboxes::bulk::{self, Act};
+    let t = TestApp::start().await;
+    for number in 0..3 {
+        t.add_mailbox(&format!("m{number}"), Some(1), None).await;
+    }
+    let user = t.app.store.users().await.unwrap().remove(0);
+    let actor = mailgrant::model::audit::Actor::console();
+    let chosen = mailgrant::store::batches::Chosen::default();
+    let id = bulk::begin(&t.app, &actor, &user.id, Act::Pause, "", &chosen).await.unwrap();
+    let page = t.admin().get(format!("/bulk/{id}")).await;
+    assert!(page.words().contains("0 of 3 looked at so far"), "{}", page.words());
+    let left = t.app.store.bulk_left(&id, 1).await.unwrap().remove(0);
+    let mut tx = t.app.store.begin().await.unwrap();
+    assert!(tx.take_bulk_left(&id, &left).await.unwrap());
+    tx.commit().await.unwrap();
+    let page = t.admin().get(format!("/bulk/{id}")).await;
+    assert!(page.words().contains("1 of 3 looked at so far"), "{}", page.words());
+}

@@ -153,7 +153,10 @@ async fn a_choice_means_the_mailboxes_it_says_and_an_empty_one_starts_nothing() 
     assert_eq!(of(chosen(&on, vec![one.id.clone()])).await, 0);
     let nobody = batches::start(&house.app, &Actor::console(), &UserId("u".into()), wish(What::Outgoing), None).await;
     assert!(matches!(nobody, Err(BatchError::Nobody)), "{nobody:?}");
-    assert!(house.app.store.batches(5).await.unwrap().is_empty(), "and leaves nothing behind");
+    assert!(
+        house.app.store.batches(None, 5).await.unwrap().is_empty(),
+        "and leaves nothing behind"
+    );
 }
 
 #[tokio::test]

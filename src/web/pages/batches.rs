@@ -3,6 +3,7 @@
 mod events;
 mod facts;
 mod items;
+mod list;
 pub mod new;
 mod view;
 
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
     Routes::new()
         .get("/tests/new", test, new::new)
         .post("/tests/new", test, new::create)
+        .get(routes::BATCHES, view, list::index)
         .get("/tests/batches/{id}", view, show)
         .get("/tests/batches/{id}/events", view, events::events)
         .get("/tests/batches/{id}/mailboxes", view, items::index)

@@ -8,7 +8,7 @@ use crate::model::batch::{Batch, BatchState};
 use crate::model::user::Permission;
 use crate::store::StoreResult;
 use crate::web::guard::CurrentUser;
-use crate::web::pages::mailboxes::list::grouped;
+use crate::web::pages::mailboxes::list::{counted, grouped};
 use crate::web::pages::overview::causes::Cause;
 use crate::web::pages::records::address;
 use crate::web::routes;
@@ -35,12 +35,12 @@ pub(in crate::web::pages) struct BatchRow {
 
 impl BatchRow {
     /// The newest batches.
-    pub(in crate::web::pages) async fn newest(app: &App, limit: i64) -> StoreResult<Vec<Self>> {
-        let all = app.store.batches(limit).await?;
+    pub(in crate::web::pages) async fn newest(app: &App, limit: usize) -> StoreResult<Vec<Self>> {
+        let all = app.store.batches(None, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
         Ok(all.into_iter().map(Self::of).collect())
     }
 
-    fn of(batch: Batch) -> Self {
+    pub(super) fn of(batch: Batch) -> Self {
         Self {
             href: routes::batch(batch.id.as_str()),
             kind: kind(&batch),
@@ -164,18 +164,12 @@ fn lower(text: &str) -> String {
 
 /// `1 mailbox`, `1,284 mailboxes`.
 pub(super) fn mailboxes_words(count: i64) -> String {
-    match count {
-        1 => "1 mailbox".to_owned(),
-        count => format!("{} mailboxes", grouped(count)),
-    }
+    counted(count, "mailbox", "mailboxes")
 }
 
 /// `1 test`, `1,284 tests`.
 pub(super) fn tests_words(count: i64) -> String {
-    match count {
-        1 => "1 test".to_owned(),
-        count => format!("{} tests", grouped(count)),
-    }
+    counted(count, "test", "tests")
 }
 
 /// `less than a minute`, `about 11 minutes`, `about 3 hours`.

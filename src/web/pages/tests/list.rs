@@ -18,7 +18,7 @@ use serde::Deserialize;
 /// How many runs on a page of the list?
 const ROWS: i64 = 50;
 /// How many bulk tests above it?
-const BATCHES: i64 = 10;
+const BATCHES: usize = 10;
 
 /// What the list of runs shows.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,6 +57,8 @@ struct ListPage {
     rows: Vec<RunRow>,
     /// The newest bulk tests, above the first page.
     batches: Vec<BatchRow>,
+    /// Whether there are more of them than here.
+    more_batches: bool,
     next: String,
 }
 
@@ -84,14 +86,17 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         _ => String::new(),
     };
     let filtered = filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty();
-    let batches = match filtered || filter.after.is_some() {
+    let mut batches = match filtered || filter.after.is_some() {
         true => Vec::new(),
-        false => BatchRow::newest(app, BATCHES).await?,
+        false => BatchRow::newest(app, BATCHES + 1).await?,
     };
+    let more_batches = batches.len() > BATCHES;
+    batches.truncate(BATCHES);
     ListPage {
         layout: user.layout(Section::Tests, "Tests").await,
         filtered,
         batches,
+        more_batches,
         rows: runs.into_iter().map(run_row).collect(),
         next,
         query,
