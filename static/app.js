@@ -62,7 +62,7 @@
   wire(document);
   document.querySelector("[data-focus]")?.focus();
 
-  // Where this browser's clock differs from the console's by minutes, the row of the clock says so.
+  // Where this browser's clock differs from the console's by minutes, a line above the checks says so.
   const clock = document.querySelector("[data-clock]");
   const ahead = clock ? Math.trunc(Date.now() / 1000) - Number(clock.dataset.clock) : 0;
   const apart = Math.abs(ahead);

@@ -21,6 +21,7 @@ async fn the_checks_of_the_doctor_run_when_somebody_asks_and_their_findings_stay
         page.words()
     );
     assert!(page.words().contains("Process"), "an instance that lives is listed");
+    assert!(page.has("[data-clock]"), "the browser's clock is compared without any check");
     let answer = operator.submit("/about/check", &[]).await;
     assert!(answer.words().contains("Everything was looked at."), "{}", answer.words());
     // Somebody else sees what was found.
@@ -74,6 +75,25 @@ async fn it_says_to_whom_metrics_are_open() {
 }
 
 /// Sets the console's clock so many seconds ahead of the true time.
+#[tokio::test]
+async fn it_says_what_machines_that_watch_are_told() {
+    let t = TestApp::start().await;
+    let told = async |t: &TestApp| {
+        let page = t.viewer().get("/about").await;
+        let all = page.text("section dd");
+        let html = scraper::Html::parse_document(&page.body);
+        let terms = scraper::Selector::parse("dt code").unwrap();
+        let paths: Vec<String> = html.select(&terms).map(|term| term.text().collect()).collect();
+        assert_eq!(paths, ["/health/live", "/health/ready", "/metrics"]);
+        all
+    };
+    assert_eq!(told(&t).await.matches("Says ok").count(), 2);
+    t.app.stopping.cancel();
+    let ready = t.anonymous().get("/health/ready").await;
+    assert!(ready.body.contains("[\"stopping\"]"), "{}", ready.body);
+    assert!(told(&t).await.contains("Says unavailable: stopping"));
+}
+
 fn set_ahead(t: &TestApp, seconds: i64) {
     let (real, ours) = (SystemClock.now(), t.app.clock.now());
     t.clock.set_by(real.since(ours) + seconds);

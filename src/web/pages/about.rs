@@ -15,6 +15,7 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, Nothing};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::health;
 use crate::web::routes::{Access, Routes};
 use crate::worker;
 use askama::Template;
@@ -113,6 +114,8 @@ struct AboutPage {
     checks: Option<(Timestamp, Vec<Check>)>,
     /// What the script compares the browser's clock with.
     now: Timestamp,
+    /// What `/health/ready` says is failing here.
+    failing: Vec<&'static str>,
     /// To whom `/metrics` is open.
     metrics: &'static str,
     support: String,
@@ -162,6 +165,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser) -> Result<Resp
         interval: settings::number(app, &CHECK_INTERVAL).await?,
         checks: web.last_checks.get(),
         now: app.clock.now(),
+        failing: health::failing(app).await,
         metrics: match (app.config.metrics_listen, app.config.metrics_networks.is_empty()) {
             (None, true) => "closed; the settings metrics_listen and metrics_networks open it",
             (Some(_), true) => "open at an address of its own, metrics_listen",

@@ -28,8 +28,19 @@ pub async fn live() -> Response {
 
 /// `GET /health/ready`: 200, or 503 with what is wrong, in one word each.
 pub async fn ready(State(app): State<App>) -> Response {
+    let wrong = failing(&app).await;
+    let status = if wrong.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    answer(status, &wrong)
+}
+
+/// What this process can't do, in one word each; none: it is ready.
+pub(super) async fn failing(app: &App) -> Vec<&'static str> {
     let database = tokio::time::timeout(LIMIT, app.store.ping()).await;
-    let disk = tokio::time::timeout(LIMIT, writes(&app)).await;
+    let disk = tokio::time::timeout(LIMIT, writes(app)).await;
     let mut wrong = Vec::new();
     if !matches!(database, Ok(Ok(()))) {
         wrong.push("database");
@@ -43,12 +54,7 @@ pub async fn ready(State(app): State<App>) -> Response {
     if app.stopping.is_cancelled() {
         wrong.push("stopping");
     }
-    let status = if wrong.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    answer(status, &wrong)
+    wrong
 }
 
 /// Whether the data directory takes a file, of its own for each who asks.
