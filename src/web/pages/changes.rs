@@ -46,11 +46,10 @@ impl Names {
 
     /// An entry as a line.
     pub fn line(&self, row: AuditRow) -> ChangeLine {
-        // A run has its own list, with links; its number tells people nothing.
         let plain = entries::plain(&row);
         let detail = match row.action.as_str() {
             "mailbox.peek" => "",
-            _ => plain.split(", run ").next().unwrap_or_default(),
+            _ => &plain,
         };
         let long = detail.chars().count() > SHORT;
         ChangeLine {

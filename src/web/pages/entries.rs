@@ -120,7 +120,7 @@ fn setting(key: &str) -> (&'static str, String, String) {
     });
     let (label, href) = match (key, found) {
         ("notifications", _) => ("Notifications".to_owned(), "/settings/notifications".to_owned()),
-        ("base_url", _) => ("Base URL".to_owned(), String::new()),
+        ("base_url", _) => ("Base URL".to_owned(), "/settings/general".to_owned()),
         (_, Some(found)) => found,
         (key, None) => (key.to_owned(), String::new()),
     };

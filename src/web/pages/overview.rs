@@ -19,8 +19,8 @@ use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::records::zone;
 use crate::web::routes::{Access, OVERVIEW, Routes};
-use crate::web::time::Zone;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -173,8 +173,7 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(show): 
     let heading = match &standing {
         Standing::Still { since } => match since {
             Some(since) => {
-                let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.default_zone());
-                format!("Not checked since {}", zone.words(*since, app.clock.now()))
+                format!("Not checked since {}", zone(&web, &user).words(*since, app.clock.now()))
             }
             None => "Checks have not begun".to_owned(),
         },

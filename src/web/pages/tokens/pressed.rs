@@ -11,8 +11,8 @@ use crate::web::WebState;
 use crate::web::error::{PageError, wait};
 use crate::web::guard::CurrentUser;
 use crate::web::page::Flash;
+use crate::web::pages::records::zone;
 use crate::web::routes;
-use crate::web::time::Zone;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
@@ -22,7 +22,7 @@ pub async fn renew(State(web): State<WebState>, user: CurrentUser, Path(name): P
     let flash = match press_renew(&web.app, &token).await {
         Ok(Pressed::JustNow(last)) => {
             let now = web.app.clock.now();
-            let zone = Zone::named(&user.user().time_zone).unwrap_or_else(|| web.default_zone());
+            let zone = zone(&web, &user);
             Flash::info(&format!(
                 "Not renewed again: the last renewal was {} ago, {}. Renew again in {}.",
                 wait(now.since(last)),
