@@ -12,6 +12,7 @@ const PATH: &str = "/settings/notifications";
 const LIST: &str = "/settings/notifications/deliveries";
 
 mod again;
+mod conflict;
 mod dead;
 mod waits;
 
@@ -174,7 +175,7 @@ async fn two_people_at_once_dont_overwrite_each_other() {
     let mut fields = filled(&[("recipients", "bob@contoso.test")]);
     fields.push(("version", "0"));
     let page = t.admin().submit(PATH, &fields).await;
-    assert!(page.text(".summary").contains("Somebody else saved"), "{}", page.words());
+    assert!(page.text(".summary").contains("were changed meanwhile"), "{}", page.words());
     assert!(page.text("#recipients").contains("bob@"));
     assert_eq!(
         t.app.store.notice_channels().await.unwrap().channels.recipients,

@@ -6,7 +6,7 @@ mod form;
 use crate::actions::notices::channels::{self, sending_mailbox};
 use crate::actions::notices::{self, dead, send, webhook_dead};
 use crate::actions::{ActionError, settings};
-use crate::model::audit::AuditEntry;
+use crate::model::audit::{AuditEntry, AuditRow};
 use crate::model::notices::{Channel, Channels, Event, Quiet, Stamp};
 use crate::model::settings::FAILING_AFTER;
 use crate::model::user::Permission;
@@ -17,6 +17,8 @@ use crate::web::error::PageError;
 use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
+use crate::web::pages::changes::Names;
+use crate::web::pages::entries::Entries;
 use crate::web::routes::{Access, Routes};
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -27,6 +29,10 @@ use serde::Deserialize;
 use std::time::Duration;
 
 const PATH: &str = "/settings/notifications";
+/// What entries of the audit log about these settings are about.
+const TARGET: &str = "setting:notifications";
+/// How many changes of others are told at most?
+const TOLD: i64 = 20;
 /// How many mailboxes are offered in a list?
 const OFFERED: i64 = 200;
 /// How long does a test keep its page waiting?
@@ -81,6 +87,8 @@ struct IndexPage {
     dead: Option<notices::Dead>,
     webhook_dead: Option<notices::Dead>,
     tested: Vec<DeliveryView>,
+    /// What others changed while the form was open: who, and what.
+    meanwhile: Vec<(String, String)>,
     cannot: Option<String>,
 }
 
@@ -101,7 +109,14 @@ impl IndexPage {
         (layout.counts.mail_dead, layout.counts.webhook_dead) = (None, None);
         let mailbox = sending_mailbox(app, channels).await?;
         let failing_after = settings::number(app, &FAILING_AFTER).await?;
-        let form = form.unwrap_or_else(|| ChannelsForm::of(&stored, &mailbox, failing_after));
+        let form = match form {
+            Some(form) => form,
+            None => {
+                let newest = app.store.audit_rows_of(TARGET, 1).await?;
+                let seen = newest.first().map_or(0, |row| row.sequence);
+                ChannelsForm::of(&stored, &mailbox, failing_after).over(&stored, seen)
+            }
+        };
         let ticked = |list: &[String], event: Event| list.iter().any(|word| word == event.as_str());
         let events = Event::CHOSEN.into_iter().map(|event| EventRow {
             word: event.as_str(),
@@ -150,6 +165,7 @@ impl IndexPage {
             cannot: user.cannot(Permission::SettingsEdit).await,
             events: events.collect(),
             tested: seen,
+            meanwhile: Vec::new(),
             mailbox,
             mailboxes,
             failing_after,
@@ -221,18 +237,29 @@ pub async fn save(State(web): State<WebState>, user: CurrentUser, CsrfForm(form)
         Err(ActionError::Fields(problems)) => IndexPage::new(&web, &user, Some(form.without_secrets()), problems.into(), "")
             .await?
             .refused(),
-        Err(ActionError::Store(StoreError::Stale)) => {
-            let mut errors = FieldErrors::default();
-            errors.add(
-                "recipients",
-                "Somebody else saved these settings meanwhile. Nothing was changed; open the page anew to see theirs",
-            );
-            IndexPage::new(&web, &user, Some(form.without_secrets()), errors, "")
-                .await?
-                .refused()
-        }
+        Err(ActionError::Store(StoreError::Stale)) => conflict(&web, &user, form).await,
         Err(error) => Err(error.into()),
     }
+}
+
+/// The form on top of what is stored now, with what was changed since it was opened.
+async fn conflict(web: &WebState, user: &CurrentUser, form: ChannelsForm) -> Result<Response, PageError> {
+    let store = &web.app.store;
+    // First what the next save counts on: whatever comes between the two is told, and stopped once more.
+    let stored = store.notice_channels().await?;
+    let rows = store.audit_rows_of(TARGET, TOLD).await?;
+    let seen: i64 = form.seen.parse().unwrap_or(0);
+    let newer = |row: &&AuditRow| row.sequence > seen && row.action == "settings.change";
+    let rows_newer: Vec<AuditRow> = rows.iter().filter(newer).cloned().collect();
+    let (people, objects) = (Names::load(&web.app).await?, Entries::load(&web.app, &rows_newer).await?);
+    let meanwhile = rows_newer.iter().map(|row| (people.of(&row.actor), objects.detail(row))).collect();
+    let mut errors = FieldErrors::default();
+    let text = "These settings were changed meanwhile, and nothing of yours is saved. Save again to put yours in place of that";
+    errors.add("meanwhile", text);
+    let form = form.without_secrets().over(&stored, rows.first().map_or(seen, |row| row.sequence));
+    let mut page = IndexPage::new(web, user, Some(form), errors, "").await?;
+    page.meanwhile = meanwhile;
+    page.refused()
 }
 
 /// `POST /settings/notifications/test/{channel}`: sends a test the way that is saved, and says how it went.
@@ -244,7 +271,7 @@ pub async fn test(State(web): State<WebState>, user: CurrentUser, Path(channel):
     }
     let entry = AuditEntry {
         action: "notice.test",
-        target: "setting:notifications".to_owned(),
+        target: TARGET.to_owned(),
         detail: format!("test by {channel}"),
         outcome: "ok",
     };

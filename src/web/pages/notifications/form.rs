@@ -11,6 +11,8 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct ChannelsForm {
     pub(super) version: String,
+    /// The last entry of the audit log about these settings, when the form was made.
+    pub(super) seen: String,
     pub(super) recipients: String,
     pub(super) mailbox: String,
     pub(super) host: String,
@@ -81,6 +83,15 @@ impl ChannelsForm {
             quiet_until: self.quiet_until.clone(),
             zone: self.zone.clone(),
             failing_after: self.failing_after.clone(),
+        }
+    }
+
+    /// The same on top of what is stored now.
+    pub(super) fn over(self, stored: &StoredChannels, seen: i64) -> Self {
+        Self {
+            version: stored.version.to_string(),
+            seen: seen.to_string(),
+            ..self
         }
     }
 

@@ -1,0 +1,82 @@
+//! Two who change whom to tell at the same time, and the console that does.
+
+use super::{PATH, filled, save};
+use crate::support::app::{Page, TestApp};
+use crate::worker::sink::Hook;
+use axum::http::StatusCode;
+
+/// The form as it came back, sent again.
+fn sent(page: &Page) -> Vec<(String, String)> {
+    page.form(PATH).into_iter().filter(|(name, _)| name != "csrf_token").collect()
+}
+
+fn pairs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+    fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[tokio::test]
+async fn what_somebody_else_saved_is_told_and_saving_again_puts_mine_in_its_place() {
+    let t = TestApp::start().await;
+    save(&t, &[("recipients", "ann@contoso.test")]).await;
+    let mine = sent(&t.admin().get(PATH).await);
+    save(
+        &t,
+        &[("recipients", "bob@contoso.test"), ("quiet_from", "22:00"), ("quiet_until", "6:00")],
+    )
+    .await;
+    let mine: Vec<(String, String)> = mine
+        .into_iter()
+        .map(|(name, value)| {
+            if name == "failing_after" {
+                (name, "5".into())
+            } else {
+                (name, value)
+            }
+        })
+        .collect();
+    let page = t.admin().post(PATH, &pairs(&mine)).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        page.text(".summary li").ends_with("Save again to put yours in place of that"),
+        "{}",
+        page.words()
+    );
+    let told = page.text("#meanwhile");
+    assert!(
+        told.contains("Maija Korhonen") && told.contains("bob@contoso.test") && told.contains("22:00"),
+        "{told}"
+    );
+    assert_eq!(page.text("#recipients"), "ann@contoso.test", "mine is still there");
+    let page = t.admin().submit(PATH, &pairs(&sent(&page))).await;
+    assert!(page.text(".flash").contains("Notifications saved"), "{}", page.words());
+    assert_eq!(
+        t.app.store.notice_channels().await.unwrap().channels.recipients,
+        ["ann@contoso.test"]
+    );
+    assert_eq!(page.attribute("#failing_after", "value").as_deref(), Some("5"));
+}
+
+#[tokio::test]
+async fn what_the_console_did_itself_is_not_said_of_somebody_else() {
+    let t = TestApp::start().await;
+    let hook = Hook::start().await;
+    save(&t, &[("webhook", &hook.url)]).await;
+    let mut mine = filled(&[("recipients", "ann@contoso.test"), ("webhook", &hook.url)]);
+    let form = t.admin().get(PATH).await;
+    let (version, seen) = (
+        form.attribute("input[name=version]", "value").unwrap(),
+        form.attribute("input[name=seen]", "value").unwrap(),
+    );
+    mine.extend([("version", version.as_str()), ("seen", seen.as_str())]);
+    hook.answers(410, "gone");
+    t.admin().submit("/settings/notifications/test/webhook", &[]).await;
+    let page = t.admin().post(PATH, &mine).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!page.text(".summary").contains("omebody"), "{}", page.words());
+    assert_eq!(page.text("#meanwhile li b"), "The console");
+    assert_eq!(page.text("#meanwhile li p"), "webhook turned off: HTTP 410");
+    let page = t.admin().submit(PATH, &pairs(&sent(&page))).await;
+    assert!(page.text(".flash").contains("Notifications saved"), "{}", page.words());
+    let channels = t.app.store.notice_channels().await.unwrap().channels;
+    assert!(channels.webhook_off.is_some() && channels.recipients == ["ann@contoso.test"]);
+}
