@@ -28,6 +28,7 @@ mod body;
 pub mod csrf;
 pub mod draft;
 pub mod error;
+pub mod flash;
 pub mod form;
 pub mod guard;
 pub mod headers;
