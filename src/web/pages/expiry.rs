@@ -5,6 +5,7 @@ mod row;
 
 pub use row::{DateRow, TRACK_DAYS, row};
 
+use super::pager::{Pages, Range, Stand};
 use super::records::{address, csv_line, streamed, zone};
 use crate::actions::expiry::{Apps, Expiring, Place, Spot, Wanted, count, expiring_together, page};
 use crate::actions::settings::base_url;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 /// How far ahead are dates told, in days? Ten years.
 const FURTHEST: i64 = 3653;
 /// Rows of a page.
-const SIZE: i64 = 50;
+const SIZE: usize = 50;
 /// Rows that are read at once for a file.
 const FILE_STEP: i64 = 500;
 /// Dates are counted exactly up to here.
@@ -187,10 +188,7 @@ struct IndexPage {
     /// Whether there are any, with or without a filter.
     any: bool,
     rows: Vec<DateRow>,
-    words: String,
-    first: String,
-    previous: String,
-    next: String,
+    pages: Pages,
     calendar: String,
     table: String,
 }
@@ -210,43 +208,36 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     let maker = Maker::read(&web, &user).await?;
     let wanted = query.wanted(&maker);
     let mut place = query.place();
-    let (mut rows, mut ends, mut more) = maker.page(&wanted, &place, SIZE).await?;
-    let shown = |rows: &[DateRow]| i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    if matches!(place, Place::Before(_)) && !more && shown(&rows) < SIZE {
+    let limit = i64::try_from(SIZE).unwrap_or(i64::MAX);
+    let (mut rows, mut ends, mut more) = maker.page(&wanted, &place, limit).await?;
+    if matches!(place, Place::Before(_)) && !more && rows.len() < SIZE {
         // Too near the beginning for a whole page: that is the first one.
         place = Place::First;
-        (rows, ends, more) = maker.page(&wanted, &place, SIZE).await?;
+        (rows, ends, more) = maker.page(&wanted, &place, limit).await?;
     }
     if rows.is_empty() && place != Place::First {
         // What was there is gone.
         return Ok(Redirect::to(&query.address(EXPIRY, &[])).into_response());
     }
-    let (has_previous, has_next) = match place {
-        Place::First => (false, more),
-        Place::After(_) => (true, more),
-        Place::Before(_) => (more, true),
+    let stand = match place {
+        Place::First => Stand::First,
+        Place::After(_) => Stand::After,
+        Place::Before(_) => Stand::Before,
     };
-    let start = match (&place, query.n.parse::<i64>()) {
-        (Place::After(_) | Place::Before(_), Ok(n)) => n.clamp(1, 1_000_000_000),
-        _ => 1,
-    };
-    let end = start + shown(&rows) - 1;
-    let all = match place {
-        Place::First if !more => end,
-        _ => count(&web.app, &maker.apps, &wanted, COUNTED + 1).await?,
+    let range = Range::of(stand, more, rows.len(), SIZE, &query.n);
+    let all = if range.is_all() {
+        range.end()
+    } else {
+        count(&web.app, &maker.apps, &wanted, COUNTED + 1).await?
     };
     let any = !rows.is_empty() || {
         let (one, _, _) = maker.page(&maker.within(FURTHEST), &Place::First, 1).await?;
         !one.is_empty()
     };
     let (first, last) = ends.map(|(first, last)| (first.to_string(), last.to_string())).unwrap_or_default();
-    let link = |there: bool, more: &[(&str, &str)]| if there { query.address(EXPIRY, more) } else { String::new() };
     IndexPage {
         layout: user.layout(Section::Overview, "What expires next").await.crumb("Overview", "/"),
-        words: format!("{}–{} of {}", grouped(start), grouped(end), counted(all)),
-        first: link(has_previous, &[]),
-        previous: link(has_previous, &[("before", &first), ("n", &(start - SIZE).max(1).to_string())]),
-        next: link(has_next, &[("after", &last), ("n", &(end + 1).to_string())]),
+        pages: range.pages((&first, &last), &counted(all), |more| query.address(EXPIRY, more)),
         calendar: query.address("/expiry/calendar.ics", &[]),
         table: query.address("/expiry/dates.csv", &[]),
         rows,

@@ -1,5 +1,6 @@
 //! `/findings`: what the weekly look found in mailboxes: messages that are too large, and new ones in junk folders.
 
+use super::pager::{Pages, Range, Stand};
 use super::records::address;
 use crate::actions::findings::{self, Finding, FindingKey, FindingPlace};
 use crate::clock::Timestamp;
@@ -16,7 +17,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 /// Rows of a page.
-const SIZE: i64 = 50;
+const SIZE: usize = 50;
 const FINDINGS: &str = "/findings";
 
 /// The routes of this section.
@@ -62,10 +63,7 @@ fn read_key(text: &str) -> Option<FindingKey> {
 struct IndexPage {
     layout: Layout,
     rows: Vec<Finding>,
-    words: String,
-    first: String,
-    previous: String,
-    next: String,
+    pages: Pages,
     report: Option<Timestamp>,
 }
 
@@ -79,45 +77,36 @@ impl IndexPage {
 pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<FindingsQuery>) -> Result<Response, PageError> {
     let app = &web.app;
     let mut place = query.place();
-    let (mut rows, mut more) = findings::page(app, &place, SIZE).await?;
-    let shown = |rows: &[Finding]| i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    if matches!(place, FindingPlace::Before(_)) && !more && shown(&rows) < SIZE {
+    let limit = i64::try_from(SIZE).unwrap_or(i64::MAX);
+    let (mut rows, mut more) = findings::page(app, &place, limit).await?;
+    if matches!(place, FindingPlace::Before(_)) && !more && rows.len() < SIZE {
         // Too near the beginning for a whole page: that is the first one.
         place = FindingPlace::First;
-        (rows, more) = findings::page(app, &place, SIZE).await?;
+        (rows, more) = findings::page(app, &place, limit).await?;
     }
     if rows.is_empty() && place != FindingPlace::First {
         // What was there is gone.
         return Ok(Redirect::to(FINDINGS).into_response());
     }
-    let (has_previous, has_next) = match place {
-        FindingPlace::First => (false, more),
-        FindingPlace::After(_) => (true, more),
-        FindingPlace::Before(_) => (more, true),
+    let stand = match place {
+        FindingPlace::First => Stand::First,
+        FindingPlace::After(_) => Stand::After,
+        FindingPlace::Before(_) => Stand::Before,
     };
-    let start = match (&place, query.n.parse::<i64>()) {
-        (FindingPlace::After(_) | FindingPlace::Before(_), Ok(n)) => n.clamp(1, 1_000_000_000),
-        _ => 1,
-    };
-    let end = start + shown(&rows) - 1;
-    let all = match place {
-        FindingPlace::First if !more => end,
-        _ => findings::sums(app).await?.mailboxes,
+    let range = Range::of(stand, more, rows.len(), SIZE, &query.n);
+    let all = if range.is_all() {
+        range.end()
+    } else {
+        findings::sums(app).await?.mailboxes
     };
     let key = |row: Option<&Finding>| row.map(|row| write_key(&row.key())).unwrap_or_default();
-    let link = |there: bool, more: &[(&str, &str)]| if there { address(FINDINGS, &[], more) } else { String::new() };
+    let ends = (key(rows.first()), key(rows.last()));
     IndexPage {
         layout: user
             .layout(Section::Mailboxes, "Large messages and junk")
             .await
             .crumb("Mailboxes", "/mailboxes"),
-        words: format!("{}–{} of {}", grouped(start), grouped(end), grouped(all)),
-        first: link(has_previous, &[]),
-        previous: link(
-            has_previous,
-            &[("before", &key(rows.first())), ("n", &(start - SIZE).max(1).to_string())],
-        ),
-        next: link(has_next, &[("after", &key(rows.last())), ("n", &(end + 1).to_string())]),
+        pages: range.pages((&ends.0, &ends.1), &grouped(all), |more| address(FINDINGS, &[], more)),
         report: findings::next_report(app, app.clock.now()).await?,
         rows,
     }

@@ -25,6 +25,7 @@ pub mod me;
 pub mod metrics;
 pub mod notifications;
 pub mod overview;
+mod pager;
 pub mod providers;
 pub mod radar;
 mod records;

@@ -21,6 +21,7 @@ use crate::web::error::PageError;
 use crate::web::form::FieldErrors;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
+use crate::web::pages::pager::{Pages, Range, Stand};
 use crate::web::pages::radar;
 use askama::Template;
 use axum::extract::{Query, State};
@@ -51,10 +52,7 @@ struct ListPage {
     address_header: Header,
     checked_header: Header,
     added_header: Header,
-    range: String,
-    first: String,
-    previous: String,
-    next: String,
+    pages: Pages,
     last: String,
     /// Rows, address, and whether it is the present one.
     sizes: Vec<(usize, String, bool)>,
@@ -228,34 +226,26 @@ async fn page(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks
     }
     let changes = web.lists.changes(app).await?;
     let marks = marks(app, &changes, &filter, (sort, descending, &place, size), &rows).await?;
-    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let total = match (&place, more) {
-        (Place::First | Place::Last, false) => Total::Exactly(count),
-        _ => web.lists.total(app, &filter).await?,
+    let stand = match place {
+        Place::First => Stand::First,
+        Place::After(_) => Stand::After,
+        Place::Before(_) => Stand::Before,
+        Place::Last => Stand::Last,
     };
-    let start = match (&place, query.n.parse::<i64>().ok()) {
-        (Place::First, _) => 1,
-        (Place::Last, _) => match total {
-            Total::Exactly(total) | Total::About(total) => (total - count + 1).max(1),
-            Total::Over(over) => over + 1,
-        },
-        (_, Some(n)) => n.clamp(1, 1_000_000_000),
-        (_, None) => 1,
+    let mut range = Range::of(stand, more, rows.len(), size, &query.n);
+    let total = if range.is_all() {
+        Total::Exactly(range.end())
+    } else {
+        web.lists.total(app, &filter).await?
     };
-    let end = start + count - 1;
-    let range = match count {
-        0 => String::new(),
-        _ => format!("{}–{} of {}", grouped(start), grouped(end), total.words()),
-    };
-    let (has_previous, has_next) = match place {
-        Place::First => (false, more),
-        Place::After(_) => (true, more),
-        Place::Before(_) => (more, true),
-        Place::Last => (more, false),
-    };
-    let before = (start - i64::try_from(size).unwrap_or(0)).max(1).to_string();
+    if stand == Stand::Last {
+        range.end_at(match total {
+            Total::Exactly(total) | Total::About(total) => total,
+            Total::Over(over) => over + range.end(),
+        });
+    }
     let key = |row: Option<&MailboxRow>| row.map(|row| write_key(&row.key(sort))).unwrap_or_default();
-    let link = |there: bool, more: &[(&str, &str)]| if there { query.address(more) } else { String::new() };
+    let ends = (key(rows.first()), key(rows.last()));
     let header = |words, by: MailboxSort| header(&query, words, by);
     let layout = user.layout(Section::Mailboxes, "Mailboxes").await;
     let choices = web.lists.choices(app).await?;
@@ -286,10 +276,12 @@ async fn page(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks
         address_header: header("Address", MailboxSort::Address),
         checked_header: header("Last checked", MailboxSort::Checked),
         added_header: header("Added", MailboxSort::Added),
-        first: link(has_previous, &[]),
-        previous: link(has_previous, &[("before", &key(rows.first())), ("n", &before)]),
-        next: link(has_next, &[("after", &key(rows.last())), ("n", &(end + 1).to_string())]),
-        last: link(has_next, &[("page", "last")]),
+        pages: range.pages((&ends.0, &ends.1), &total.words(), |more| query.address(more)),
+        last: if range.has_next() {
+            query.address(&[("page", "last")])
+        } else {
+            String::new()
+        },
         sizes: SIZES
             .map(|rows| (rows, query.address(&[("size", &rows.to_string())]), rows == size))
             .to_vec(),
@@ -305,7 +297,6 @@ async fn page(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks
         choices,
         changes,
         marks,
-        range,
         rows,
         filter,
         query,
