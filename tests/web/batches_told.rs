@@ -132,7 +132,7 @@ async fn every_bulk_test_that_is_kept_can_be_found() {
     for number in 0..60 {
         let copy = mailgrant::model::batch::Batch {
             id: mailgrant::model::BatchId(format!("copy{number:03}")),
-            started_at: row.started_at.plus(number / 2),
+            started_at: row.started_at.plus(number / 3),
             ..row.clone()
         };
         tx.insert_batch(&copy, None).await.unwrap();

@@ -6,6 +6,7 @@ use crate::model::mailbox::Mailbox;
 use crate::model::round_trip::{Outcome, RoundTrip};
 use crate::store::StoreResult;
 use crate::web::pages::history::Bar;
+use crate::web::pages::mailboxes::list::counted;
 
 /// How many are shown?
 const SHOWN: i64 = 30;
@@ -91,13 +92,7 @@ fn words(trip: &RoundTrip) -> String {
 }
 
 fn sentence(all: &[RoundTrip]) -> String {
-    let messages = |count: usize| {
-        if count == 1 {
-            "1 message".to_owned()
-        } else {
-            format!("{count} messages")
-        }
-    };
+    let messages = |count: usize| counted(i64::try_from(count).unwrap_or(i64::MAX), "message", "messages");
     let arrived: Vec<i64> = all.iter().filter_map(|trip| trip.seconds).collect();
     let over = all.iter().filter(|trip| !trip.is_open()).count();
     match (over, arrived.iter().max()) {
