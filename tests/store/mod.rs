@@ -9,6 +9,7 @@ mod imports;
 mod instances;
 pub mod log;
 mod mailboxes;
+mod many;
 mod moves;
 mod open;
 mod people;

@@ -171,6 +171,11 @@ async fn sessions_end_by_person_and_are_swept_away_later() {
         assert_eq!(tx.delete_sessions_of(&ann, Some(&hashes[1])).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert_eq!(store.sessions_of(&ann).await.unwrap().len(), 1);
+        // One that lives longer than it may be idle was written under another limit, or by a clock that was ahead.
+        let raise = "UPDATE sessions SET expires_at = expires_at + 86400";
+        sqlx::query(raise).execute(store.raw_pool()).await.unwrap();
+        store.clean_sessions(NOW).await.unwrap();
+        assert_eq!(store.sessions_of(&bob).await.unwrap()[0].ends(), NOW.plus(1800));
         // The row of an ended session is kept a day: it says whose a late form is.
         store.clean_sessions(NOW.plus(1800 + 86_400)).await.unwrap();
         assert_eq!(store.sessions_of(&bob).await.unwrap().len(), 1);

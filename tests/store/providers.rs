@@ -124,3 +124,27 @@ async fn a_provider_succeeded_when_it_last_gave_a_token_to_anybody() {
         assert_eq!(store.provider_succeeded_at(&google).await.unwrap(), None);
     }
 }
+
+/// Several renewals fail together after a secret has expired: that is one alarm.
+#[tokio::test]
+async fn one_problem_of_an_app_is_news_once_however_many_find_it() {
+    for database in databases().await {
+        let store = &database.store;
+        let mut tx = store.begin().await.unwrap();
+        add_provider(&mut tx, "microsoft").await;
+        tx.commit().await.unwrap();
+        let id = ProviderId("microsoft".into());
+        for (problem, expected) in [(Some(r#"{"id":"aadsts7000222"}"#), 1), (None, 1), (None, 0)] {
+            let finds = (0..6).map(|_| async {
+                let mut tx = store.begin().await.unwrap();
+                let news = tx.set_provider_problem(&id, problem, NOW).await.unwrap();
+                // What else a renewal writes.
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tx.commit().await.unwrap();
+                news
+            });
+            let news = futures_util::future::join_all(finds).await;
+            assert_eq!(news.iter().filter(|news| **news).count(), expected, "{problem:?}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod notices_once;
 mod notices_outage;
 mod notices_over;
 mod notices_send;
+mod notices_still;
 mod notices_trouble;
 mod notices_ways;
 mod notices_weekly;
