@@ -131,14 +131,7 @@ async fn a_password_that_changes_days_after_another_one_is_told_as_well() {
 #[tokio::test]
 async fn what_comes_up_in_quiet_hours_waits_and_what_is_over_by_then_is_not_told() {
     let house = House::new().await;
-    let hook = house.hook().await;
-    let input = ChannelsInput {
-        webhook: hook.url.clone(),
-        quiet_from: "22:00".into(),
-        quiet_until: "06:00".into(),
-        ..all()
-    };
-    save(&house.app, &input).await;
+    let hook = house.quiet_hook("22:00", "06:00").await;
     mailboxes(&house, 4).await;
     house.after(0).await;
     // It is 08:00; 23:00 is in the quiet hours.

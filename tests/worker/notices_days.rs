@@ -187,14 +187,7 @@ async fn sign_ins_that_one_policy_ended_are_one_message_and_a_later_one_is_its_o
 #[tokio::test]
 async fn the_weekly_report_is_a_message_of_its_own_in_quiet_hours_and_in_a_storm() {
     let house = House::new().await;
-    let hook = house.hook().await;
-    let input = ChannelsInput {
-        webhook: hook.url.clone(),
-        quiet_from: "06:00".into(),
-        quiet_until: "10:00".into(),
-        ..all()
-    };
-    save(&house.app, &input).await;
+    let hook = house.quiet_hook("06:00", "10:00").await;
     mailboxes(&house, 20).await;
     house.after(0).await;
     // Monday, a minute past eight.

@@ -2,9 +2,7 @@
 
 use super::notices::{fail, mailboxes, provider_that_expires, work};
 use super::notices_send::happens;
-use super::sink::{Hook, House, all, save};
-use crate::support::databases::new_postgres;
-use mailgrant::actions::notices::channels::ChannelsInput;
+use super::sink::House;
 use mailgrant::actions::notices::waits::waits;
 
 const HOUR: i64 = 3600;
@@ -12,12 +10,7 @@ const DAY: i64 = 86_400;
 
 #[tokio::test]
 async fn what_is_still_true_when_the_first_way_is_set_is_told_once_in_one_message() {
-    let mut houses = vec![House::new().await];
-    match new_postgres().await {
-        Some(url) => houses.push(House::on(Some(url)).await),
-        None => eprintln!("PostgreSQL not tried: start with tests/run"),
-    }
-    for house in houses {
+    for house in House::on_each().await {
         mailboxes(&house, 2).await;
         // In 20 days.
         provider_that_expires(&house, "2026-12-11").await;
@@ -74,14 +67,7 @@ async fn a_first_way_that_is_set_in_quiet_hours_gets_it_at_their_end() {
     house.after(60).await;
     // It is 08:01; 23:01 is in the quiet hours.
     house.clock.advance(15 * HOUR);
-    let hook = Hook::start().await;
-    let input = ChannelsInput {
-        webhook: hook.url.clone(),
-        quiet_from: "22:00".into(),
-        quiet_until: "06:00".into(),
-        ..all()
-    };
-    save(&house.app, &input).await;
+    let hook = house.quiet_hook("22:00", "06:00").await;
     house.after(60).await;
     assert!(hook.take().is_empty(), "they sleep");
     work(&house, "name = 'box-1'").await;

@@ -2,10 +2,8 @@
 
 use super::notices::{fail, mailboxes, work};
 use super::notices_send::by_mail;
-use super::sink::{Hook, House, all, save};
+use super::sink::{Hook, House, save};
 use crate::probe::smtp_server::Smtpd;
-use crate::support::databases::new_postgres;
-use mailgrant::actions::notices::channels::ChannelsInput;
 use mailgrant::model::notices::{Delivery, DeliveryState};
 
 const HOUR: i64 = 3600;
@@ -16,12 +14,7 @@ fn of<'a>(all: &'a [Delivery], words: &str) -> Vec<&'a Delivery> {
 
 #[tokio::test]
 async fn an_alarm_that_waited_does_not_come_after_the_all_clear() {
-    let mut houses = vec![House::new().await];
-    match new_postgres().await {
-        Some(url) => houses.push(House::on(Some(url)).await),
-        None => eprintln!("PostgreSQL not tried: start with tests/run"),
-    }
-    for house in houses {
+    for house in House::on_each().await {
         let (bad, good) = (Smtpd::default().on("MAIL", "451 4.3.0 later"), Smtpd::default());
         let mails = good.messages.clone();
         let (bad, good, hook) = (bad.start(None).await, good.start(None).await, Hook::start().await);
@@ -74,14 +67,7 @@ async fn an_alarm_that_waited_does_not_come_after_the_all_clear() {
 async fn a_message_of_several_is_left_out_only_when_all_of_them_are_over() {
     for (over, expected) in [("name = 'box-0'", DeliveryState::Delivered), ("1 = 1", DeliveryState::Dropped)] {
         let house = House::new().await;
-        let hook = Hook::start().await;
-        let input = ChannelsInput {
-            webhook: hook.url.clone(),
-            quiet_from: "22:00".into(),
-            quiet_until: "06:00".into(),
-            ..all()
-        };
-        save(&house.app, &input).await;
+        let hook = house.quiet_hook("22:00", "06:00").await;
         mailboxes(&house, 2).await;
         // It is 08:00; 23:00 is in the quiet hours.
         house.clock.advance(15 * HOUR);

@@ -3,7 +3,6 @@
 use super::sink::{Hook, House, all, looked_and_sent, save, sent};
 use crate::probe::imap_server::PASSWORD;
 use crate::probe::smtp_server::Smtpd;
-use crate::support::databases::new_postgres;
 use crate::support::records;
 use mailgrant::actions::ActionError;
 use mailgrant::actions::mailboxes::{self, check_mailbox};
@@ -322,12 +321,7 @@ async fn a_secret_goes_nowhere_but_where_it_was_entered_for() {
 /// F30: who died in the middle is followed by who knows what may have gone out and what has not.
 #[tokio::test]
 async fn what_a_dead_instance_had_begun_is_sent_unless_it_may_have_been() {
-    let mut houses = vec![House::new().await];
-    match new_postgres().await {
-        Some(url) => houses.push(House::on(Some(url)).await),
-        None => eprintln!("PostgreSQL not tried: start with tests/run"),
-    }
-    for house in houses {
+    for house in House::on_each().await {
         let smtpd = Smtpd::default();
         let messages = smtpd.messages.clone();
         let (server, hook) = (smtpd.start(None).await, Hook::start().await);

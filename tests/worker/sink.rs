@@ -1,6 +1,6 @@
 //! Where notices go in tests: a webhook that counts and remembers, and a console that is told whom to tell.
 
-use crate::support::databases::{NOW, console};
+use crate::support::databases::{NOW, console, new_postgres};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -107,6 +107,16 @@ impl House {
         Self { app, clock, dir, url }
     }
 
+    /// One on each engine there is.
+    pub async fn on_each() -> Vec<Self> {
+        let mut houses = vec![Self::new().await];
+        match new_postgres().await {
+            Some(url) => houses.push(Self::on(Some(url)).await),
+            None => eprintln!("PostgreSQL not tried: start with tests/run"),
+        }
+        houses
+    }
+
     /// Another process on the same data, so to speak.
     pub async fn another(&self) -> App {
         let app = console(&self.dir.path().join("data"), self.url.as_deref(), Arc::new(self.clock.clone())).await;
@@ -122,9 +132,16 @@ impl House {
 
     /// Everything there is to tell, to this webhook.
     pub async fn hook(&self) -> Hook {
+        self.quiet_hook("", "").await
+    }
+
+    /// The same, but for these hours.
+    pub async fn quiet_hook(&self, from: &str, until: &str) -> Hook {
         let hook = Hook::start().await;
         let input = ChannelsInput {
             webhook: hook.url.clone(),
+            quiet_from: from.into(),
+            quiet_until: until.into(),
             ..all()
         };
         save(&self.app, &input).await;
