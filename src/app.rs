@@ -1,13 +1,13 @@
 //! The parts every command and request shares: built once, cheap to clone.
 
 use crate::actions::access_token::flight::Flights;
-use crate::actions::notices::UnderWay;
 use crate::actions::probe::Desk;
 use crate::actions::settings::InForce;
 use crate::auth::throttle::Sparing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::held::Held;
 use crate::mail::Connector;
 use crate::metrics::{Counters, Gathered};
 use crate::oauth::{Http, Limits};
@@ -57,7 +57,7 @@ pub struct App {
     /// Work that goes on by itself, and the instances beside this one.
     pub workers: Workers,
     /// Notices that are being delivered now.
-    pub deliveries: UnderWay,
+    pub deliveries: Held,
     /// What is counted for those who watch from outside.
     pub counters: Arc<Counters>,
     /// What they were told last.
@@ -100,7 +100,7 @@ impl App {
             probes: Desk::default(),
             flights: Flights::default(),
             workers: Workers::default(),
-            deliveries: UnderWay::default(),
+            deliveries: Held::default(),
             counters: Arc::default(),
             gathered: Arc::default(),
             settings: InForce::default(),

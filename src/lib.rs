@@ -13,7 +13,7 @@
 //! # The parts
 //!
 //! - [`app`]: the parts every command and request shares, built once, cheap to clone. [`config`]: typed settings from file, environment
-//!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`secret`]: newtypes that never
+//!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`held`]: what this process is at. [`secret`]: newtypes that never
 //!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line;
 //!   notable ones are copied into the system log, which [`worker::log`] keeps.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
@@ -100,6 +100,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnosis;
 pub mod gate;
+pub mod held;
 pub mod mail;
 mod mask;
 pub mod metrics;

@@ -8,7 +8,7 @@ pub use items::{Looked, adopt, give_back, give_up, record, rest, settled, skippe
 use crate::actions::settings;
 use crate::app::App;
 use crate::model::audit::{Actor, AuditEntry};
-use crate::model::batch::{Batch, BatchState, Item, Turn, What};
+use crate::model::batch::{Batch, BatchState, Command, Item, What};
 use crate::model::report::Direction;
 use crate::model::settings::PARALLEL;
 use crate::model::{BatchId, UserId};
@@ -191,11 +191,11 @@ pub fn tested_entry(item: &Item, batch: &Batch) -> AuditEntry {
 }
 
 /// Holds a batch, goes on with it or ends it.
-pub async fn turn(app: &App, actor: &Actor, id: &BatchId, turn: Turn) -> Result<(), BatchError> {
+pub async fn turn(app: &App, actor: &Actor, id: &BatchId, turn: Command) -> Result<(), BatchError> {
     let (action, from, to): (_, &[BatchState], _) = match turn {
-        Turn::Pause => ("batch.pause", &[BatchState::Running], BatchState::Paused),
-        Turn::GoOn => ("batch.go_on", &[BatchState::Paused], BatchState::Running),
-        Turn::Stop => ("batch.stop", &[BatchState::Running, BatchState::Paused], BatchState::Stopped),
+        Command::Pause => ("batch.pause", &[BatchState::Running], BatchState::Paused),
+        Command::GoOn => ("batch.go_on", &[BatchState::Paused], BatchState::Running),
+        Command::Stop => ("batch.stop", &[BatchState::Running, BatchState::Paused], BatchState::Stopped),
     };
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;

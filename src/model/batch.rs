@@ -52,7 +52,7 @@ words!(
 
 words!(
     /// What a person does with a batch that goes on.
-    Turn {
+    Command {
         /// What runs ends, nothing begins.
         Pause = "pause",
         /// Goes on where it was.

@@ -5,9 +5,6 @@ use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 
-/// How many mailboxes are planned at once?
-const PLANNED_AT_ONCE: i64 = 1000;
-
 crate::model::words!(
     /// What counts are kept of.
     CountKind {
@@ -78,7 +75,7 @@ impl Store {
              SELECT id, next_check_at FROM mailboxes WHERE enabled = 1 AND next_check_at > $1 LIMIT $2",
         )
         .bind(latest.0)
-        .bind(PLANNED_AT_ONCE)
+        .bind(super::turns::PLANNED_AT_ONCE)
         .fetch_all(self.pool())
         .await?;
         rows.iter()

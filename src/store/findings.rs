@@ -5,9 +5,6 @@ use crate::clock::Timestamp;
 use crate::model::MailboxId;
 use sqlx::any::AnyRow;
 
-/// How many mailboxes are planned at once?
-const PLANNED_AT_ONCE: i64 = 1000;
-
 /// What a mailbox held when it was last looked through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -115,7 +112,7 @@ impl Store {
              AND (next_finding_at = 0 OR next_finding_at > $1) ORDER BY id LIMIT $2",
         )
         .bind(latest.0)
-        .bind(PLANNED_AT_ONCE)
+        .bind(super::turns::PLANNED_AT_ONCE)
         .fetch_all(self.pool())
         .await?;
         Ok(ids.into_iter().map(MailboxId).collect())

@@ -30,14 +30,19 @@ pub enum Standing {
     Left,
 }
 
+/// Notices, with what follows `FROM notices`.
+macro_rules! notices {
+    ($rest:literal) => {
+        concat!("SELECT id, event, cause, state, opened_at, closed_at, words FROM notices ", $rest)
+    };
+}
+
 impl Store {
     /// Open notices, the oldest first.
     pub async fn open_notices(&self) -> StoreResult<Vec<Notice>> {
-        let rows = sqlx::query(
-            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE closed_at IS NULL ORDER BY opened_at, id",
-        )
-        .fetch_all(self.pool())
-        .await?;
+        let rows = sqlx::query(notices!("WHERE closed_at IS NULL ORDER BY opened_at, id"))
+            .fetch_all(self.pool())
+            .await?;
         rows.iter().map(notice).collect()
     }
 
@@ -89,10 +94,10 @@ impl Store {
 
     /// Notices of which something is still to be told, the oldest first; those that were found without any way too, where there is one now.
     pub async fn notices_to_tell(&self, has_way: bool) -> StoreResult<Vec<Notice>> {
-        let rows = sqlx::query(
-            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE state IN ('new', 'over', $2)
-             ORDER BY opened_at, id LIMIT $1",
-        )
+        let rows = sqlx::query(notices!(
+            "WHERE state IN ('new', 'over', $2)
+             ORDER BY opened_at, id LIMIT $1"
+        ))
         .bind(TOLD_AT_ONCE)
         .bind(if has_way { State::Unheard } else { State::New }.as_str())
         .fetch_all(self.pool())
@@ -102,10 +107,10 @@ impl Store {
 
     /// Notices of an event that were found without any way to tell them.
     pub async fn unheard_notices(&self, event: Event) -> StoreResult<Vec<Notice>> {
-        let rows = sqlx::query(
-            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE state = 'unheard' AND event = $1
-             ORDER BY opened_at, id",
-        )
+        let rows = sqlx::query(notices!(
+            "WHERE state = 'unheard' AND event = $1
+             ORDER BY opened_at, id"
+        ))
         .bind(event.as_str())
         .fetch_all(self.pool())
         .await?;
@@ -139,10 +144,10 @@ impl Store {
 
     /// Notices opened or closed since a moment, for the weekly report: the newest first.
     pub async fn notices_since(&self, since: Timestamp, limit: i64) -> StoreResult<Vec<Notice>> {
-        let rows = sqlx::query(
-            "SELECT id, event, cause, state, opened_at, closed_at, words FROM notices WHERE opened_at >= $1 OR closed_at >= $1
-             ORDER BY opened_at DESC, id LIMIT $2",
-        )
+        let rows = sqlx::query(notices!(
+            "WHERE opened_at >= $1 OR closed_at >= $1
+             ORDER BY opened_at DESC, id LIMIT $2"
+        ))
         .bind(since.0)
         .bind(limit)
         .fetch_all(self.pool())

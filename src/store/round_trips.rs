@@ -6,8 +6,6 @@ use crate::model::MailboxId;
 use crate::model::round_trip::{Outcome, RoundTrip, Trouble};
 use sqlx::any::AnyRow;
 
-/// How many mailboxes are planned at once?
-const PLANNED_AT_ONCE: i64 = 1000;
 /// How many messages of a mailbox are remembered?
 const KEPT: i64 = 90;
 
@@ -26,7 +24,7 @@ impl Store {
              AND (next_round_trip_at = 0 OR next_round_trip_at > $1 + round_trip_hours * 3600) ORDER BY id LIMIT $2",
         )
         .bind(now.0)
-        .bind(PLANNED_AT_ONCE)
+        .bind(super::turns::PLANNED_AT_ONCE)
         .fetch_all(self.pool())
         .await?;
         rows.iter()

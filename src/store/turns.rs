@@ -5,6 +5,9 @@ use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
 
+/// How many mailboxes are planned at once?
+pub(super) const PLANNED_AT_ONCE: i64 = 1000;
+
 /// What a mailbox has turns at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {

@@ -260,7 +260,7 @@ async fn stop_for_want_of_rights(app: &App, open: &[Batch]) -> StoreResult<()> {
         if !user.disabled && user.role.may(Permission::MailboxTest) {
             continue;
         }
-        match batches::turn(app, &Actor::console(), &batch.id, batch::Turn::Stop).await {
+        match batches::turn(app, &Actor::console(), &batch.id, batch::Command::Stop).await {
             Ok(()) => tracing::warn!(batch.id = %batch.id, "A bulk test was stopped: whoever started it may not test any more"),
             // Somebody else stopped it meanwhile.
             Err(batches::BatchError::Store(error)) => return Err(error),

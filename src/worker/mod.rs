@@ -26,6 +26,7 @@ pub mod turns;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::held::{Held, Hold};
 use crate::model::notices::Channel;
 use crate::store::StoreResult;
 use crate::store::turns::Turn;
@@ -76,7 +77,7 @@ struct Inner {
     seen: instances::Seen,
     checks: monitor::Checks,
     batches: batches::Batches,
-    acts: bulk::Acts,
+    acts: Held,
     looked: AtomicBool,
     checks_under_way: turns::UnderWay,
     trips_under_way: turns::UnderWay,
@@ -176,7 +177,7 @@ impl Workers {
     }
 
     /// The right to work on an act on many mailboxes, until it is dropped; none where this process is at it already.
-    pub fn take_act(&self, id: &str) -> Option<bulk::Turn> {
+    pub fn take_act(&self, id: &str) -> Option<Hold> {
         self.0.acts.take(id)
     }
 

@@ -10,7 +10,7 @@ use mailgrant::actions::batches::{self, BatchError, Which, Wish, survey};
 use mailgrant::actions::mailboxes::{self, check_mailbox};
 use mailgrant::app::App;
 use mailgrant::model::audit::Actor;
-use mailgrant::model::batch::{Batch, BatchState, ItemState, Turn, What};
+use mailgrant::model::batch::{Batch, BatchState, Command, ItemState, What};
 use mailgrant::model::mailbox::MailboxState;
 use mailgrant::model::{BatchId, UserId};
 use mailgrant::store::batches::{Chosen, ItemFilter};
@@ -177,7 +177,7 @@ async fn a_server_that_hangs_delays_no_mailbox_of_another_and_stopping_ends_what
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(hangs.open(), 8, "as many as one server may have at once");
-    batches::turn(&house.app, &Actor::console(), &id, Turn::Stop).await.unwrap();
+    batches::turn(&house.app, &Actor::console(), &id, Command::Stop).await.unwrap();
     let batch = pass(&[&house.app], &id).await;
     assert_eq!((batch.state, batch.passed, batch.failed), (BatchState::Stopped, 5, 0));
     assert_eq!((busy(&house.app), hangs.connections()), (0, 8), "nothing more begins");
@@ -186,7 +186,7 @@ async fn a_server_that_hangs_delays_no_mailbox_of_another_and_stopping_ends_what
         ..ItemFilter::default()
     };
     assert_eq!(house.app.store.batch_items(&id, &left, 0, 100).await.unwrap().len(), 20);
-    let turned = batches::turn(&house.app, &Actor::console(), &id, Turn::GoOn).await;
+    let turned = batches::turn(&house.app, &Actor::console(), &id, Command::GoOn).await;
     assert!(matches!(turned, Err(BatchError::Moved)), "what was stopped stays so");
 }
 
@@ -199,7 +199,7 @@ async fn a_batch_that_is_held_begins_nothing_and_goes_on_after_a_restart() {
     }
     let id = start(&house.app, What::Incoming).await;
     until_running(&house.app, &id, 8).await;
-    batches::turn(&house.app, &Actor::console(), &id, Turn::Pause).await.unwrap();
+    batches::turn(&house.app, &Actor::console(), &id, Command::Pause).await.unwrap();
     for _ in 0..200 {
         tick(&house.app).await.unwrap();
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -213,7 +213,7 @@ async fn a_batch_that_is_held_begins_nothing_and_goes_on_after_a_restart() {
     // The process that held it is gone; another finds it as it was.
     instances::leave(&house.app).await.unwrap();
     instances::tick(&house.app).await.unwrap();
-    batches::turn(&house.app, &Actor::console(), &id, Turn::GoOn).await.unwrap();
+    batches::turn(&house.app, &Actor::console(), &id, Command::GoOn).await.unwrap();
     let batch = pass(&[&house.app], &id).await;
     assert_eq!((batch.passed, server.connections()), (20, 20), "and nobody was asked twice");
     let told: Vec<_> = house.app.store.audit_rows(100).await.unwrap();

@@ -49,7 +49,7 @@ pub async fn again(app: &App, actor: &Actor, stored: &StoredChannels, id: &str) 
         one.recipient = stored.channels.webhook_shown();
     }
     let (now, owner) = (app.clock.now(), app.flights.owner(app).as_str().to_owned());
-    let Some(running) = app.deliveries.begin(id) else {
+    let Some(running) = app.deliveries.take(id) else {
         return Ok(Again::Refused(UNDER_WAY.to_owned()));
     };
     let mut tx = app.store.begin().await?;

@@ -13,7 +13,6 @@ mod mail;
 pub mod send;
 mod still;
 pub mod tell;
-mod under_way;
 pub mod waits;
 mod webhook;
 pub mod weekly;
@@ -21,7 +20,6 @@ mod words;
 
 pub use dead::{Dead, dead, webhook_dead};
 pub use tell::test;
-pub use under_way::UnderWay;
 pub use webhook::{sign, test_secret};
 
 use crate::actions::expiry::Expiring;

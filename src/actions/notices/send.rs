@@ -3,9 +3,9 @@
 //! again once its end was told: it would come after the all-clear.
 
 use super::channels::REMOVED;
-use super::under_way::Running;
 use super::{dead, mail, webhook};
 use crate::app::App;
+use crate::held::Hold;
 use crate::model::notices::{Channel, Delivery, DeliveryState, Event, MOST_ATTEMPTS, Words, backoff};
 use crate::store::deliveries::StoredChannels;
 use crate::store::{StoreError, StoreResult};
@@ -89,7 +89,7 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
             tx.drop_delivery(&one.id, &late(&over)).await?;
             continue;
         }
-        let Some(running) = app.deliveries.begin(&one.id) else {
+        let Some(running) = app.deliveries.take(&one.id) else {
             continue;
         };
         if tx.claim_delivery(&one.id, &owner, now).await? {
@@ -122,7 +122,7 @@ fn late(over: &[Words]) -> String {
 /// Makes a delivery for somebody who wants to see at once how it goes, and tries it.
 pub async fn send_now(app: &App, stored: &StoredChannels, one: Delivery) -> StoreResult<Delivery> {
     let owner = app.flights.owner(app).as_str().to_owned();
-    let running = app.deliveries.begin(&one.id);
+    let running = app.deliveries.take(&one.id);
     let running = running.ok_or_else(|| StoreError::Unusable("this message is being sent already".to_owned()))?;
     let mut tx = app.store.begin().await?;
     tx.insert_delivery(&one).await?;
@@ -132,7 +132,7 @@ pub async fn send_now(app: &App, stored: &StoredChannels, one: Delivery) -> Stor
 }
 
 /// Tries a delivery that was claimed, to its end, whoever goes away meanwhile.
-pub(super) async fn run(app: &App, stored: &StoredChannels, one: Delivery, running: Running) -> StoreResult<Delivery> {
+pub(super) async fn run(app: &App, stored: &StoredChannels, one: Delivery, running: Hold) -> StoreResult<Delivery> {
     let (task, stored) = (app.clone(), stored.clone());
     let done = app.tasks.spawn(async move {
         let done = attempt(&task, &stored, one).await;

@@ -10,7 +10,7 @@ mod view;
 use crate::actions::batches::{self, BatchError, Which, Wish};
 use crate::app::App;
 use crate::model::BatchId;
-use crate::model::batch::{Batch, BatchState, Turn};
+use crate::model::batch::{Batch, BatchState, Command};
 use crate::model::user::Permission;
 use crate::web::WebState;
 use crate::web::error::PageError;
@@ -92,7 +92,7 @@ pub async fn turn(
     Path((id, turn)): Path<(String, String)>,
     _: CsrfForm<Nothing>,
 ) -> Result<Response, PageError> {
-    let turn = Turn::parse(&turn).ok_or(PageError::NotFound)?;
+    let turn = Command::parse(&turn).ok_or(PageError::NotFound)?;
     let batch = find(&web.app, &id).await?;
     let path = routes::batch(&id);
     match batches::turn(&web.app, &user.actor(), &batch.id, turn).await {
