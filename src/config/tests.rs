@@ -75,3 +75,32 @@ fn flags_beat_the_environment_and_the_environment_beats_the_file() {
         (3, "/b", LogFormat::Json)
     );
 }
+
+/// One typing error would send every sign-in to nowhere, and nobody could sign in here to mend it.
+#[test]
+fn a_public_address_has_a_host_that_can_exist() {
+    let long = format!("https://{}.test", "a".repeat(64));
+    let longer = format!("https://{}test", "abcdefg.".repeat(32));
+    for bad in [
+        long.as_str(),
+        &longer,
+        "https://a..test",
+        "https://-x.test",
+        "https://x-.test",
+        "https://1.2.3",
+        "https://console.example.com:0",
+    ] {
+        assert!(check_base_url(bad.to_owned(), false).is_err(), "{bad}");
+    }
+    for good in [
+        "https://console.example.com",
+        "https://console.example.com.:8443",
+        "https://intern_1.lan",
+        "https://192.0.2.7",
+        "https://[2001:db8::7]",
+        "http://localhost:8025",
+        "https://bücher.example",
+    ] {
+        assert!(check_base_url(good.to_owned(), false).is_ok(), "{good}");
+    }
+}

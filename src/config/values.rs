@@ -72,6 +72,12 @@ pub fn check_base_url(text: String, insecure_http: bool) -> Result<Url, ConfigEr
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("must not have a path"));
     }
+    if !may_exist(&url, &text) {
+        return Err(bad("names a host that can't exist"));
+    }
+    if url.port() == Some(0) {
+        return Err(bad("has no port: 0 is none"));
+    }
     let loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -86,5 +92,20 @@ pub fn check_base_url(text: String, insecure_http: bool) -> Result<Url, ConfigEr
             "put https in front, or start with --insecure-http if you accept that passwords and tokens' pages travel in clear text",
         )),
         _ => Err(bad("must start with https://")),
+    }
+}
+
+/// Whether the host of an address can be one: a name of labels as the DNS has them (RFC 1035, 2.3.4), or an IP address written out.
+fn may_exist(url: &Url, text: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        (1..=63).contains(&label.len()) && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(label),
+        // A short form like 1.2.3 would become another address unseen.
+        Some(url::Host::Ipv4(ip)) => text.contains(&ip.to_string()),
+        Some(url::Host::Ipv6(_)) => true,
+        None => false,
     }
 }

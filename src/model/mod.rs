@@ -309,6 +309,11 @@ pub(crate) fn one_of(words: &[&str]) -> String {
     }
 }
 
+/// Whether a character turns the direction of text, or can't be seen: names with it look like other names.
+pub(crate) fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -304,8 +304,10 @@ pub const MOST_AN_HOUR: i64 = 10;
 
 /// A word from elsewhere, fit for a subject or a line: no control characters, nothing that turns the direction of text, cut.
 pub fn clean(text: &str, most: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let plain: String = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_control() || super::turns_text(c) { ' ' } else { c })
+        .collect();
     let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     if plain.chars().count() <= most {
         return plain;

@@ -172,7 +172,9 @@ impl Field {
                 "{} must have {most} letters or fewer",
                 self.label.trim_end_matches(" (optional)")
             )),
-            Kind::Text(_) if typed.chars().any(char::is_control) => Err(format!("{} must be one line of plain text", self.label)),
+            Kind::Text(_) if typed.chars().any(|c| c.is_control() || super::turns_text(c)) => {
+                Err(format!("{} must be one line of plain text", self.label))
+            }
             Kind::Text(_) | Kind::Zone => Ok(typed.to_owned()),
         }
     }

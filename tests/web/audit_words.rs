@@ -33,8 +33,13 @@ async fn everything_that_is_written_down_has_words() {
             .words()
             .contains("Started a bulk test")
     );
-    let mut found = 0;
+    let (mut found, mut actions) = (0, 0);
     for text in sources() {
+        let written = text.split("action: \"").skip(1).filter_map(|rest| rest.split_once('"'));
+        for (action, _) in written.filter(|(action, _)| action.contains('.')) {
+            assert!(ACTIONS.iter().any(|(known, _)| *known == action), "{action} has no words");
+            actions += 1;
+        }
         for target in text.split("target: ").skip(1) {
             let noun = target
                 .trim_start_matches("format!(")
@@ -46,5 +51,5 @@ async fn everything_that_is_written_down_has_words() {
             }
         }
     }
-    assert!(found > 20, "{found}");
+    assert!(found > 20 && actions > 20, "{found} {actions}");
 }

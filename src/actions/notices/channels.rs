@@ -116,12 +116,12 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
         .clone()
         .filter(|_| !input.turn_on && channels.webhook == before.channels.webhook);
     stored.channels = channels;
-    if before.version != input.version && stored.channels == before.channels {
+    let number = after_checks.unwrap_or(FAILING_AFTER.default);
+    let number_before = settings::number(app, &FAILING_AFTER).await?;
+    if before.version != input.version && stored.channels == before.channels && number == number_before {
         // Pressed twice: it is saved, and nothing else was typed.
         return Ok(None);
     }
-    let number = after_checks.unwrap_or(FAILING_AFTER.default);
-    let number_before = settings::number(app, &FAILING_AFTER).await?;
     let mut changed = changes::changes(&before.channels, &stored.channels);
     if number != number_before {
         changed.push(format!("failed checks {number_before} → {number}"));

@@ -1,7 +1,7 @@
 //! What entries say was done, in the words of the page.
 
 /// Every action there is, by its noun, with its words.
-pub const ACTIONS: [(&str, &str); 71] = [
+pub const ACTIONS: [(&str, &str); 72] = [
     ("access.refuse", "Was refused a page"),
     ("audit.cut", "Cut old audit entries"),
     ("audit.export", "Exported the audit log"),
@@ -15,6 +15,7 @@ pub const ACTIONS: [(&str, &str); 71] = [
     ("config.apply", "Applied a configuration"),
     ("config.export", "Exported the configuration"),
     ("config.undo", "Undid an import"),
+    ("console.check", "Ran the checks of the console"),
     ("demo.faults", "Changed the demo's faults"),
     ("expiry.export", "Exported the dates"),
     ("form.refuse", "Sent a form that was refused"),

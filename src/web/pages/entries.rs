@@ -81,6 +81,7 @@ impl Entries {
             "provider" => ("provider", name.to_owned(), subject_link(target)),
             "user" => ("person", name.to_owned(), String::new()),
             "link" => ("link", String::new(), String::new()),
+            "console" => ("", "this console".to_owned(), "/about".to_owned()),
             "page" => ("page", name.to_owned(), String::new()),
             _ => ("", target.to_owned(), String::new()),
         };

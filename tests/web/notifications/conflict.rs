@@ -56,6 +56,29 @@ async fn what_somebody_else_saved_is_told_and_saving_again_puts_mine_in_its_plac
     assert_eq!(page.attribute("#failing_after", "value").as_deref(), Some("5"));
 }
 
+/// The number of failed checks is kept elsewhere than the rest: a save of it must not be lost under "saved".
+#[tokio::test]
+async fn who_changes_only_the_number_of_failed_checks_is_told_too() {
+    let t = TestApp::start().await;
+    save(&t, &[("recipients", "ann@contoso.test")]).await;
+    let mine = sent(&t.admin().get(PATH).await);
+    let with = |number: &str| -> Vec<(String, String)> {
+        let kept = mine.iter().filter(|(name, _)| name != "failing_after").cloned();
+        kept.chain([("failing_after".to_owned(), number.to_owned())]).collect()
+    };
+    let first = t.admin().submit(PATH, &pairs(&with("5"))).await;
+    assert!(first.text(".flash").contains("Notifications saved"), "{}", first.words());
+    let again = t.admin().submit(PATH, &pairs(&with("5"))).await;
+    assert!(again.text(".flash").contains("Notifications saved"), "pressed twice");
+    let other = t.admin().post(PATH, &pairs(&with("8"))).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        other.attribute("#failing_after", "value").as_deref(),
+        Some("8"),
+        "mine is still there"
+    );
+}
+
 #[tokio::test]
 async fn what_the_console_did_itself_is_not_said_of_somebody_else() {
     let t = TestApp::start().await;

@@ -18,7 +18,7 @@ use crate::web::pages::tests::view::what;
 use crate::web::routes;
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -40,6 +40,8 @@ struct ItemsPage {
     layout: Layout,
     path: String,
     heading: String,
+    /// Of which bulk test, in words.
+    which: String,
     rows: Vec<Item>,
     next: String,
     first: String,
@@ -98,6 +100,12 @@ pub async fn index(
     };
     let after = query.after.parse().unwrap_or(0);
     let mut rows = app.store.batch_items(&batch.id, &filter, after, ROWS + 1).await?;
+    if rows.is_empty() && after > 0 {
+        // What was there is gone, or is of another bulk test.
+        let kept = [("state", query.state.as_str()), ("cause", query.cause.as_str())];
+        let first = address(&format!("{}/mailboxes", routes::batch(&id)), &kept, &[]);
+        return Ok(Redirect::to(&first).into_response());
+    }
     let more = rows.len() > usize::try_from(ROWS).unwrap_or(50);
     rows.truncate(usize::try_from(ROWS).unwrap_or(50));
     let path = routes::batch(&id);
@@ -114,6 +122,7 @@ pub async fn index(
         },
         first: if after > 0 { address(&here, &kept, &[]) } else { String::new() },
         heading,
+        which: batch.which,
         rows,
         path,
     }

@@ -23,6 +23,8 @@ pub(in crate::web::pages) struct BatchRow {
     pub words: String,
     /// Which mailboxes.
     pub which: String,
+    /// How many, and what its starter wrote beside it.
+    pub more: String,
     /// Which sides.
     pub what: &'static str,
     /// How it came out so far.
@@ -52,6 +54,11 @@ impl BatchRow {
                 grouped(batch.failed)
             ),
             what: batch.what.label(),
+            more: [counted(batch.mailboxes, "mailbox", "mailboxes"), batch.note]
+                .into_iter()
+                .filter(|words| !words.is_empty())
+                .collect::<Vec<_>>()
+                .join(": "),
             which: batch.which,
             by: batch.started_by,
             at: batch.started_at,
