@@ -75,15 +75,16 @@ pub fn check_base_url(text: String, insecure_http: bool) -> Result<Url, ConfigEr
     if !may_exist(&url, &text) {
         return Err(bad("names a host that can't exist"));
     }
-    if url.port() == Some(0) {
-        return Err(bad("has no port: 0 is none"));
-    }
     let loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip: Ipv4Addr| ip.is_loopback()),
         None => false,
     };
+    // On this machine 0 stands for a port that is free.
+    if url.port() == Some(0) && !loopback {
+        return Err(bad("has no port: 0 is none"));
+    }
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback || insecure_http => Ok(url),

@@ -1,7 +1,7 @@
 //! What entries say was done, in the words of the page.
 
 /// Every action there is, by its noun, with its words.
-pub const ACTIONS: [(&str, &str); 72] = [
+pub const ACTIONS: [(&str, &str); 73] = [
     ("access.refuse", "Was refused a page"),
     ("audit.cut", "Cut old audit entries"),
     ("audit.export", "Exported the audit log"),
@@ -24,6 +24,7 @@ pub const ACTIONS: [(&str, &str); 72] = [
     ("link.secret", "Used a secret link"),
     ("link.withdraw", "Withdrew a one-time link"),
     ("log.export", "Exported the system log"),
+    ("mailbox.check", "Checked a mailbox"),
     ("mailbox.create", "Added a mailbox"),
     ("mailbox.delete", "Deleted a mailbox"),
     ("mailbox.keep_token", "Kept a token beside a password"),

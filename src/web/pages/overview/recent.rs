@@ -12,7 +12,7 @@ const READ: i64 = 64;
 /// What is done to things that have a page, by its noun.
 const NOUNS: [&str; 6] = ["mailbox.", "token.", "provider.", "link.", "bundle.", "config."];
 /// The console renews tokens all the time by itself, which changes nothing for anybody.
-const BY_ITSELF: [&str; 1] = ["token.refresh"];
+const BY_ITSELF: [&str; 2] = ["mailbox.check", "token.refresh"];
 
 /// A change, and where it leads.
 pub(super) struct Change {
