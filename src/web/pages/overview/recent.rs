@@ -11,7 +11,7 @@ const LISTED: usize = 8;
 const READ: i64 = 64;
 /// What is done to things that have a page, by its noun.
 const NOUNS: [&str; 6] = ["mailbox.", "token.", "provider.", "link.", "bundle.", "config."];
-/// The console renews tokens all the time by itself, which changes nothing for anybody.
+/// The console renews tokens and checks mailboxes all the time by itself: how they stand, the rest of the page says.
 const BY_ITSELF: [&str; 2] = ["mailbox.check", "token.refresh"];
 
 /// A change, and where it leads.
