@@ -242,7 +242,7 @@ impl Store {
 }
 
 impl Tx {
-    /// Adds a batch that a form started; [`StoreError::Taken`] where the form started one before.
+    /// Adds a batch that a form started; [`StoreError::Taken`](super::StoreError::Taken) where the form started one before.
     pub async fn insert_batch(&mut self, batch: &Batch, form: Option<&str>) -> StoreResult<()> {
         sqlx::query(
             "INSERT INTO batches (id, which, what, parallel, note, state, user_id, started_by, started_at, finished_at, mailboxes, total, passed, failed, skipped, form)

@@ -61,7 +61,7 @@ impl Tx {
         Ok((row.int("all_open")?, row.int("own")?))
     }
 
-    /// Adds one. [`StoreError::Taken`] if another one waits for the token.
+    /// Adds one. [`StoreError::Taken`](super::StoreError::Taken) if another one waits for the token.
     pub async fn insert_device(&mut self, device: &Device) -> StoreResult<()> {
         sqlx::query("INSERT INTO devices (token_id, attempt_id, token_version, pause, failures, next_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(device.token_id.as_str())
