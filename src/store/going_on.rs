@@ -109,7 +109,8 @@ impl Tx {
         Ok(done == 1)
     }
 
-    /// Says whose a new run is, what form began it, and its stages as JSON. [`StoreError::Taken`](super::StoreError::Taken) where that form began one before.
+    /// Says whose a new run is, what form began it, and its stages as JSON. [`StoreError::Taken`](super::StoreError::Taken) where that form
+    /// began one before.
     pub async fn own_run(&mut self, id: &RunId, owner: &str, form: Option<&str>, planned: &str) -> StoreResult<()> {
         sqlx::query("UPDATE runs SET owner = $2, form = $3, planned = $4 WHERE id = $1")
             .bind(id.as_str())

@@ -55,10 +55,25 @@ impl Year {
         );
         // One of them signed in again, and lives.
         assert_eq!(hit, ended + 1);
-        assert!(
-            lost <= hit && lost * 3 > hit * 2,
-            "most are found before the message goes out: {lost} of {hit}"
-        );
+        assert!(lost <= hit, "{lost} of {hit}");
+        // Whoever was told of some reads on Monday how many they came to.
+        let reports = self.told.iter().filter(|(_, call)| call.kind() == "report.weekly");
+        let on_mondays: usize = reports
+            .flat_map(|(_, call)| {
+                let parts: Vec<&str> = call.body.split(" accounts of testing have to sign in again").collect();
+                let several = parts.iter().rev().skip(1).map(|before| {
+                    let number = before.rsplit(|c: char| !c.is_ascii_digit()).next();
+                    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+                });
+                let one = call
+                    .body
+                    .split(": testing-")
+                    .skip(1)
+                    .filter(|rest| rest.contains("has to sign in again"));
+                several.chain(one.map(|_| 1)).collect::<Vec<usize>>()
+            })
+            .sum();
+        assert_eq!(on_mondays, super::counts()[3].1);
         assert!((49..=53).contains(&weekly), "{weekly}");
         let mut subjects: Vec<String> = Vec::new();
         for (_, call) in &self.told {
