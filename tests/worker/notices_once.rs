@@ -198,3 +198,23 @@ async fn what_waits_is_tried_at_once_when_the_way_of_the_mails_is_changed() {
     let dead = mailgrant::actions::notices::dead(&house.app, &stored).await.unwrap();
     assert!(dead.is_none(), "{dead:?}");
 }
+
+/// A receiver that takes one message and wants a pause before the next must get that pause, or the next ones are given up.
+#[tokio::test]
+async fn a_webhook_that_wants_fewer_messages_is_left_its_pauses() {
+    let house = House::new().await;
+    let hook = house.hook().await;
+    for what in ["one", "two"] {
+        hook.answers(429, "slower");
+        happens(&house, what).await;
+        house.after(1).await;
+        assert!(!hook.take().is_empty());
+        hook.answers(204, "");
+        happens(&house, &format!("{what} more")).await;
+        house.after(1).await;
+        let told: Vec<String> = hook.take().iter().map(|call| call.subject()).collect();
+        assert_eq!(told, [format!("Consent given for {what} more")]);
+    }
+    house.after(120).await;
+    assert_eq!(hook.take().len(), 2);
+}

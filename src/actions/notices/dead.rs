@@ -24,6 +24,8 @@ const SENT: &str = "notices.sent_through";
 const GRACE: i64 = 90;
 /// The same for the webhook, whose server may be starting anew: the third attempt comes after six minutes.
 const WEBHOOK_GRACE: i64 = 300;
+/// For how many seconds has nothing got through a way that was cut off, and not only asked for pauses?
+const CUT_OFF: i64 = 300;
 /// How often must it have failed for that?
 const WEBHOOK_FAILURES: i64 = 2;
 
@@ -120,14 +122,22 @@ pub(super) async fn mail_works(app: &App) -> StoreResult<()> {
     works(app, FAILED, Channel::Mail).await
 }
 
-/// A way that was dead works again: what waits for its next try need not wait any longer.
+/// A way works. Where nothing got through for a while, what waits for its next try need not wait any longer; a server that only wants
+/// fewer messages at once is left its pauses.
 async fn works(app: &App, key: &'static str, channel: Channel) -> StoreResult<()> {
-    if app.store.setting(key).await?.is_none() {
+    let Some(text) = app.store.setting(key).await? else {
         return Ok(());
-    }
+    };
+    let since = match channel {
+        Channel::Mail => serde_json::from_str::<Dead>(&text).ok().map(|dead| dead.since),
+        Channel::Webhook => serde_json::from_str::<Failing>(&text).ok().map(|failing| failing.dead.since),
+    };
+    let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.remove_setting(key).await?;
-    tx.hurry_deliveries(channel, app.clock.now()).await?;
+    if since.is_some_and(|since| now.since(since) >= CUT_OFF) {
+        tx.hurry_deliveries(channel, now).await?;
+    }
     tx.commit().await
 }
 
