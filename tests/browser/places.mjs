@@ -287,6 +287,7 @@ function places(seen) {
     at('/tests/new'),
     named('tests-new-filter', '/tests/new?which=filter&q=state%3Afailing'),
     named('tests-new-refused', '/tests/new', { status: 422, open: async (page) => { await page.getByLabel('At the same time').fill('99'); await press(page, 'Start the tests'); } }),
+    named('batches', '/tests/batches'),
     named('batch', batch),
     named('batch-viewer', batch, { as: VIEWER }),
     named('batch-failed', `${batch}/mailboxes?state=failed`),
