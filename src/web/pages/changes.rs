@@ -148,7 +148,11 @@ mod tests {
             format!("{} {} it. {}|{}", line.who, line.what, line.detail, line.parts.len())
         };
         assert_eq!(
-            told("user:maija@contoso.test", "mailbox.test", "incoming, run 00006b0121c80123456789abcdef0123"),
+            told(
+                "user:maija@contoso.test",
+                "mailbox.test",
+                "incoming, run 00006b0121c80123456789abcdef0123"
+            ),
             "Maija Korhonen tested it. Incoming|0"
         );
         assert_eq!(
