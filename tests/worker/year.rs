@@ -334,7 +334,7 @@ async fn a_year_of_renewals_loses_nothing_that_can_be_kept() {
         year.world.clock.advance(step.min(event).min(LOOK));
     }
     year.tell(365 * DAY).await;
-    year.check_told().await;
+    year.check_told();
     let world = &year.world;
 
     let mut lost: BTreeMap<&str, usize> = BTreeMap::new();

@@ -107,17 +107,21 @@ fn plan(
             let may = |notice: &&&Notice| notice.state.is_untold() || notice.opened_at >= item.joins;
             mine.iter().rev().find(may).copied()
         };
-        let (mut of, mut rest): (BTreeMap<&str, Vec<usize>>, Vec<usize>) = Default::default();
+        let (mut of, mut rest, mut waits): (BTreeMap<&str, Vec<usize>>, Vec<usize>, Vec<usize>) = Default::default();
         for (at, item) in group.items.iter().enumerate() {
             match known.get(&item.member).copied().or_else(|| joinable(item)) {
+                Some(notice) if known.contains_key(&item.member) => of.entry(&notice.id).or_default().push(at),
+                // Nobody has heard of it yet.
+                Some(notice) if group.gathers && !notice.state.is_untold() => waits.push(at),
                 Some(notice) => {
-                    if !known.contains_key(&item.member) {
-                        plan.joined.push((notice.id.clone(), item.member.clone()));
-                    }
+                    plan.joined.push((notice.id.clone(), item.member.clone()));
                     of.entry(&notice.id).or_default().push(at);
                 }
                 None => rest.push(at),
             }
+        }
+        if !rest.is_empty() {
+            rest.append(&mut waits);
         }
         for notice in &mine {
             let Some(items) = of.get(notice.id.as_str()) else { continue };

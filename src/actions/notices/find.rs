@@ -39,6 +39,8 @@ pub struct Group {
     pub key: String,
     /// Whether what begins to fail later may fail for a reason of its own: a password of one mailbox, a sign-in of one account.
     pub apart: bool,
+    /// Whether what would join a message that is out already is told all the same: together, once no more is expected.
+    pub gathers: bool,
     /// What it hits.
     pub items: Vec<Item>,
     /// For the words.
@@ -71,6 +73,7 @@ impl Group {
             event,
             key,
             apart: false,
+            gathers: false,
             items: vec![Item {
                 member,
                 is_told: true,
@@ -210,7 +213,8 @@ async fn expired(app: &App, provider: &Provider, ended: &Expiring, mailboxes: i6
 }
 
 /// Sign-ins that have ended, those of one provider for one reason together. What ends them at once is found at their renewals, one after
-/// the other; one that was renewed since the others were told ended for a reason of its own. `round` is when the last round of checks began.
+/// the other: those that are found after a message are told in one more, a day later, or with one that was renewed since and ended for a
+/// reason of its own. `round` is when the last round of checks began.
 fn tokens(ended: Vec<EndedToken>, round: Timestamp) -> impl Iterator<Item = Group> {
     let mut causes: BTreeMap<String, Vec<EndedToken>> = BTreeMap::new();
     for token in ended {
@@ -225,6 +229,7 @@ fn tokens(ended: Vec<EndedToken>, round: Timestamp) -> impl Iterator<Item = Grou
         event: Event::SignInNeeded,
         key,
         apart: true,
+        gathers: true,
         items: tokens
             .iter()
             .map(|token| Item {
@@ -284,6 +289,7 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
             event: Event::Failing,
             key,
             apart,
+            gathers: false,
             items: sides
                 .iter()
                 .map(|side| Item {
