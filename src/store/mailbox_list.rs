@@ -166,9 +166,11 @@ macro_rules! filtered {
             " OR ",
             touched!("outgoing"),
             ") AND ($15 = '' OR (m.state IN (0, 1) AND (m.incoming_problem = $15 OR m.outgoing_problem = $15)) OR ",
-            "($15 LIKE 'trip:%' AND m.enabled = 1 AND m.round_trip_hours > 0 AND EXISTS (SELECT 1 FROM round_trips r
-              WHERE r.mailbox_id = m.id AND r.sent_at = (SELECT MAX(l.sent_at) FROM round_trips l WHERE l.mailbox_id = m.id)
-              AND $15 = 'trip:' || r.outcome || ':' || r.problem AND (r.outcome <> 'arrived' OR r.seconds > 300))))"
+            "($15 LIKE 'trip:%' AND EXISTS (SELECT 1 FROM round_trips r WHERE ",
+            $crate::store::round_trips::last!(),
+            " AND $15 = 'trip:' || r.outcome || ':' || r.problem AND (r.outcome <> 'arrived' OR r.seconds > ",
+            $crate::store::round_trips::slow!(),
+            "))))"
         )
     };
 }

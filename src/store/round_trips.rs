@@ -16,6 +16,24 @@ macro_rules! columns {
     };
 }
 
+/// Whether `r` is the last message of mailbox `m`, which still sends them.
+macro_rules! last {
+    () => {
+        "m.enabled = 1 AND m.round_trip_hours > 0 AND r.mailbox_id = m.id \
+         AND r.sent_at = (SELECT MAX(l.sent_at) FROM round_trips l WHERE l.mailbox_id = m.id)"
+    };
+}
+pub(super) use last;
+
+/// [`RoundTrip::SLOW`], for statements that have it in their text.
+macro_rules! slow {
+    () => {
+        300
+    };
+}
+pub(super) use slow;
+const _: () = assert!(slow!() == RoundTrip::SLOW);
+
 impl Store {
     /// Mailboxes whose next message isn't planned, or is planned later than their interval allows: with the interval in hours.
     pub async fn unplanned_round_trips(&self, now: Timestamp) -> StoreResult<Vec<(MailboxId, i64)>> {
@@ -64,14 +82,14 @@ impl Store {
         let rows = sqlx::query(concat!(
             "SELECT m.name AS name, ",
             columns!(),
-            " FROM round_trips r JOIN mailboxes m ON m.id = r.mailbox_id
-             WHERE m.enabled = 1 AND m.round_trip_hours > 0
-               AND r.sent_at = (SELECT MAX(l.sent_at) FROM round_trips l WHERE l.mailbox_id = r.mailbox_id)
-               AND (r.outcome IN ('lost', 'refused') OR (r.outcome IN ('begun', 'sent') AND r.sent_at < $1) OR (r.outcome = 'arrived' AND r.seconds > $2))
-             ORDER BY r.sent_at, m.name"
+            " FROM round_trips r JOIN mailboxes m ON ",
+            last!(),
+            " WHERE r.outcome IN ('lost', 'refused') OR (r.outcome IN ('begun', 'sent') AND r.sent_at < $1)
+               OR (r.outcome = 'arrived' AND r.seconds > ",
+            slow!(),
+            ") ORDER BY r.sent_at, m.name"
         ))
         .bind(now.0 - RoundTrip::SLOW)
-        .bind(RoundTrip::SLOW)
         .fetch_all(self.pool())
         .await?;
         let mut troubles: Vec<Trouble> = Vec::new();
