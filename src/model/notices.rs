@@ -300,7 +300,7 @@ pub fn backoff(attempts: i64) -> i64 {
 /// has tried nothing meanwhile.
 pub const MOST_ATTEMPTS: i64 = 9;
 /// Messages an hour at most; the rest is told in one.
-pub const MOST_AN_HOUR: i64 = 10;
+pub const MOST_AN_HOUR: usize = 10;
 
 /// A word from elsewhere, fit for a subject or a line: no control characters, nothing that turns the direction of text, cut.
 pub fn clean(text: &str, most: usize) -> String {

@@ -118,18 +118,7 @@ impl Store {
         row.as_ref().map(delivery).transpose()
     }
 
-    /// How many messages were made between two moments; tests and what somebody sent again don't count.
-    pub async fn messages_between(&self, from: Timestamp, until: Timestamp) -> StoreResult<i64> {
-        Ok(sqlx::query_scalar(
-            "SELECT COUNT(DISTINCT message) FROM deliveries WHERE created_at > $1 AND created_at <= $2 AND event <> 'test'",
-        )
-        .bind(from.0)
-        .bind(until.0)
-        .fetch_one(self.pool())
-        .await?)
-    }
-
-    /// When the messages were made that [`Self::messages_between`] counts, the oldest first.
+    /// When messages were made between two moments, the oldest first; tests and what somebody sent again don't count.
     pub async fn messages_made(&self, from: Timestamp, until: Timestamp) -> StoreResult<Vec<Timestamp>> {
         let made: Vec<i64> = sqlx::query_scalar(
             "SELECT MAX(created_at) AS made FROM deliveries WHERE created_at > $1 AND created_at <= $2 AND event <> 'test'

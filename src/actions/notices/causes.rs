@@ -103,8 +103,16 @@ fn plan(
             .filter(|((_, standing), _)| *standing != Standing::Left)
             .map(|((member, _), notice)| (member, notice))
             .collect();
+        // In which ways those fail who were told of.
+        let ways: BTreeSet<(&str, &str)> = group
+            .items
+            .iter()
+            .filter_map(|item| Some((known.get(&item.member)?.id.as_str(), item.way.as_str())))
+            .filter(|(_, way)| !way.is_empty())
+            .collect();
         let joinable = |item: &Item| {
-            let may = |notice: &&&Notice| notice.state.is_untold() || notice.opened_at >= item.joins;
+            let is_alike = |notice: &Notice| ways.contains(&(notice.id.as_str(), item.way.as_str()));
+            let may = |notice: &&&Notice| notice.state.is_untold() || notice.opened_at >= item.joins || is_alike(notice);
             mine.iter().rev().find(may).copied()
         };
         let (mut of, mut rest, mut waits): (BTreeMap<&str, Vec<usize>>, Vec<usize>, Vec<usize>) = Default::default();

@@ -1,13 +1,16 @@
-//! What is wrong now, by cause: the same grouping as the overview's. Reads only, but for `still`, which notes since when checks are late.
+//! What is wrong now, by cause: the overview groups by what is told alone, and messages also by where it is. Reads only, but for `still`, which notes since when checks are late.
 
-use super::dead::{Dead, webhook_dead};
+mod console;
+
+pub use console::gone;
+
+use super::NAME;
 use super::words::{explained, named};
-use super::{NAME, dead, still};
 use crate::actions::expiry::{Expiring, Kind as ExpiryKind};
-use crate::actions::{console_certificate, settings};
+use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::notices::{Channels, Event, Member, MemberKind, Words, clean};
+use crate::model::notices::{Event, Member, MemberKind, Words, clean};
 use crate::model::provider::Provider;
 use crate::model::report::Stage;
 use crate::model::settings::{CHECK_INTERVAL, FAILING_AFTER};
@@ -16,11 +19,6 @@ use crate::store::deliveries::StoredChannels;
 use crate::store::notices::{EndedToken, FailingSide};
 use std::collections::BTreeMap;
 
-/// Keys of the causes that are about the ways of notices.
-const MAIL: &str = "mail";
-const WEBHOOK: &str = "webhook";
-/// Key of the cause that is about the console's own certificate.
-const CERTIFICATE: &str = "certificate";
 /// Within how many intervals have all mailboxes failed that one cause hits, and within how many seconds at least?
 const ROUNDS: i64 = 2;
 const ROUND: i64 = 3600;
@@ -28,8 +26,6 @@ const ROUND: i64 = 3600;
 const TOKEN_LIFE: i64 = 86_400;
 /// Whenever what it joins was told.
 const ALWAYS: Timestamp = Timestamp(i64::MIN);
-/// What keys of causes that are about the audit log begin with; the entry follows.
-const AUDIT: &str = "audit:";
 
 /// One cause, with everything it hits.
 pub struct Group {
@@ -55,6 +51,8 @@ pub struct Item {
     pub is_told: bool,
     /// It counts as hit by the same cause as what was told from this moment on: it may have failed all the time since.
     pub joins: Timestamp,
+    /// Whenever that was, it counts as hit by what hits others in the same way; empty: by nothing.
+    pub way: String,
 }
 
 /// What a cause is about.
@@ -78,17 +76,10 @@ impl Group {
                 member,
                 is_told: true,
                 joins: ALWAYS,
+                way: String::new(),
             }],
             kind: Kind::Ready(Box::new(words)),
         }
-    }
-
-    fn console(event: Event, key: &str, words: Words) -> Self {
-        let member = Member {
-            kind: MemberKind::Console,
-            id: key.to_owned(),
-        };
-        Self::one(event, key.to_owned(), member, words)
     }
 }
 
@@ -100,25 +91,8 @@ pub async fn groups(app: &App, stored: &StoredChannels, ending: &[Expiring]) -> 
     groups.extend(tokens(app.store.ended_tokens().await?, round));
     let after = settings::number(app, &FAILING_AFTER).await?;
     groups.extend(sides(app.store.failing_sides().await?, after, round));
-    groups.extend(checker(app).await?);
-    groups.extend(audit(app).await?);
-    groups.extend(ending.iter().find_map(certificate));
-    groups.extend(dead(app, stored).await?.map(mail_dead));
-    let hook = stored.channels.webhook_shown();
-    groups.extend(webhook_dead(app, stored).await?.map(|found| webhook_is_dead(&hook, found)));
+    groups.extend(console::groups(app, stored, ending).await?);
     Ok(groups)
-}
-
-/// Keys, or what keys begin with, of causes that are over without anything working again: what they were about isn't set up any more, or
-/// is as bad as before in another place.
-pub async fn gone(app: &App, channels: &Channels, groups: &[Group]) -> StoreResult<Vec<&'static str>> {
-    let all = [
-        (MAIL, !channels.mails()),
-        (WEBHOOK, channels.webhook.is_empty()),
-        (CERTIFICATE, console_certificate::seen(app).await?.is_none()),
-        (AUDIT, groups.iter().any(|group| group.event == Event::AuditBroken)),
-    ];
-    Ok(all.into_iter().filter(|(_, gone)| *gone).map(|(key, _)| key).collect())
 }
 
 /// Providers that refuse the app, and those whose secret or certificate has ended: the same cause, whichever is seen first.
@@ -239,6 +213,7 @@ fn tokens(ended: Vec<EndedToken>, round: Timestamp) -> impl Iterator<Item = Grou
                 },
                 is_told: true,
                 joins: token.worked_at.unwrap_or(ALWAYS).max(round.plus(-TOKEN_LIFE)).min(round),
+                way: String::new(),
             })
             .collect(),
         kind: Kind::Tokens(tokens),
@@ -270,7 +245,8 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
         } else {
             &side.host
         };
-        // A server that is away says so in several ways, one after the other; that is no news each time.
+        // A server that is away says so in several ways, one after the other; that is no news each time. But whoever begins to fail there in
+        // another way long after it was told does so for another reason.
         let key = match is_of_the_server(&side.step) {
             true => format!("server:{at}"),
             false => format!("mailboxes:{}:{at}", side.title),
@@ -283,7 +259,7 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
         let joins = |side: &FailingSide| match apart {
             true if side.provider.is_empty() => round,
             true => round.plus(-TOKEN_LIFE),
-            false => ALWAYS,
+            false => round,
         };
         Group {
             event: Event::Failing,
@@ -299,107 +275,10 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
                     },
                     is_told: side.failed_checks >= after,
                     joins: joins(side),
+                    way: if apart { String::new() } else { side.title.clone() },
                 })
                 .collect(),
             kind: Kind::Sides(sides),
         }
     })
-}
-
-/// Checks that are due and that nobody makes.
-async fn checker(app: &App) -> StoreResult<Option<Group>> {
-    if !still::look(app).await? {
-        return Ok(None);
-    }
-    let words = Words {
-        subject: "Mailboxes aren't checked any more".to_owned(),
-        text: vec![
-            "The console doesn't see any more whether mailboxes work, so nobody is told when one stops.".to_owned(),
-            "Cause: checks are due and the console doesn't make them. A part of it stands still.".to_owned(),
-            "What to do: Restart the console's service. If that doesn't help, the page below says which part stands still.".to_owned(),
-        ],
-        path: "/about".to_owned(),
-        recovered: "Mailboxes are checked again".to_owned(),
-        since: app.store.last_checked().await?,
-        ..Words::default()
-    };
-    Ok(Some(Group::console(Event::CheckerStill, "checks", words)))
-}
-
-/// The console's own certificate, once it has ended.
-fn certificate(one: &Expiring) -> Option<Group> {
-    let words = Words {
-        subject: "The certificate of this console has expired".to_owned(),
-        text: vec![
-            "Browsers warn of the console, and sign-ins at providers can't come back to it.".to_owned(),
-            format!("Cause: the one at {} ended on {}.", clean(&one.account, NAME), one.day.words()),
-            "What to do: Renew it where https is set up for the console, usually in the web server in front.".to_owned(),
-        ],
-        path: "/about".to_owned(),
-        recovered: "The certificate of this console is good again".to_owned(),
-        ..Words::default()
-    };
-    let has_ended = one.kind == ExpiryKind::ConsoleCertificate && one.ended;
-    has_ended.then(|| Group::console(Event::Expired, CERTIFICATE, words))
-}
-
-async fn audit(app: &App) -> StoreResult<Option<Group>> {
-    let checked = app.store.audit_checked().await?;
-    let Some((at, broken)) = checked.and_then(|checked| Some((checked.at, checked.chain.broken?))) else {
-        return Ok(None);
-    };
-    let words = Words {
-        subject: format!("The audit log can't be trusted from entry {} on", broken.sequence),
-        text: vec![
-            "Somebody changed the database past the console, or it was damaged. From that entry on the log may not say what happened."
-                .to_owned(),
-            format!("Cause: {}.", clean(&broken.what, 300)),
-            "What to do: Keep a copy of the database as it is, before anything else. Then compare it with a backup, and run mailgrant audit verify."
-                .to_owned(),
-        ],
-        path: "/audit".to_owned(),
-        recovered: "The audit log is intact again".to_owned(),
-        since: Some(at),
-        ..Words::default()
-    };
-    Ok(Some(Group::console(
-        Event::AuditBroken,
-        &format!("{AUDIT}{}", broken.sequence),
-        words,
-    )))
-}
-
-fn mail_dead(found: Dead) -> Group {
-    let words = Words {
-        subject: "Notifications can't be mailed".to_owned(),
-        text: vec![
-            "Nobody is told by mail until this is fixed.".to_owned(),
-            format!("Cause: {}", clean(&found.why, 400)),
-            "What to do: Choose another mailbox to send through, or set up a fallback server.".to_owned(),
-        ],
-        path: "/settings/notifications".to_owned(),
-        recovered: "Notifications are mailed again".to_owned(),
-        since: Some(found.since),
-        ..Words::default()
-    };
-    Group::console(Event::MailDead, MAIL, words)
-}
-
-fn webhook_is_dead(hook: &str, found: Dead) -> Group {
-    let mut text = vec![
-        format!("Whoever reads what {hook} shows is told nothing until this is fixed."),
-        format!("Cause: {}", clean(&found.why, 600)),
-    ];
-    if !found.fix.is_empty() {
-        text.push(format!("What to do: {}", clean(&found.fix, 400)));
-    }
-    let words = Words {
-        subject: "The webhook gets no notifications".to_owned(),
-        text,
-        path: "/settings/notifications".to_owned(),
-        recovered: "The webhook gets notifications again".to_owned(),
-        since: Some(found.since),
-        ..Words::default()
-    };
-    Group::console(Event::WebhookDead, WEBHOOK, words)
 }

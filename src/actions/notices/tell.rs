@@ -29,7 +29,7 @@ pub(super) async fn tell(app: &App, stored: &StoredChannels) -> StoreResult<()> 
     if wanted.is_empty() || channels.quiet.is_some_and(|quiet| local.is_quiet(quiet, now)) {
         return Ok(());
     }
-    let room = MOST_AN_HOUR - app.store.messages_between(now.plus(-HOUR), now).await?;
+    let (room, _) = room(app, now).await?;
     let base = settings::base_url(app).await?;
     let desk = Desk {
         app,
@@ -38,10 +38,18 @@ pub(super) async fn tell(app: &App, stored: &StoredChannels) -> StoreResult<()> 
         base: base.as_str().trim_end_matches('/').to_owned(),
         now,
     };
-    for message in desk.messages(wanted, usize::try_from(room).unwrap_or(0)) {
+    for message in desk.messages(wanted, room) {
         desk.write(&message).await?;
     }
     Ok(())
+}
+
+/// How many messages may still be made within this hour, and when there is room for one.
+pub(super) async fn room(app: &App, now: Timestamp) -> StoreResult<(usize, Timestamp)> {
+    let made = app.store.messages_made(now.plus(-HOUR), now).await?;
+    // As many of them must be an hour old that there is room for one.
+    let at = made.len().checked_sub(MOST_AN_HOUR).and_then(|over| made.get(over));
+    Ok((MOST_AN_HOUR.saturating_sub(made.len()), at.map_or(now, |at| at.plus(HOUR))))
 }
 
 /// What nobody wants to be told is done with. Where there is no way at all nobody has chosen that: what lasts is told once there is one.

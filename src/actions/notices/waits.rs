@@ -1,13 +1,11 @@
 //! What waits to be told, and until when: for the page that lists the messages.
 
 use super::local;
-use super::tell::told_as;
+use super::tell::{room, told_as};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::model::notices::{Channel, MOST_AN_HOUR};
+use crate::model::notices::Channel;
 use crate::store::StoreResult;
-
-const HOUR: i64 = 3600;
 
 /// Notices that wait, though there is somebody who wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +31,7 @@ pub async fn waits(app: &App) -> StoreResult<Option<Waits>> {
     if count == 0 {
         return Ok(None);
     }
-    let made = app.store.messages_made(now.plus(-HOUR), now).await?;
-    // As many of them must be an hour old that there is room for one.
-    let over = made.len().checked_sub(usize::try_from(MOST_AN_HOUR).unwrap_or(usize::MAX));
-    let room_at = over.and_then(|over| made.get(over)).map_or(now, |at| at.plus(HOUR));
+    let (_, room_at) = room(app, now).await?;
     let local = local(app, &channels.zone).await?;
     let quiet_until = channels.quiet.and_then(|quiet| local.quiet_until(quiet, room_at));
     let until = quiet_until.unwrap_or(room_at);
