@@ -1,12 +1,13 @@
 //! What comes of checks on schedule: the mailbox's state, the counts of the history, and a run where there is something to read.
 
-use crate::actions::probe::Checked;
+use crate::actions::probe::{self, Checked};
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::diagnosis::own;
 use crate::model::audit::{Actor, AuditEntry};
 use crate::model::mailbox::{Auth, Mailbox, SideState};
-use crate::model::report::{Direction, Outcome};
+use crate::model::report::{Direction, Outcome, Stage};
 use crate::model::settings::CHECK_INTERVAL;
 use crate::model::{MailboxId, ProviderId};
 use crate::store::checks::CountKind;
@@ -133,6 +134,50 @@ pub fn longest_rest(interval: i64) -> i64 {
 /// Whether a side is to be left in peace now. `interval` is that of the checks, in seconds.
 pub fn is_left(rest: &Rest, now: Timestamp, interval: i64) -> bool {
     rest.until > now && rest.until <= now.plus(longest_rest(interval))
+}
+
+/// Whether a server refused a password. Trying it again and again locks accounts. `step` is the one that failed, `problem` the diagnosis.
+pub fn is_password_refused(mailbox: &Mailbox, direction: Direction, step: Option<&str>, problem: Option<&str>) -> bool {
+    let password = probe::side(mailbox, direction).is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
+    // What can't be opened here was never tried there.
+    let ours = [own::DAMAGED, own::PASSWORD_MISSING];
+    password && step == Some(Stage::Auth.as_str()) && problem.is_none_or(|id| !ours.contains(&id))
+}
+
+/// How long a side is left in peace whose password was refused once more: twice as long each time, six hours at most, an interval at least.
+pub fn rest_after(before: Option<&Rest>, direction: Direction, now: Timestamp, interval: i64) -> Rest {
+    let refused = before.map_or(0, |rest| rest.refused);
+    let pause = interval.saturating_mul(1 << refused.clamp(0, 10)).min(longest_rest(interval));
+    Rest {
+        direction,
+        refused: refused + 1,
+        // The turn that is nearest to the end of it counts.
+        until: now.plus(pause - interval / 2),
+    }
+}
+
+/// Notes how it went where a side was signed in to for something else than a check or a test: after a refused password it is left in peace,
+/// and where it was and isn't refused any more, that ends.
+pub async fn note_sign_in(app: &App, mailbox: &Mailbox, direction: Direction, is_refused: bool) -> StoreResult<()> {
+    let before = app.store.rests(&mailbox.id).await?;
+    let before = before.iter().find(|rest| rest.direction == direction);
+    if !is_refused && before.is_none() {
+        return Ok(());
+    }
+    let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);
+    let mut tx = app.store.begin().await?;
+    let stored = tx.mailbox_by_id(&mailbox.id).await?;
+    if stored.is_none_or(|stored| stored.changed_at != mailbox.changed_at) {
+        // It has other settings by now.
+        return Ok(());
+    }
+    if is_refused {
+        tx.put_rest(&mailbox.id, rest_after(before, direction, app.clock.now(), interval))
+            .await?;
+    } else {
+        tx.end_rest(&mailbox.id, direction).await?;
+    }
+    tx.commit().await
 }
 
 /// The sides of a mailbox that are to be left in peace now, because their password was refused.

@@ -1,5 +1,6 @@
 //! Sides of mailboxes whose password was refused: each is left in peace for a while by itself, because trying again and again locks accounts.
-//! A save of other settings, turning the mailbox on ([`Tx::update_mailbox`]) and a test that passes ([`Tx::record_side`]) end that.
+//! A save of other settings, turning the mailbox on ([`Tx::update_mailbox`]) and a test that passes ([`Tx::record_side`]) end that; what waits
+//! to be mailed through the mailbox is tried at once then.
 
 use super::{Columns, Store, StoreResult, Tx, Write};
 use crate::clock::Timestamp;
@@ -52,19 +53,19 @@ impl Tx {
         Ok(())
     }
 
-    /// A side passed a test: nothing is left in peace there.
-    pub(super) async fn end_rest(&mut self, id: &MailboxId, direction: Direction) -> StoreResult<()> {
-        sqlx::query("DELETE FROM rests WHERE mailbox_id = $1 AND direction = $2")
+    /// A side let somebody in: nothing is left in peace there.
+    pub async fn end_rest(&mut self, id: &MailboxId, direction: Direction) -> StoreResult<()> {
+        let ended = sqlx::query("DELETE FROM rests WHERE mailbox_id = $1 AND direction = $2")
             .bind(id.as_str())
             .bind(direction.as_str())
             .write(self)
             .await?;
-        Ok(())
+        self.hurry_mail_through(id, ended).await
     }
 
     /// Ends what rests of a mailbox that is about to have other settings, changed at this moment, or to be turned on.
     pub(super) async fn end_rests_before(&mut self, id: &MailboxId, changed_at: Timestamp, enabled: bool) -> StoreResult<()> {
-        sqlx::query(
+        let ended = sqlx::query(
             "DELETE FROM rests WHERE mailbox_id = $1
              AND EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $1 AND (m.changed_at <> $2 OR m.enabled < $3))",
         )
@@ -73,6 +74,20 @@ impl Tx {
         .bind(i64::from(enabled))
         .write(self)
         .await?;
+        self.hurry_mail_through(id, ended).await
+    }
+
+    /// Once rests have ended: if it is the mailbox that sends notices, what they had to wait for waits no longer.
+    async fn hurry_mail_through(&mut self, id: &MailboxId, ended: u64) -> StoreResult<()> {
+        if ended > 0 {
+            sqlx::query(
+                "UPDATE deliveries SET next_at = 0 WHERE channel = 'mail' AND state = 'waiting'
+                 AND EXISTS (SELECT 1 FROM notice_channels c WHERE c.channels LIKE '%\"' || $1 || '\"%')",
+            )
+            .bind(id.as_str())
+            .write(self)
+            .await?;
+        }
         Ok(())
     }
 }

@@ -4,18 +4,15 @@
 
 use super::turns;
 use crate::actions::checks::{self, Ended};
-use crate::actions::probe::{self, Checked};
+use crate::actions::probe;
 use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::diagnosis::own;
 use crate::model::MailboxId;
-use crate::model::mailbox::{Auth, Mailbox};
-use crate::model::report::{Direction, Stage};
+use crate::model::report::Direction;
 use crate::model::settings::CHECK_INTERVAL;
 use crate::store::StoreResult;
 use crate::store::checks::Believed;
-use crate::store::rests::Rest;
 use crate::store::turns::Turn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -211,15 +208,11 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
         None => "skipped",
     };
     app.counters.checked(result, began.elapsed());
-    let refused = sides.iter().filter(|found| is_password_refused(&mailbox, found)).map(|found| {
-        let before = rest(found.direction).map_or(0, |rest| rest.refused);
-        Rest {
-            direction: found.direction,
-            refused: before + 1,
-            // The turn that is nearest to the end of it counts.
-            until: now.plus(pause(before, interval) - interval / 2),
-        }
+    let refused = sides.iter().filter(|found| {
+        let (step, problem) = (found.run.failed_step.as_deref(), found.run.diagnosis_id.as_deref());
+        checks::is_password_refused(&mailbox, found.direction, step, problem)
     });
+    let refused = refused.map(|found| checks::rest_after(rest(found.direction), found.direction, now, interval));
     app.workers.checks().add(Ended {
         provider,
         owner,
@@ -230,22 +223,6 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
         sides,
     });
     Ok(true)
-}
-
-/// Whether a server refused a password. Trying it again and again locks accounts.
-fn is_password_refused(mailbox: &Mailbox, found: &Checked) -> bool {
-    let password = probe::side(mailbox, found.direction).is_some_and(|side| matches!(side.auth, Auth::Password { .. }));
-    // What can't be opened here was never tried there.
-    let ours = [own::DAMAGED, own::PASSWORD_MISSING];
-    let refused = found.run.failed_step.as_deref() == Some(Stage::Auth.as_str());
-    password && refused && found.run.diagnosis_id.as_deref().is_none_or(|id| !ours.contains(&id))
-}
-
-/// How long a refused password is left in peace, in seconds: twice as long each time, six hours at most, an interval at least.
-fn pause(refused: i64, interval: i64) -> i64 {
-    interval
-        .saturating_mul(1 << refused.clamp(0, 10))
-        .min(checks::longest_rest(interval))
 }
 
 /// A result that is older than two intervals says nothing about now; neither does one from later than now. The clocks of several instances

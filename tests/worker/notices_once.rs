@@ -93,6 +93,34 @@ async fn a_server_that_fails_in_changing_ways_is_one_cause() {
     );
 }
 
+/// One account whose token can't be had was told days ago, and nobody mended it. That the provider is down now is something else.
+#[tokio::test]
+async fn an_outage_is_told_though_something_small_at_the_same_server_was_told_before() {
+    let house = House::new().await;
+    let hook = house.hook().await;
+    mailboxes(&house, 40).await;
+    fail(&house, "name = 'box-0'", "The app may not read this mailbox", "claims", 4).await;
+    house.after(60).await;
+    assert_eq!(hook.take().len(), 1);
+    house.after(72 * HOUR).await;
+    hook.take();
+    fail(&house, "name IN ('box-1', 'box-2', 'box-3')", "The provider is down", "claims", 4).await;
+    house.after(60).await;
+    let told: Vec<String> = hook.take().iter().map(|call| call.subject()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("3 mailboxes can't be read") && told[0].ends_with("the provider is down"),
+        "{told:?}"
+    );
+    // Those that are found hours later are hit by the same.
+    house.after(5 * HOUR).await;
+    hook.take();
+    fail(&house, "name <> 'box-0'", "The provider is down", "claims", 4).await;
+    house.after(60).await;
+    let told: Vec<String> = hook.take().iter().map(|call| call.subject()).collect();
+    assert!(told.is_empty(), "{told:?}");
+}
+
 /// A log that is mended at one entry and broken at another isn't intact.
 #[tokio::test]
 async fn another_bad_entry_in_the_audit_log_is_no_all_clear() {
@@ -160,18 +188,60 @@ async fn notices_dont_try_a_password_that_the_checks_leave_in_peace() {
     }
     assert_eq!(server.connections(), 0);
     let one = house.app.store.deliveries(None, None, 10).await.unwrap().remove(0);
-    assert_eq!((one.state.as_str(), one.attempts), ("waiting", 1), "{one:?}");
+    assert_eq!(one.state.as_str(), "waiting", "{one:?}");
     assert!(one.reply.contains("refused the password"), "{one:?}");
 
     let stored = house.app.store.notice_channels().await.unwrap();
     let wanted = test(&house.app, &stored, Channel::Mail).await.unwrap().remove(0);
     let tested = send::send_now(&house.app, &stored, wanted).await.unwrap();
     assert_eq!(tested.state.as_str(), "delivered");
-    // Something got through, so the rest need not wait.
-    house.sql("DELETE FROM rests").await;
+    // The password is taken again, so the rest need not wait.
     house.after(10).await;
     let mails = mails.lock().unwrap().concat();
     assert!(mails.contains("Subject: Consent given for one\n"), "{mails}");
+}
+
+/// A mailbox that is turned off is checked by nobody, so it is the notices that find out that its password is refused: one of them, and not
+/// each for each recipient.
+#[tokio::test]
+async fn a_refused_password_is_tried_once_by_notices_too_and_once_more_when_it_was_mended() {
+    let house = House::new().await;
+    house
+        .sql("INSERT INTO settings (name, value) VALUES ('checks.interval_minutes', '1440')")
+        .await;
+    let server = Smtpd::default().on("AUTH", "535 5.7.8 no").start(None).await;
+    let input = records::mailbox("sender", None, Some(server.port), PASSWORD);
+    let edit = check_mailbox(&input, &house.app.gate).unwrap();
+    let mailbox = mailboxes::create(&house.app, &Actor::console(), edit).await.unwrap();
+    let channels = ChannelsInput {
+        recipients: "ann@contoso.test\nbob@contoso.test\ncleo@contoso.test".into(),
+        mailbox: "sender".into(),
+        ..all()
+    };
+    save(&house.app, &channels).await;
+    happens(&house, "one").await;
+    for _ in 0..5 {
+        house.after(3600).await;
+    }
+    assert_eq!(server.connections(), 1);
+    let waiting = house.app.store.deliveries(None, None, 10).await.unwrap();
+    assert!(
+        waiting.iter().all(|one| one.state.as_str() == "waiting" && one.attempts < 9),
+        "{waiting:?}"
+    );
+
+    let good = Smtpd::default();
+    let mails = good.messages.clone();
+    let good = good.start(None).await;
+    let input = records::mailbox("sender", None, Some(good.port), PASSWORD);
+    let edit = check_mailbox(&input, &house.app.gate).unwrap();
+    assert!(
+        mailboxes::update(&house.app, &Actor::console(), &mailbox.name, mailbox.version, edit)
+            .await
+            .unwrap()
+    );
+    house.after(10).await;
+    assert_eq!(mails.lock().unwrap().len(), 3, "what waited doesn't wait for hours");
 }
 
 /// Whoever mends the way of the mails doesn't wait for hours to see whether it works.

@@ -62,6 +62,33 @@ async fn an_alarm_that_waited_does_not_come_after_the_all_clear() {
     }
 }
 
+/// Who gets no all-clear by mail, because none was wished there, must not miss the alarm because others heard that it is over.
+#[tokio::test]
+async fn an_alarm_is_left_out_only_for_whoever_hears_of_the_end() {
+    let house = House::new().await;
+    let (later, hook) = (
+        Smtpd::default().on("MAIL", "451 4.3.0 later").start(None).await,
+        Hook::start().await,
+    );
+    let good = Smtpd::default();
+    let mails = good.messages.clone();
+    let good = good.start(None).await;
+    let mut input = by_mail(later.port);
+    (input.recipients, input.webhook) = ("ann@contoso.test".into(), hook.url.clone());
+    input.mail_events.retain(|event| event != "recovered");
+    save(&house.app, &input).await;
+    mailboxes(&house, 1).await;
+    fail(&house, "1 = 1", "One", "auth", 2).await;
+    house.after(10).await;
+    work(&house, "1 = 1").await;
+    input.port = good.port.to_string();
+    save(&house.app, &input).await;
+    house.after(10).await;
+    house.after(HOUR).await;
+    assert_eq!(hook.take().len(), 2);
+    assert!(mails.lock().unwrap().concat().contains("Subject: box-0@contoso.test can't"));
+}
+
 /// What came up at night, and didn't get through in the morning.
 #[tokio::test]
 async fn a_message_of_several_is_left_out_only_when_all_of_them_are_over() {

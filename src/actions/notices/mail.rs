@@ -5,10 +5,10 @@ use super::send::{Attempt, Ended};
 use crate::actions::probe::{Fate, Mail, Sent, deliver, deliver_through};
 use crate::actions::{checks, settings};
 use crate::app::App;
-use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence, diagnose, own};
 use crate::mail::Login;
 use crate::model::MailboxId;
+use crate::model::mailbox::Auth;
 use crate::model::notices::{Channels, Delivery, Event, Fallback};
 use crate::model::report::{Diagnosis, Direction, Report, Stage};
 use crate::probe::{Handing, Letter};
@@ -33,8 +33,8 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
     let channels = &stored.channels;
     let mut last: Option<(Sent, String)> = None;
     let mut unreadable = None;
-    let left = left_until(app, channels, one).await?;
-    if !channels.mailbox.is_empty() && left.is_none() {
+    let left = is_left(app, channels, one).await?;
+    if !channels.mailbox.is_empty() && !left {
         match through_mailbox(app, &channels.mailbox, mail.clone()).await {
             Ok(sent) => last = sent,
             // A row that can't be read is a mailbox that can't send.
@@ -82,11 +82,12 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
             ..Attempt::default()
         });
     }
-    if let Some(until) = left.filter(|_| last.is_none()) {
+    if left && last.is_none() {
         let why = "Its server refused the password of the mailbox that sends.";
         dead::mail_fails(app, why.to_owned()).await?;
         return Ok(Attempt {
-            ended: Ended::Again(until.since(app.clock.now())),
+            // Nobody signs in meanwhile, so it is no harm to look whether that is over.
+            ended: Ended::Again(0),
             via: "the mailbox".to_owned(),
             reply: format!("{why} Signing in again and again would lock the account, so nothing is sent through it for a while."),
             ..Attempt::default()
@@ -122,15 +123,25 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
     })
 }
 
-/// Until when nothing is sent through the mailbox that was chosen, because its password was refused; none: it is tried. Who sends a test
-/// wants to know now.
-async fn left_until(app: &App, channels: &Channels, one: &Delivery) -> StoreResult<Option<Timestamp>> {
+/// Whether the mailbox that was chosen signs in with a password: whoever tries that often locks its account.
+pub(super) async fn signs_in_with_password(app: &App, stored: &StoredChannels) -> StoreResult<bool> {
+    let mailbox = match app.store.mailbox_by_id(&MailboxId(stored.channels.mailbox.clone())).await {
+        // Nobody signs in to one that can't be read.
+        Err(StoreError::Row(..)) => None,
+        read => read?,
+    };
+    let side = mailbox.and_then(|mailbox| mailbox.outgoing);
+    Ok(side.is_some_and(|side| matches!(side.auth, Auth::Password { .. })))
+}
+
+/// Whether nothing is sent through the mailbox that was chosen for a while, because its password was refused. Who sends a test wants to
+/// know now.
+async fn is_left(app: &App, channels: &Channels, one: &Delivery) -> StoreResult<bool> {
     if channels.mailbox.is_empty() || one.event == Event::Test {
-        return Ok(None);
+        return Ok(false);
     }
     let left = checks::left_in_peace(app, &MailboxId(channels.mailbox.clone())).await?;
-    let sends = left.iter().find(|rest| rest.direction == Direction::Outgoing);
-    Ok(sends.map(|rest| rest.until))
+    Ok(left.iter().any(|rest| rest.direction == Direction::Outgoing))
 }
 
 /// Sends it through the mailbox that was chosen; none where that is gone or sends nothing.
@@ -141,6 +152,14 @@ async fn through_mailbox(app: &App, id: &str, mail: Mail) -> StoreResult<Option<
     let Some(sent) = deliver(app, &mailbox, mail).await? else {
         return Ok(None);
     };
+    let (step, problem) = (sent.report.failed_step(), sent.problem.as_ref());
+    let (step, problem) = (step.map(|step| step.step.as_str()), problem.map(|problem| problem.id.as_str()));
+    let is_refused = checks::is_password_refused(&mailbox, Direction::Outgoing, step, problem);
+    if (is_refused || sent.fate == Fate::Delivered)
+        && let Err(error) = checks::note_sign_in(app, &mailbox, Direction::Outgoing, is_refused).await
+    {
+        tracing::warn!(mailbox.id = %mailbox.id, %error, "It can't be written down whether a mailbox takes its password");
+    }
     if sent.fate == Fate::Delivered
         && let Err(error) = dead::mailbox_sent(app, &mailbox).await
     {

@@ -70,9 +70,13 @@ pub async fn send_due(app: &App, channel: Channel) -> StoreResult<()> {
 /// Sends some; says whether there was any.
 async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> StoreResult<bool> {
     let now = app.clock.now();
-    let due = app.store.due_deliveries(channel, now, AT_ONCE).await?;
+    let mut due = app.store.due_deliveries(channel, now, AT_ONCE).await?;
     if due.is_empty() {
         return Ok(false);
+    }
+    if channel == Channel::Mail && mail::signs_in_with_password(app, stored).await? {
+        // Where it is refused, the next one has to see that before it signs in as well.
+        due.truncate(1);
     }
     let owner = app.flights.owner(app).as_str().to_owned();
     let mut claimed = Vec::new();
