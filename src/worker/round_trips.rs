@@ -7,6 +7,7 @@ use crate::actions::probe::{Trip, look_for, new_message_id, rests_for, send_to_i
 use crate::app::App;
 use crate::model::MailboxId;
 use crate::model::mailbox::Mailbox;
+use crate::model::report::Direction;
 use crate::model::round_trip::{Outcome, RoundTrip};
 use crate::store::StoreResult;
 use crate::store::turns::Turn;
@@ -52,16 +53,21 @@ async fn one(app: &App, id: &MailboxId, owner: &str) -> StoreResult<i64> {
         return Ok(AGAIN);
     };
     let interval = mailbox.round_trip_hours.max(1) * 3600;
-    for side in [&mailbox.incoming, &mailbox.outgoing].into_iter().flatten() {
+    let open = app.store.open_round_trip(id).await?;
+    // To look for one that was sent takes the incoming side only.
+    let outgoing = mailbox.outgoing.as_ref().filter(|_| open.is_none());
+    for side in mailbox.incoming.iter().chain(outgoing) {
         if let Some(pause) = rests_for(app, side).await? {
             return Ok(i64::try_from(pause.as_secs()).unwrap_or(AGAIN) + 1);
         }
     }
     // Signing in again and again with a password that was refused locks accounts: what the checks leave in peace is left here too.
-    if let Some(until) = checks::left_in_peace(app, id).await?.iter().map(|rest| rest.until).max() {
+    let mut left = checks::left_in_peace(app, id).await?;
+    left.retain(|rest| open.is_none() || rest.direction == Direction::Incoming);
+    if let Some(until) = left.iter().map(|rest| rest.until).max() {
         return Ok(until.since(app.clock.now()) + 1);
     }
-    match app.store.open_round_trip(id).await? {
+    match open {
         Some(open) => look(app, &mailbox, open, interval).await,
         None => send(app, &mailbox, owner, interval).await,
     }
@@ -120,12 +126,18 @@ async fn send(app: &App, mailbox: &Mailbox, owner: &str, interval: i64) -> Store
         return Ok(AGAIN);
     }
     tx.commit().await?;
-    let (ended, next) = match send_to_itself(app, mailbox, &trip.message_id, WAIT).await? {
+    let tried = match send_to_itself(app, mailbox, &trip.message_id, WAIT).await {
+        Ok(tried) => tried,
+        Err(error) => {
+            // The console's own database was in the way, before anything was sent.
+            forget(app, &trip).await?;
+            return Err(error);
+        }
+    };
+    let (ended, next) = match tried {
         Trip::Unknown => return Ok(SOON),
         Trip::Stopped => {
-            let mut tx = app.store.begin().await?;
-            tx.forget_round_trip(&trip.id).await?;
-            tx.commit().await?;
+            forget(app, &trip).await?;
             return Ok(SOON);
         }
         Trip::Arrived { seconds, place } => {
@@ -155,6 +167,13 @@ async fn send(app: &App, mailbox: &Mailbox, owner: &str, interval: i64) -> Store
     };
     note(app, &ended).await?;
     Ok(next)
+}
+
+/// Takes back one that was not sent.
+async fn forget(app: &App, trip: &RoundTrip) -> StoreResult<()> {
+    let mut tx = app.store.begin().await?;
+    tx.forget_round_trip(&trip.id).await?;
+    tx.commit().await
 }
 
 async fn note(app: &App, trip: &RoundTrip) -> StoreResult<()> {

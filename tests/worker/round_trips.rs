@@ -326,3 +326,43 @@ async fn a_password_that_the_checks_leave_in_peace_is_not_tried() {
     house.after(1200).await;
     assert_eq!(house._servers.0.connections(), 1, "then it is looked for");
 }
+
+/// Reading isn't refused: whether the message came in must not be found out hours late.
+#[tokio::test]
+async fn what_was_sent_is_looked_for_though_sending_is_left_in_peace() {
+    let house = House::with(Smtpd::default()).await;
+    house.begun_by_the_dead().await;
+    house.arrived.store(true, Ordering::Relaxed);
+    let mut tx = house.app.store.begin().await.unwrap();
+    let rest = Rest {
+        direction: Direction::Outgoing,
+        refused: 1,
+        until: house.clock.now().plus(6 * HOUR),
+    };
+    tx.put_rest(&house.mailbox.id, rest).await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query("UPDATE mailboxes SET round_trip_owner = NULL")
+        .execute(house.app.store.raw_pool())
+        .await
+        .unwrap();
+    house.after(600).await;
+    assert_eq!(house.trips().await[0].outcome, Outcome::Arrived);
+    house.after(2 * HOUR).await;
+    assert_eq!(house.sent(), 0, "and no next one is sent");
+}
+
+/// Nothing was sent, so nobody has to look for it for five days.
+#[tokio::test]
+async fn a_database_that_is_in_the_way_before_anything_is_sent_leaves_nothing_open() {
+    let house = House::with(Smtpd::default()).await;
+    house.arrived.store(true, Ordering::Relaxed);
+    let sql = async |text: &'static str| {
+        sqlx::query(text).execute(house.app.store.raw_pool()).await.unwrap();
+    };
+    sql("ALTER TABLE settings RENAME TO away").await;
+    house.after(2 * HOUR).await;
+    assert!(house.trips().await.is_empty(), "{:?}", house.trips().await);
+    sql("ALTER TABLE away RENAME TO settings").await;
+    house.after(HOUR).await;
+    assert_eq!((house.sent(), house.trips().await[0].outcome), (1, Outcome::Arrived));
+}
