@@ -120,8 +120,12 @@ impl Workers {
         self.0.woken.notify_waiters();
     }
 
+    /// Being cut off once more meanwhile makes it no longer: where that goes on at all instances, somebody has to come back to the duties.
     fn be_shy(&self) {
-        *locked(&self.0.shy_since) = Some(Instant::now());
+        let mut since = locked(&self.0.shy_since);
+        if since.is_none_or(|since| since.elapsed() >= SHY) {
+            *since = Some(Instant::now());
+        }
     }
 
     /// For how long this process has left duties to others; none: it takes them.

@@ -116,6 +116,10 @@ async fn whoever_is_cut_off_leaves_its_duties_to_others() {
     assert!(has_duty(&app, "sweeping").await.unwrap(), "and it keeps it");
     app.store.free_duties(app.flights.owner(&app).as_str()).await.unwrap();
 
+    // Being cut off once more while it waits doesn't make it wait longer.
+    app.workers.be_shy();
+    assert!(app.workers.shy_for().unwrap() >= FIRST);
+
     // Alone it has to do it all the same.
     instances::leave(&other).await.unwrap();
     instances::tick(&app).await.unwrap();
