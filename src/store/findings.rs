@@ -16,7 +16,7 @@ pub struct Finding {
     pub found_at: Timestamp,
     /// Messages in the folder.
     pub messages: i64,
-    /// Messages in the junk folder; none where there is no such folder.
+    /// Messages in the junk folder; none where there is no such folder, or where its server doesn't say which are new.
     pub junk: Option<i64>,
     /// Of how many days.
     pub junk_days: i64,
@@ -55,12 +55,12 @@ pub enum FindingPlace {
     Before(FindingKey),
 }
 
-/// The place of a row: messages above the limit, messages in junk (-1 without a junk folder), handle.
+/// The place of a row: messages above the limit, messages in junk (-1 where those aren't known), handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingKey {
     /// Messages above the limit.
     pub oversized: i64,
-    /// Messages in the junk folder; -1 where there is no such folder.
+    /// Messages in the junk folder; -1 where those aren't known.
     pub junk: i64,
     /// Handle of the mailbox.
     pub name: String,

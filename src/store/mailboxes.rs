@@ -44,6 +44,16 @@ impl Store {
         row.as_ref().map(mailbox).transpose()
     }
 
+    /// Mailboxes with this name or this address, in whatever case the address is written; at most `limit`.
+    pub async fn mailboxes_called(&self, text: &str, limit: i64) -> StoreResult<Vec<MailboxId>> {
+        let rows = sqlx::query("SELECT id FROM mailboxes WHERE name = $1 OR LOWER(address) = LOWER($1) ORDER BY id LIMIT $2")
+            .bind(text)
+            .bind(limit)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(|row| Ok(MailboxId(row.text("id")?))).collect()
+    }
+
     /// A mailbox by its id.
     pub async fn mailbox_by_id(&self, id: &MailboxId) -> StoreResult<Option<Mailbox>> {
         let row = sqlx::query(select!("WHERE m.id = $1"))
@@ -210,8 +220,8 @@ impl Tx {
             true => select!("WHERE m.id = $1 FOR UPDATE OF m"),
             false => select!("WHERE m.id = $1"),
         };
-        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut ***self).await?;
-        row.as_ref().map(mailbox).transpose()
+        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut ***self).await;
+        row.map_err(StoreError::from_write)?.as_ref().map(mailbox).transpose()
     }
 
     /// Notes how a test of one side ended, if the mailbox has not changed since the test read it (`changed_at`); derives its state. What
@@ -296,6 +306,13 @@ impl Tx {
 
     /// Deletes a mailbox; its runs stay, without it.
     pub async fn delete_mailbox(&mut self, id: &MailboxId) -> StoreResult<()> {
+        if self.has_others_beside() {
+            // Whoever writes down what a test found takes the mailbox first too, and its runs after it.
+            sqlx::query("SELECT 1 FROM mailboxes WHERE id = $1 FOR UPDATE")
+                .bind(id.as_str())
+                .write(self)
+                .await?;
+        }
         sqlx::query("UPDATE runs SET mailbox_id = NULL WHERE mailbox_id = $1")
             .bind(id.as_str())
             .write(self)

@@ -197,7 +197,7 @@ impl Tx {
 
     async fn problem_of(&mut self, statement: &'static str, id: &ProviderId) -> StoreResult<Option<Option<String>>> {
         let row = sqlx::query_scalar(statement).bind(id.as_str());
-        Ok(row.fetch_optional(&mut ***self).await?)
+        row.fetch_optional(&mut ***self).await.map_err(StoreError::from_write)
     }
 
     /// Notes when the fallback was last needed, if it is still the one that was; says whether it is.
