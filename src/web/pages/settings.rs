@@ -119,8 +119,10 @@ struct Shown {
     hint: String,
     /// What stands in it.
     value: String,
-    /// What is in force.
+    /// What was in force when whoever typed it last saw it: who saves on top of something else is told.
     was: String,
+    /// What is in force.
+    is: String,
     /// The choices of a list.
     choices: Vec<(String, String)>,
     /// `Reset to 15 minutes`, where it was changed.
@@ -144,7 +146,7 @@ impl Shown {
     }
 
     fn words(&self) -> String {
-        self.field.words(&self.was)
+        self.field.words(&self.is)
     }
 }
 
@@ -180,8 +182,18 @@ impl GroupPage {
         let stored = stored(web, group).await?;
         let places = probe::places(&web.app).await?;
         let shown = |field: &Field| {
-            let was = stored[field.key].clone();
-            let value = typed.and_then(|typed| value_of(typed, field.name())).unwrap_or_else(|| was.clone());
+            let is = stored[field.key].clone();
+            let typed = |name: &str| typed.and_then(|typed| value_of(typed, name));
+            let seen = typed(&format!("{}_was", field.name())).unwrap_or_else(|| is.clone());
+            let (value, was) = match typed(field.name()) {
+                Some(value) if value != seen && value != is => {
+                    // That it was changed meanwhile is said beside it now.
+                    let is_told = errors.has(field.name()) && field.read(&value).is_ok();
+                    (value, if is_told { is.clone() } else { seen })
+                }
+                // What nobody touched is shown as it is now: to save it must not bring back what it was.
+                _ => (is.clone(), is.clone()),
+            };
             let server = || format!("As the server ({})", web.zone.name());
             Shown {
                 name: field.name(),
@@ -196,26 +208,28 @@ impl GroupPage {
                 },
                 with_password: needs_password(field),
                 reset: match field.kind {
-                    _ if was == field.default() => String::new(),
+                    _ if is == field.default() => String::new(),
                     Kind::Free(..) => "Let it grow by itself".to_owned(),
                     _ => format!("Reset to {}", field.words(&field.default())),
                 },
                 note: match field.kind {
-                    Kind::Free(..) if was.is_empty() => format!("Nothing is chosen: it grows by itself, and is {places} now."),
+                    Kind::Free(..) if is.is_empty() => format!("Nothing is chosen: it grows by itself, and is {places} now."),
                     _ => String::new(),
                 },
                 field: *field,
                 value,
                 was,
+                is,
             }
         };
+        let fields = group.fields.iter().map(shown).collect();
         Ok(Self {
             layout: if errors.is_empty() { layout } else { layout.error() },
             errors,
             path: group.path,
             title: group.title,
             about: group.about,
-            fields: group.fields.iter().map(shown).collect(),
+            fields,
             sizes: if group.path == "retention" { Some(sizes(web).await) } else { None },
             beside: facts::beside(web, group.path),
             address: (group.path == "general").then(|| (web.url(""), web.app.config.base_url_set)),
@@ -328,7 +342,7 @@ async fn take_back(
     }
     let mut page = GroupPage::new(web, user, group, Some(&typed), errors).await?;
     let Some(told) = flash else { return page.refused() };
-    if page.fields.iter().all(|shown| shown.value == shown.was) {
+    if page.fields.iter().all(|shown| shown.value == shown.is) {
         return user.redirect_with(&format!("{SETTINGS}/{}", group.path), Flash::ok(&told)).await;
     }
     page.layout.flash = Some(Flash::warn(&format!(

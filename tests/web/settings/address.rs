@@ -2,6 +2,7 @@
 
 use crate::support::app::TestApp;
 use axum::http::StatusCode;
+use mailgrant::model::audit::Actor;
 
 #[tokio::test]
 async fn another_address_is_confirmed_after_the_providers_are_named() {
@@ -28,6 +29,28 @@ async fn another_address_is_confirmed_after_the_providers_are_named() {
     let set = TestApp::start_with(&[("MAILGRANT_BASE_URL", "http://localhost:8080")]).await;
     let page = set.admin().get(change).await;
     assert_eq!(page.status, StatusCode::CONFLICT, "what is set outside is changed there");
+}
+
+/// At a plain address browsers don't say where a form comes from, so only its own address counts: whoever changes that from there must know
+/// that this page can't change it back.
+#[tokio::test]
+async fn whoever_leaves_a_plain_address_is_told_that_its_forms_count_no_more() {
+    for (from, expected) in [("http://intranet:8080", true), ("http://localhost:8080", false)] {
+        let t = TestApp::start_with(&[("MAILGRANT_INSECURE_HTTP", "true")]).await;
+        mailgrant::actions::settings::set_base_url(&t.app, &Actor::console(), from)
+            .await
+            .unwrap()
+            .unwrap();
+        let t = t.restart().await;
+        let mut admin = t.browser_with(&t.session_for(&t.app.store.users().await.unwrap()[0].id).await);
+        let page = admin.get("/settings/general/address?to=https://mail.example.com").await;
+        assert_eq!(
+            page.words().contains("don\u{2019}t count any more"),
+            expected,
+            "{from}: {}",
+            page.words()
+        );
+    }
 }
 
 /// Cookies are named at the start: until the console is started again after a change between http and https, people may be signed out at

@@ -2,7 +2,7 @@
 
 use super::{filled, pairs, resetting};
 use crate::store::log::entry;
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, Page, TestApp};
 use crate::support::databases::NOW;
 use crate::web::real_things::Things;
 use axum::http::StatusCode;
@@ -104,6 +104,66 @@ async fn enter_saves_and_a_reset_takes_nothing_that_was_typed() {
     assert_eq!(page.attribute("#log_days", "value").as_deref(), Some("25"));
     let page = t.admin().post(path, &[("reset", "nothing")]).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
+}
+
+/// Whoever resets one field, or mends a mistake, has not chosen the other fields of the page: what somebody else saved there meanwhile stays,
+/// and who did choose something is told of it first.
+#[tokio::test]
+async fn a_form_that_comes_back_takes_nothing_from_whoever_saved_meanwhile() {
+    let t = TestApp::start().await;
+    let path = "/settings/retention";
+    let save = async |typed: &[(&str, &str)]| {
+        let fields = filled(&t, path, typed).await;
+        let page = t.admin().submit(path, &pairs(&fields)).await;
+        assert!(page.text(".flash").starts_with("Saved."), "{}", page.words());
+    };
+    let again = async |page: &Page| {
+        let fields: Vec<(String, String)> = page.form(path).into_iter().filter(|(name, _)| name != "csrf_token").collect();
+        t.admin().post(path, &pairs(&fields)).await
+    };
+    save(&[("log_days", "20")]).await;
+    let mine = resetting(&t, path, "log_days", &[("links_days", "33")]).await;
+    save(&[("runs_days", "60")]).await;
+    let page = t.admin().post(path, &pairs(&mine)).await;
+    assert_eq!(page.attribute("#runs_days", "value").as_deref(), Some("60"), "{}", page.words());
+    assert_eq!(page.attribute("#links_days", "value").as_deref(), Some("33"));
+    assert!(again(&page).await.location().is_some());
+    let page = t.admin().get(path).await;
+    assert_eq!(page.attribute("#runs_days", "value").as_deref(), Some("60"));
+    assert_eq!(page.attribute("#links_days", "value").as_deref(), Some("33"));
+
+    let mine = filled(&t, path, &[("runs_days", "70"), ("log_days", "no")]).await;
+    save(&[("runs_days", "61"), ("log_days", "25")]).await;
+    let page = t.admin().post(path, &pairs(&mine)).await;
+    assert!(
+        page.text(".summary").contains("Somebody changed this to 61 days meanwhile"),
+        "{}",
+        page.words()
+    );
+    let mut fields: Vec<(String, String)> = page.form(path).into_iter().filter(|(name, _)| name != "csrf_token").collect();
+    for (name, value) in &mut fields {
+        if name == "log_days" {
+            *value = "31".to_owned();
+        }
+    }
+    let page = t.admin().post(path, &pairs(&fields)).await;
+    let told: Vec<&str> = page
+        .text(".summary")
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("meanwhile"))
+        .map(|_| "told")
+        .collect();
+    assert_eq!(
+        told.len(),
+        1,
+        "the log was told of for the first time, the runs a second time: {}",
+        page.words()
+    );
+    assert!(again(&page).await.location().is_some(), "and then it is mine");
+    let page = t.admin().get(path).await;
+    assert_eq!(page.attribute("#runs_days", "value").as_deref(), Some("70"));
+    assert_eq!(page.attribute("#log_days", "value").as_deref(), Some("31"));
 }
 
 /// What can't be chosen here is said, so that nobody looks for it; how much is kept, and sealed with which key, in numbers.

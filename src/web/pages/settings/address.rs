@@ -44,6 +44,9 @@ struct AddressPage {
     host: String,
     /// Whether people sign in again because cookies of plain http don't count on https, or the reverse.
     other_scheme: bool,
+    /// Whether what is sent from pages at the old address counts no more: browsers don't say of plain http where a form comes from, but by
+    /// its address.
+    cuts_off: bool,
     redirects: Vec<Redirect>,
 }
 
@@ -63,6 +66,7 @@ impl AddressPage {
             to: to.to_owned(),
             host: wanted.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned(),
             other_scheme: wanted.is_some_and(|url| url.scheme() != web.base_url().scheme()),
+            cuts_off: check_base_url(web.url(""), false).is_err(),
             redirects,
         })
     }
