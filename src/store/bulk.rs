@@ -103,6 +103,12 @@ impl Store {
         rows.iter().map(|row| Ok(MailboxId(row.text("mailbox_id")?))).collect()
     }
 
+    /// How many mailboxes of an act are left.
+    pub async fn count_bulk_left(&self, id: &str) -> StoreResult<i64> {
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM bulk_left WHERE act_id = $1").bind(id);
+        row.fetch_one(self.pool()).await?.int("n")
+    }
+
     /// What an act changed and is not undone yet: the mailbox, and what it was before.
     pub async fn bulk_changed(&self, id: &str, limit: i64) -> StoreResult<Vec<(MailboxId, String)>> {
         let rows = sqlx::query("SELECT mailbox_id, before FROM bulk_changed WHERE act_id = $1 ORDER BY mailbox_id LIMIT $2")

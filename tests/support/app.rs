@@ -204,7 +204,7 @@ pub struct Browser {
     /// Sent with every POST; `sec-fetch-site: same-origin` to begin with.
     pub headers: Vec<(String, String)>,
     pub host: String,
-    origin: String,
+    pub origin: String,
     pub peer: SocketAddr,
 }
 

@@ -265,3 +265,54 @@ async fn what_was_ticked_in_the_list_comes_back() {
         "once"
     );
 }
+
+/// *Select all* of a filtered list must not come back as all there are.
+#[tokio::test]
+async fn all_of_a_filter_comes_back_as_all_of_that_filter() {
+    let t = TestApp::start().await;
+    for name in ["hr", "it", "post"] {
+        t.add_mailbox(name, Some(1143), None).await;
+    }
+    let mut browser = t.admin();
+    let page = browser.get("/mailboxes?q=hr").await;
+    let back = page.attribute("form[action='/bulk'] input[name=back]", "value").unwrap();
+    let q = page.attribute("form[action='/bulk'] input[name=q]", "value").unwrap();
+    let mut fields = vec![
+        ("all", "1"),
+        ("tag", ""),
+        ("act", "add-tag"),
+        ("back", back.as_str()),
+        ("q", q.as_str()),
+    ];
+    let page = browser.post("/bulk", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // The address of that page is the form's own.
+    browser.headers.push(("referer".into(), format!("{}/bulk", browser.origin)));
+    t.clock.advance(31 * 60);
+    fields[1] = ("tag", "helpdesk");
+    let page = browser.post("/bulk", &fields).await;
+    let page = browser.follow(page).await;
+    let next = page.attribute("input[name=next]", "value").unwrap();
+    let page = browser
+        .submit("/login", &[("email", MAIJA), ("password", PASSWORD), ("next", &next)])
+        .await;
+    let page = if page.location().is_some() {
+        browser.follow(page).await
+    } else {
+        page
+    };
+    assert_eq!(
+        page.attribute("#bulk-tag", "value").as_deref(),
+        Some("helpdesk"),
+        "{}",
+        page.words()
+    );
+    assert!(
+        page.text("tbody").contains("hr@") && !page.text("tbody").contains("it@"),
+        "{}",
+        page.words()
+    );
+    let fields = page.form("/bulk");
+    assert!(fields.contains(&("q".to_owned(), q)), "{fields:?}");
+    assert!(page.has("input[name=all][checked]"), "{}", page.words());
+}

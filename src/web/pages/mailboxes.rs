@@ -26,6 +26,7 @@ pub fn routes() -> Routes {
         .get("/mailboxes", view, list::index)
         .get("/mailboxes/new", edit, form::new)
         .post("/mailboxes/new", edit, form::create)
+        .get("/bulk", Access::Permission(Permission::View), bulk::to_list)
         .post("/bulk", Access::Permission(Permission::MailboxTest), bulk::act)
         .get("/bulk/{id}", edit, bulk::show)
         .post("/bulk/{id}/undo", edit, bulk::undo)

@@ -12,7 +12,7 @@ use crate::web::form::{CsrfForm, FieldErrors, refill};
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Flash, Layout, Page, Section};
 use crate::web::pages::batches::new::of_ticked;
-use crate::web::pages::mailboxes::list::{ListQuery, Picks, counted, grouped, refused};
+use crate::web::pages::mailboxes::list::{ListQuery, Picks, again, counted, grouped};
 use crate::web::pages::records::address;
 use crate::web::routes;
 use askama::Template;
@@ -41,6 +41,19 @@ pub struct BulkForm {
     act: String,
 }
 
+impl BulkForm {
+    /// The address of its list, and what was chosen in it.
+    fn picks(self, errors: FieldErrors) -> (String, Picks) {
+        let picks = Picks {
+            ids: self.id,
+            all: self.all == "1",
+            tag: self.tag,
+            errors,
+        };
+        (self.back, picks)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "mailboxes/bulk.html")]
 struct BulkPage {
@@ -58,7 +71,7 @@ pub async fn act(State(web): State<WebState>, user: CurrentUser, CsrfForm(form):
         .unwrap_or("/mailboxes");
     let all = form.all == "1";
     if !all && form.id.is_empty() {
-        return again(&web, &user, form, "bulk-all", "Tick mailboxes first, or tick Select all").await;
+        return refused(&web, &user, form, "bulk-all", "Tick mailboxes first, or tick Select all").await;
     }
     if form.act == "test" {
         if all {
@@ -74,10 +87,10 @@ pub async fn act(State(web): State<WebState>, user: CurrentUser, CsrfForm(form):
     let about_tag = matches!(act, Act::AddTag | Act::RemoveTag);
     let tag = match bulk::tag(&form.tag) {
         Some(tag) if about_tag => tag,
-        None if about_tag && form.tag.trim().is_empty() => return again(&web, &user, form, "bulk-tag", "Enter a tag").await,
+        None if about_tag && form.tag.trim().is_empty() => return refused(&web, &user, form, "bulk-tag", "Enter a tag").await,
         None if about_tag => {
             let text = "A tag can have up to 50 letters, digits, - and _";
-            return again(&web, &user, form, "bulk-tag", text).await;
+            return refused(&web, &user, form, "bulk-tag", text).await;
         }
         _ => String::new(),
     };
@@ -109,28 +122,24 @@ pub async fn act(State(web): State<WebState>, user: CurrentUser, CsrfForm(form):
     user.redirect_with(back, flash).await
 }
 
-/// What this person had ticked and typed when their session ended.
-pub async fn kept(user: &CurrentUser) -> Option<Picks> {
+/// `GET /bulk`: where a browser comes back to after the end of a session whose last page was the answer to this form.
+pub async fn to_list() -> Redirect {
+    Redirect::to("/mailboxes")
+}
+
+/// What this person had ticked and typed when their session ended, and the address of the list it was ticked in: *Select all* means
+/// those of that list.
+pub async fn kept(user: &CurrentUser) -> Option<(String, Picks)> {
     let form: BulkForm = refill(&user.take_draft("/bulk").await?).await?;
-    Some(Picks {
-        ids: form.id,
-        all: form.all == "1",
-        tag: form.tag,
-        errors: FieldErrors::default(),
-    })
+    Some(form.picks(FieldErrors::default()))
 }
 
 /// The list once more, with what was ticked and typed, and what is wrong with it.
-async fn again(web: &WebState, user: &CurrentUser, form: BulkForm, field: &str, problem: &str) -> Result<Response, PageError> {
+async fn refused(web: &WebState, user: &CurrentUser, form: BulkForm, field: &str, problem: &str) -> Result<Response, PageError> {
     let mut errors = FieldErrors::default();
     errors.add(field, problem);
-    let picks = Picks {
-        ids: form.id,
-        all: form.all == "1",
-        tag: form.tag,
-        errors,
-    };
-    refused(web, user, &form.back, picks).await
+    let (list, picks) = form.picks(errors);
+    again(web, user, &list, picks).await?.refused()
 }
 
 /// Works on an act, and waits a while for its end. What fails here is gone on with by the worker.
@@ -185,7 +194,7 @@ pub async fn show(State(web): State<WebState>, user: CurrentUser, Path(id): Path
     let words = words(&act);
     let left = match act.finished_at {
         Some(_) => 0,
-        None => i64::try_from(web.app.store.bulk_left(&id, act.mailboxes).await?.len()).unwrap_or(0),
+        None => web.app.store.count_bulk_left(&id).await?,
     };
     let layout = user.layout(Section::Mailboxes, &words).await.crumb("Mailboxes", "/mailboxes");
     BulkPage { layout, act, words, left }.show()

@@ -42,7 +42,7 @@ struct Header {
 
 #[derive(Template)]
 #[template(path = "mailboxes/list.html")]
-struct ListPage {
+pub(super) struct ListPage {
     layout: Layout,
     query: ListQuery,
     filter: MailboxFilter,
@@ -184,8 +184,8 @@ pub struct Picks {
 /// `GET /mailboxes`.
 pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query): Query<ListQuery>) -> Result<Response, PageError> {
     let last = query.address(&[("page", "last")]);
-    if let Some(picks) = super::bulk::kept(&user).await {
-        return again(&web, &user, query, picks).await?.show();
+    if let Some((list, picks)) = super::bulk::kept(&user).await {
+        return again(&web, &user, &list, picks).await?.show();
     }
     match page(&web, &user, query, Picks::default()).await? {
         Some(page) => page.show(),
@@ -194,19 +194,16 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
     }
 }
 
-/// The list of an address once more, with what was ticked and typed in it, and what is wrong with that.
-pub async fn refused(web: &WebState, user: &CurrentUser, address: &str, picks: Picks) -> Result<Response, PageError> {
+/// The list of an address once more, with what was ticked and typed in it, and what is wrong with that. Where what was there is gone, that
+/// is told beside the beginning of the whole list, where *all* isn't what it was.
+pub(super) async fn again(web: &WebState, user: &CurrentUser, address: &str, picks: Picks) -> Result<ListPage, PageError> {
     let query = address.split_once('?').map_or("", |(_, query)| query);
     let query: ListQuery = serde_urlencoded::from_str(query).unwrap_or_default();
-    again(web, user, query, picks).await?.refused()
-}
-
-/// The list with what was ticked. Where what was there is gone, that is told beside the beginning.
-async fn again(web: &WebState, user: &CurrentUser, query: ListQuery, picks: Picks) -> Result<ListPage, PageError> {
     let there = page(web, user, query, picks.clone()).await?.filter(|page| !page.rows.is_empty());
+    let whole = Picks { all: false, ..picks };
     match there {
         Some(page) => Ok(page),
-        None => page(web, user, ListQuery::default(), picks).await?.ok_or(PageError::NotFound),
+        None => page(web, user, ListQuery::default(), whole).await?.ok_or(PageError::NotFound),
     }
 }
 
