@@ -97,9 +97,10 @@ impl IndexPage {
         web: &WebState,
         user: &CurrentUser,
         form: Option<ChannelsForm>,
-        errors: FieldErrors,
+        mut errors: FieldErrors,
         tested: &str,
     ) -> Result<Self, PageError> {
+        let form = form.map(|form| form.without_secrets(&mut errors));
         let app = &web.app;
         let stored = app.store.notice_channels().await?;
         let channels = &stored.channels;
@@ -234,9 +235,7 @@ pub async fn save(State(web): State<WebState>, user: CurrentUser, CsrfForm(form)
             secret: secret.as_str().to_owned(),
         }
         .show(),
-        Err(ActionError::Fields(problems)) => IndexPage::new(&web, &user, Some(form.without_secrets()), problems.into(), "")
-            .await?
-            .refused(),
+        Err(ActionError::Fields(problems)) => IndexPage::new(&web, &user, Some(form), problems.into(), "").await?.refused(),
         Err(ActionError::Store(StoreError::Stale)) => conflict(&web, &user, form).await,
         Err(error) => Err(error.into()),
     }
@@ -256,7 +255,7 @@ async fn conflict(web: &WebState, user: &CurrentUser, form: ChannelsForm) -> Res
     let mut errors = FieldErrors::default();
     let text = "These settings were changed meanwhile, and nothing of yours is saved. Save again to put yours in place of that";
     errors.add("meanwhile", text);
-    let form = form.without_secrets().over(&stored, rows.first().map_or(seen, |row| row.sequence));
+    let form = form.over(&stored, rows.first().map_or(seen, |row| row.sequence));
     let mut page = IndexPage::new(web, user, Some(form), errors, "").await?;
     page.meanwhile = meanwhile;
     page.refused()

@@ -56,6 +56,45 @@ async fn what_somebody_else_saved_is_told_and_saving_again_puts_mine_in_its_plac
     assert_eq!(page.attribute("#failing_after", "value").as_deref(), Some("5"));
 }
 
+/// Secrets don't come back in a page. Were that not said, the next save would keep the old ones under "Notifications saved".
+#[tokio::test]
+async fn a_secret_that_was_typed_is_asked_for_again_when_the_form_comes_back() {
+    let t = TestApp::start().await;
+    let fallback = [
+        ("host", "127.0.0.1"),
+        ("from", "mg@contoso.test"),
+        ("user", "mg"),
+        ("password", "canary-old"),
+    ];
+    let page = save(&t, &fallback).await;
+    assert!(page.text(".flash").contains("Notifications saved"), "{}", page.words());
+    let mut mine = sent(&t.admin().get(PATH).await);
+    for (name, value) in &mut mine {
+        if name == "password" {
+            *value = "canary-new".to_owned();
+        }
+    }
+    let mut wrong = mine.clone();
+    for (name, value) in &mut wrong {
+        if name == "quiet_from" {
+            *value = "late".to_owned();
+        }
+    }
+    let mut theirs = fallback.to_vec();
+    theirs[3] = ("recipients", "bob@contoso.test");
+    save(&t, &theirs).await;
+    for fields in [wrong, mine] {
+        let page = t.admin().post(PATH, &pairs(&fields)).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(page.text(".summary").contains("Enter the password again"), "{}", page.words());
+        assert!(
+            page.has("details[open] #password") && !page.body.contains("canary-"),
+            "{}",
+            page.words()
+        );
+    }
+}
+
 /// The number of failed checks is kept elsewhere than the rest: a save of it must not be lost under "saved".
 #[tokio::test]
 async fn who_changes_only_the_number_of_failed_checks_is_told_too() {

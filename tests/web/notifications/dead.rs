@@ -51,6 +51,39 @@ async fn a_dead_way_is_told_on_every_page_since_when_with_one_link() {
     assert!(banners(&page).contains("can't be mailed") && !banners(&page).contains("webhook"));
 }
 
+/// Whoever has just chosen another way isn't told to choose another way, but how to see whether this one works.
+#[tokio::test]
+async fn a_way_that_was_changed_is_to_be_tried_and_not_to_be_changed_again() {
+    let t = TestApp::start().await;
+    let mut fallback = [
+        ("recipients", "ann@contoso.test"),
+        ("host", "127.0.0.1"),
+        ("port", "1"),
+        ("from", "mg@contoso.test"),
+    ];
+    save(&t, &fallback).await;
+    let page = t.admin().submit("/settings/notifications/test/mail", &[]).await;
+    assert!(page.words().contains("didn't get through"), "{}", page.words());
+    t.clock.advance(600);
+    let note = async || fresh(&t, "admin").await.get(PATH).await.text(".note.warn");
+    let before = note().await;
+    assert!(
+        before.contains("can't be mailed") && before.contains("Choose another mailbox that sends"),
+        "{before}"
+    );
+    fallback[2] = ("port", "2");
+    save(&t, &fallback).await;
+    let after = note().await;
+    assert!(
+        after.contains("Send a test: if it arrives, this is over.") && !after.contains("Choose another"),
+        "{after}"
+    );
+    instances::tick(&t.app).await.unwrap();
+    notices::tick(&t.app).await.unwrap();
+    let cause = fresh(&t, "admin").await.get("/").await.text(".todo li");
+    assert!(!cause.contains("Choose another mailbox"), "{cause}");
+}
+
 #[tokio::test]
 async fn a_webhook_that_is_off_is_a_cause_on_the_overview_and_told_with_its_fix_where_it_is_set() {
     let t = TestApp::start().await;

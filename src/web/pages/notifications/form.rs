@@ -4,6 +4,7 @@ use crate::actions::notices::channels::ChannelsInput;
 use crate::model::notices::{Event, Quiet};
 use crate::secret::Password;
 use crate::store::deliveries::StoredChannels;
+use crate::web::form::FieldErrors;
 use serde::Deserialize;
 
 /// What was typed. No `Debug`: it holds secrets.
@@ -95,8 +96,13 @@ impl ChannelsForm {
         }
     }
 
-    /// As it is shown again: secrets are typed anew.
-    pub(super) fn without_secrets(self) -> Self {
+    /// As it is shown again: secrets are typed anew, and that is said, or the next save would leave the old ones in place.
+    pub(super) fn without_secrets(self, errors: &mut FieldErrors) -> Self {
+        for (field, typed) in [("password", &self.password), ("secret", &self.secret)] {
+            if !typed.is_empty() && !errors.has(field) {
+                errors.add(field, format!("Enter the {field} again: pages don't keep it"));
+            }
+        }
         Self {
             password: String::new(),
             secret: String::new(),
