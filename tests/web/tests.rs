@@ -306,6 +306,12 @@ async fn the_list_of_runs_filters_and_pages() {
         failed.text("tbody")
     );
     assert_eq!(rows(&viewer.get("/tests?mailbox=hr").await), 1);
+    // Most people know the address, and not the name; what matches nobody must not look as if everybody's tests matched.
+    assert_eq!(rows(&viewer.get("/tests?mailbox=HR@contoso.test").await), 1);
+    for nobody in ["else@contoso.test", "HR%20and%20more", "?"] {
+        let page = viewer.get(format!("/tests?mailbox={nobody}")).await;
+        assert_eq!(page.text("main h2"), "No test matches", "{nobody}");
+    }
     assert_eq!(viewer.get("/tests?direction=outgoing").await.text("main h2"), "No test matches");
     let row = t
         .app
@@ -333,6 +339,10 @@ async fn the_list_of_runs_filters_and_pages() {
     let page = viewer.get(page.attribute(".pager a[rel=next]", "href").unwrap()).await;
     assert_eq!(rows(&page), 12);
     assert!(!page.has(".pager a[rel=next]"));
+    let page = viewer.get("/tests?outcome=failed&mailbox=it@contoso.test").await;
+    let page = viewer.get(page.attribute(".pager a[rel=next]", "href").unwrap()).await;
+    let first = page.attribute(".pager a", "href").unwrap();
+    assert_eq!(first, "/tests?mailbox=it%40contoso.test&outcome=failed", "back to the same list");
     // A report that can't be read spoils its own page only, and says so.
     let page = viewer.get("/tests/copy000").await;
     assert_eq!(page.status, StatusCode::OK);

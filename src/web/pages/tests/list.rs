@@ -2,14 +2,15 @@
 
 use super::view::{outcome_kind, outcome_words, took, what};
 use crate::diagnosis::by_id;
+use crate::model::RunId;
 use crate::model::report::{Direction, Stage};
-use crate::model::{Name, RunId};
 use crate::store::reports::{Run, RunFilter};
 use crate::web::WebState;
 use crate::web::error::PageError;
 use crate::web::guard::CurrentUser;
 use crate::web::page::{Layout, Page, Section};
 use crate::web::pages::batches::BatchRow;
+use crate::web::pages::records::address;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -17,6 +18,8 @@ use serde::Deserialize;
 
 /// How many runs on a page of the list?
 const ROWS: i64 = 50;
+/// Of how many mailboxes with the same address?
+const SAME: i64 = 20;
 /// How many bulk tests above it?
 const BATCHES: usize = 10;
 
@@ -60,6 +63,7 @@ struct ListPage {
     /// Whether there are more of them than here.
     more_batches: bool,
     next: String,
+    first: String,
 }
 
 /// `GET /tests`.
@@ -73,19 +77,25 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         after: read_after(&query.after),
         limit: ROWS + 1,
     };
-    let mut nothing = false;
-    if let Ok(name) = Name::parse(&query.mailbox) {
-        filter.mailbox = app.store.mailbox(&name).await?.map(|mailbox| mailbox.id);
-        nothing = filter.mailbox.is_none();
-    }
-    let mut runs = if nothing { Vec::new() } else { app.store.runs(&filter).await? };
+    let mut runs = match query.mailbox.trim() {
+        "" => app.store.runs(&filter).await?,
+        called => {
+            let mut runs = Vec::new();
+            for id in app.store.mailboxes_called(called, SAME).await? {
+                filter.mailbox = Some(id);
+                runs.extend(app.store.runs(&filter).await?);
+            }
+            runs.sort_by(|a, b| (b.started_at, b.id.as_str()).cmp(&(a.started_at, a.id.as_str())));
+            runs
+        }
+    };
     let more = i64::try_from(runs.len()).unwrap_or(i64::MAX) > ROWS;
     runs.truncate(usize::try_from(ROWS).unwrap_or(50));
     let next = match runs.last() {
-        Some(last) if more => next_address(&query, last),
+        Some(last) if more => list_address(&query, Some(last)),
         _ => String::new(),
     };
-    let filtered = filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.is_empty();
+    let filtered = filter.outcome.is_some() || filter.direction.is_some() || !query.mailbox.trim().is_empty();
     let mut batches = match filtered || filter.after.is_some() {
         true => Vec::new(),
         false => BatchRow::newest(app, BATCHES + 1).await?,
@@ -99,6 +109,10 @@ pub async fn index(State(web): State<WebState>, user: CurrentUser, Query(query):
         more_batches,
         rows: runs.into_iter().map(run_row).collect(),
         next,
+        first: match query.after.as_str() {
+            "" => String::new(),
+            _ => list_address(&query, None),
+        },
         query,
     }
     .show()
@@ -140,17 +154,14 @@ fn read_after(text: &str) -> Option<(crate::clock::Timestamp, RunId)> {
     Some((crate::clock::Timestamp(at.parse().ok()?), RunId(id.to_owned())))
 }
 
-fn next_address(query: &RunsQuery, last: &Run) -> String {
-    let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [
-        ("mailbox", &query.mailbox),
+/// The list with this filter, from the run after `last` on; without one from its beginning.
+fn list_address(query: &RunsQuery, last: Option<&Run>) -> String {
+    let after = last.map(|last| format!("{}.{}", last.started_at.0, last.id)).unwrap_or_default();
+    let filter = [
+        ("mailbox", query.mailbox.as_str()),
         ("outcome", &query.outcome),
         ("direction", &query.direction),
-    ] {
-        if !value.is_empty() {
-            text.append_pair(name, value);
-        }
-    }
-    text.append_pair("after", &format!("{}.{}", last.started_at.0, last.id));
-    format!("/tests?{}", text.finish())
+        ("after", &after),
+    ];
+    address("/tests", &filter, &[])
 }
