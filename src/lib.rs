@@ -8,14 +8,15 @@
 //! ```
 //!
 //! A page that only reads may ask [`store`] directly; whatever changes something is an action. [`diagnosis`] knows the errors of
-//! [`oauth`] and [`mail`] by their ids and texts, and [`probe`] knows both; never the reverse.
+//! [`oauth`] and [`mail`] by their ids and texts, and [`probe`] knows both; never the reverse. One line goes up: [`app`] carries what the
+//! workers know of themselves ([`worker::Workers`]), which the doctor and the health page read.
 //!
 //! # The parts
 //!
 //! - [`app`]: the parts every command and request shares, built once, cheap to clone. [`config`]: typed settings from file, environment
-//!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`held`]: what this process is at. [`secret`]: newtypes that never
-//!   print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets, one record a line;
-//!   notable ones are copied into the system log, which [`worker::log`] keeps.
+//!   and flags, checked before anything starts. [`clock`], [`random`]: time and randomness, injected. [`held`]: what this
+//!   process is at. [`secret`]: newtypes that never print; `mask` finds them in what others say. [`telemetry`]: log lines without secrets,
+//!   one record a line; notable ones are copied into the system log, which [`worker::log`] keeps.
 //! - [`gate`]: where connections may go. Every outbound connection, to providers and mail servers alike, passes it.
 //! - [`model`]: plain data every part may use: providers and their templates, tokens and grants, mailboxes, reports, people, audit
 //!   entries, the shape of the configuration file, the readers of what people bring along ([`model::import`]), and as dated data what
@@ -80,7 +81,7 @@
 //!
 //! # How somebody is told
 //!
-//! [`worker::notices`] → [`actions::notices`]: what is wrong now is found by cause, as the overview has it; a cause that is new opens a
+//! [`worker::notices`] → [`actions::notices`]: what is wrong now is found by cause, and by where it is; a cause that is new opens a
 //! notice ([`model::notices`], [`store::notices`]), and all of it working again closes it. What is to be told becomes messages, one for
 //! each cause, held back in quiet hours and gathered above a bound; each recipient of one is a delivery ([`store::deliveries`]), claimed
 //! before it is sent: by mail the way tests send theirs ([`probe`]), or posted and signed. [`web::pages::notifications`] sets it all up.

@@ -79,7 +79,7 @@ test('the overview asks for its blocks anew and leaves the keyboard and the page
   });
 });
 
-test('a browser whose clock differs by minutes is told beside the clock of the console', async () => {
+test('a browser whose clock differs by minutes is told above the checks', async () => {
   await visit(browser, world.console, {}, async (browsing) => {
     const { page } = browsing;
     await signIn(browsing);

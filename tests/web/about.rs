@@ -74,7 +74,7 @@ async fn it_says_to_whom_metrics_are_open() {
     );
 }
 
-/// Sets the console's clock so many seconds ahead of the true time.
+/// Whoever sets up a watch sees on the page what it will be told, also while the console says that it can't.
 #[tokio::test]
 async fn it_says_what_machines_that_watch_are_told() {
     let t = TestApp::start().await;
@@ -94,6 +94,7 @@ async fn it_says_what_machines_that_watch_are_told() {
     assert!(told(&t).await.contains("Says unavailable: stopping"));
 }
 
+/// Sets the console's clock so many seconds ahead of the true time.
 fn set_ahead(t: &TestApp, seconds: i64) {
     let (real, ours) = (SystemClock.now(), t.app.clock.now());
     t.clock.set_by(real.since(ours) + seconds);
