@@ -91,7 +91,13 @@ impl Tx {
             .bind(&row.session)
             .bind(&row.hash)
             .write(self)
-            .await?;
+            .await
+            .map_err(|error| match error {
+                StoreError::Taken => StoreError::Unusable(format!(
+                    "the audit log has an entry {sequence} that the console didn't write; mailgrant audit verify says more"
+                )),
+                other => other,
+            })?;
             previous = row.hash;
         }
         sqlx::query("UPDATE audit_head SET hash = $1 WHERE id = 1")

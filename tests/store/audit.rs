@@ -168,7 +168,7 @@ async fn fill(store: &Store, count: i64) {
 
 #[tokio::test]
 async fn whatever_is_changed_taken_away_or_put_in_is_named() {
-    let harm: [(&str, &[&str], i64); 9] = [
+    let harm: [(&str, &[&str], i64); 13] = [
         ("edited", &["UPDATE audit SET outcome = 'refused' WHERE sequence = 4"], 4),
         ("another session", &["UPDATE audit SET session = '' WHERE sequence = 4"], 4),
         ("a session put in", &["UPDATE audit SET session = 'f00d' WHERE sequence = 5"], 5),
@@ -192,6 +192,31 @@ async fn whatever_is_changed_taken_away_or_put_in_is_named() {
             5,
         ),
         ("a false head", &["UPDATE audit_head SET hash = 'x'"], 10),
+        ("no head", &["DELETE FROM audit_head"], 1),
+        (
+            "put behind the head",
+            &[
+                "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+               SELECT 10, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE sequence = 9",
+            ],
+            10,
+        ),
+        (
+            "put far behind the head",
+            &[
+                "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+               SELECT 5000, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE sequence = 9",
+            ],
+            5000,
+        ),
+        (
+            "put before the beginning",
+            &[
+                "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+               SELECT -5, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE sequence = 9",
+            ],
+            -5,
+        ),
     ];
     for (what, statements, first_bad) in harm {
         for database in databases().await {
@@ -205,11 +230,46 @@ async fn whatever_is_changed_taken_away_or_put_in_is_named() {
             let chain = store.check_audit(Duration::ZERO).await.unwrap();
             let broken = chain.broken.as_ref().map(|broken| broken.sequence);
             assert_eq!(broken, Some(first_bad), "{what}: {chain:?}");
-            if first_bad <= 7 {
+            if what != "no head" && (1..=7).contains(&first_bad) {
                 let trimmed = store.trim_audit(NOW.plus(8 * 3600), NOW, 100).await.unwrap();
                 assert_eq!(trimmed, Trim::Broken(first_bad), "{what}: retention takes no evidence away");
             }
         }
+    }
+}
+
+/// SQLite takes any text where a number belongs.
+#[tokio::test]
+async fn an_entry_that_cant_be_read_is_the_first_bad_one() {
+    let databases = databases().await;
+    let database = databases.iter().find(|database| database.store.engine() == Engine::Sqlite).unwrap();
+    let store = &database.store;
+    fill(store, 5).await;
+    without_guard(store).await;
+    run(store, "UPDATE audit SET at = 'yesterday' WHERE sequence = 4").await;
+    let broken = store.check_audit(Duration::ZERO).await.unwrap().broken.unwrap();
+    assert_eq!((broken.sequence, broken.what.as_str()), (4, "This entry can't be read"));
+}
+
+/// What stands where the next entry belongs keeps everything from being written: nothing says then that a name is taken.
+#[tokio::test]
+async fn an_entry_in_the_way_of_the_next_one_is_told_as_that() {
+    for database in databases().await {
+        let store = &database.store;
+        fill(store, 2).await;
+        run(
+            store,
+            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+             SELECT 3, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE sequence = 2",
+        )
+        .await;
+        let error = store.audit(NOW, &Actor::console(), entry("t:3")).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("the audit log has an entry 3 that the console didn't write"),
+            "{error}"
+        );
     }
 }
 

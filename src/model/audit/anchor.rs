@@ -9,7 +9,7 @@ const MARK: &str = "mailgrant-audit:";
 const DIGITS: usize = 64;
 
 /// What the chain was at some moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Anchor {
     /// Number of the newest entry then.
     pub sequence: i64,

@@ -79,7 +79,8 @@ impl Store {
     async fn look_through(&self, cut: &Cut, rest: Duration) -> StoreResult<Chain> {
         let key = self.chain_key()?;
         // What is appended from here on is no matter of this look.
-        let head = self.audit_head().await?;
+        let known = self.head().await?;
+        let head = known.clone().unwrap_or_default();
         let mut chain = Chain {
             first: cut.sequence + 1,
             last: head.sequence,
@@ -92,6 +93,10 @@ impl Store {
                 what: what.to_owned(),
             })
         };
+        if known.is_none() {
+            chain.broken = broken(chain.first, "The marker of the newest entry is missing or was changed");
+            return Ok(chain);
+        }
         if !cut.sealed {
             chain.broken = broken(chain.first, "The marker of where old entries were cut was changed");
             return Ok(chain);
@@ -112,7 +117,11 @@ impl Store {
                 return Ok(chain);
             }
             for row in &rows {
-                let row = audit_row(row)?;
+                // What has another type than a column can have by itself was not written by the console.
+                let Ok(row) = audit_row(row) else {
+                    chain.broken = broken(expected, "This entry can't be read");
+                    return Ok(chain);
+                };
                 if row.sequence != expected {
                     chain.broken = broken(expected, "This entry is missing");
                     return Ok(chain);
@@ -128,8 +137,18 @@ impl Store {
         }
         if previous != head.hash {
             chain.broken = broken(expected, "The end of the chain was changed");
+        } else if let Some(stray) = self.stray_entry(cut).await? {
+            chain.broken = broken(stray, "This entry is outside the chain: the console didn't write it");
         }
         Ok(chain)
+    }
+
+    /// The first entry before the chain or behind its head, which was put past the console; seen with the head in one statement, so that
+    /// what is appended meanwhile is none.
+    async fn stray_entry(&self, cut: &Cut) -> StoreResult<Option<i64>> {
+        let statement = "SELECT MIN(s.first) FROM (SELECT MIN(sequence) AS first FROM audit WHERE sequence <= $1
+             UNION ALL SELECT MIN(sequence) AS first FROM audit WHERE sequence > (SELECT sequence FROM audit_head WHERE id = 1)) s";
+        Ok(sqlx::query_scalar(statement).bind(cut.sequence).fetch_one(self.pool()).await?)
     }
 
     /// Looks through the whole chain. `Ok(n)`: n entries, all intact. `Err` holds the number of the first bad one.
@@ -141,13 +160,22 @@ impl Store {
 
     /// The newest entry, as an anchor; number 0 before the first.
     pub async fn audit_head(&self) -> StoreResult<Anchor> {
+        let head = self.head().await?;
+        head.ok_or_else(|| StoreError::Row("audit_head", "the marker of the newest entry is missing or was changed".to_owned()))
+    }
+
+    /// The newest entry; none where what says it is gone or can't be read.
+    async fn head(&self) -> StoreResult<Option<Anchor>> {
         let row = sqlx::query("SELECT sequence, hash FROM audit_head WHERE id = 1")
-            .fetch_one(self.pool())
+            .fetch_optional(self.pool())
             .await?;
-        Ok(Anchor {
-            sequence: row.int("sequence")?,
-            hash: row.text("hash")?,
-        })
+        let anchor = |row: AnyRow| {
+            Ok::<_, StoreError>(Anchor {
+                sequence: row.int("sequence")?,
+                hash: row.text("hash")?,
+            })
+        };
+        Ok(row.and_then(|row| anchor(row).ok()))
     }
 
     /// Whether the chain still contains what an anchor says.
@@ -209,7 +237,9 @@ impl Store {
         let Some(last) = last else { return Ok(Trim::Nothing) };
         let gone = last.sequence - cut.sequence;
         tx.lift_guard(self.engine).await?;
-        sqlx::query("DELETE FROM audit WHERE sequence <= $1")
+        // What is before them doesn't belong there, and stays as evidence.
+        sqlx::query("DELETE FROM audit WHERE sequence > $1 AND sequence <= $2")
+            .bind(cut.sequence)
             .bind(last.sequence)
             .write(&mut tx)
             .await?;
