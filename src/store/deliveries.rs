@@ -118,10 +118,10 @@ impl Store {
         row.as_ref().map(delivery).transpose()
     }
 
-    /// When messages were made between two moments, the oldest first; tests and what somebody sent again don't count.
+    /// When messages were made between two moments, the oldest first; tests, what somebody sent again and what went to nobody don't count.
     pub async fn messages_made(&self, from: Timestamp, until: Timestamp) -> StoreResult<Vec<Timestamp>> {
         let made: Vec<i64> = sqlx::query_scalar(
-            "SELECT MAX(created_at) AS made FROM deliveries WHERE created_at > $1 AND created_at <= $2 AND event <> 'test'
+            "SELECT MAX(created_at) AS made FROM deliveries WHERE created_at > $1 AND created_at <= $2 AND event <> 'test' AND state <> 'dropped'
              GROUP BY message ORDER BY made",
         )
         .bind(from.0)

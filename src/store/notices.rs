@@ -295,16 +295,18 @@ impl Tx {
 
     /// What a delivery tells, where all of that is over and its end was told to the same, or is on its way: an end that reached nobody doesn't count.
     /// None: something of it goes on, or it tells of an end itself, or of what isn't over later.
-    pub async fn over_by_now(&mut self, delivery: &str) -> StoreResult<Option<Vec<Words>>> {
+    /// `tells_ends`: whether an end that waits to be told will be told the same way.
+    pub async fn over_by_now(&mut self, delivery: &str, tells_ends: bool) -> StoreResult<Option<Vec<Words>>> {
         let rows = sqlx::query(
-            "SELECT n.words AS words, CASE WHEN nd.ended = 0 AND n.closed_at IS NOT NULL AND EXISTS (
+            "SELECT n.words AS words, CASE WHEN nd.ended = 0 AND n.closed_at IS NOT NULL AND ((n.state = 'over' AND $2 = 1) OR EXISTS (
                  SELECT 1 FROM notice_deliveries e JOIN deliveries d ON d.id = e.delivery_id
                  WHERE e.notice_id = n.id AND e.ended = 1 AND d.state NOT IN ('failed', 'dropped')
-                 AND d.channel = own.channel AND (d.channel <> 'mail' OR d.recipient = own.recipient)) THEN 'over' ELSE 'on' END AS standing
+                 AND d.channel = own.channel AND (d.channel <> 'mail' OR d.recipient = own.recipient))) THEN 'over' ELSE 'on' END AS standing
              FROM notice_deliveries nd JOIN deliveries own ON own.id = nd.delivery_id JOIN notices n ON n.id = nd.notice_id
              WHERE nd.delivery_id = $1 ORDER BY n.opened_at, n.id",
         )
         .bind(delivery)
+        .bind(i64::from(tells_ends))
         .fetch_all(&mut ***self)
         .await?;
         let mut over = Vec::new();

@@ -62,6 +62,46 @@ async fn an_alarm_that_waited_does_not_come_after_the_all_clear() {
     }
 }
 
+/// Ten messages that told of it could not be mailed, and it is over when they can: what goes out is that it is over, at once, and there is
+/// room for what comes next.
+#[tokio::test]
+async fn a_storm_that_is_over_before_it_could_be_mailed_is_not_mailed_any_more() {
+    let house = House::new().await;
+    let (bad, good) = (Smtpd::default().on("MAIL", "451 4.3.0 later"), Smtpd::default());
+    let mails = good.messages.clone();
+    let (bad, good) = (bad.start(None).await, good.start(None).await);
+    let mut input = by_mail(bad.port);
+    input.recipients = "ann@contoso.test".into();
+    save(&house.app, &input).await;
+    mailboxes(&house, 12).await;
+    for number in 0..12 {
+        fail(&house, &format!("name = 'box-{number}'"), &format!("Cause {number}"), "auth", 2).await;
+    }
+    house.after(10).await;
+    house.after(400).await;
+    work(&house, "1 = 1").await;
+    input.port = good.port.to_string();
+    save(&house.app, &input).await;
+    for _ in 0..3 {
+        house.after(10).await;
+    }
+    let told = mails.lock().unwrap().clone();
+    assert!(
+        !told
+            .iter()
+            .any(|mail| mail.contains("can't be read since") && !mail.contains("It was: ")),
+        "{told:?}"
+    );
+    let all = told.concat();
+    for number in 0..12 {
+        assert!(
+            all.contains(&format!("box-{number}@contoso.test can be read again")),
+            "{number}: {all}"
+        );
+    }
+    assert!(told.len() <= 10, "{}", told.len());
+}
+
 /// Who gets no all-clear by mail, because none was wished there, must not miss the alarm because others heard that it is over.
 #[tokio::test]
 async fn an_alarm_is_left_out_only_for_whoever_hears_of_the_end() {

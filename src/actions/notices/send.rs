@@ -80,6 +80,7 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
     }
     let owner = app.flights.owner(app).as_str().to_owned();
     let mut claimed = Vec::new();
+    let tells_ends = stored.channels.wants(channel, Event::Recovered);
     let mut tx = app.store.begin().await?;
     for one in due {
         // It was being made, or under way, when its recipient was removed.
@@ -88,7 +89,7 @@ async fn send_some(app: &App, stored: &StoredChannels, channel: Channel) -> Stor
             continue;
         }
         if one.attempts > 0
-            && let Some(over) = tx.over_by_now(&one.id).await?
+            && let Some(over) = tx.over_by_now(&one.id, tells_ends).await?
         {
             tx.drop_delivery(&one.id, &late(&over)).await?;
             continue;
