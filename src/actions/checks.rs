@@ -58,8 +58,10 @@ pub async fn record(app: &App, all: &[Ended]) -> StoreResult<()> {
     all.sort_by(|one, other| one.mailbox.id.as_str().cmp(other.mailbox.id.as_str()));
     let mut providers: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     let mut tx = app.store.begin().await?;
+    let mut recorded = Vec::new();
     for ended in all {
         if let Some(failed) = record_one(&mut tx, ended, now).await? {
+            recorded.push(ended);
             let provider = ended.provider.as_ref().map_or("", ProviderId::as_str);
             let (good, bad) = providers.entry(provider).or_default();
             *(if failed { bad } else { good }) += 1;
@@ -68,7 +70,13 @@ pub async fn record(app: &App, all: &[Ended]) -> StoreResult<()> {
     for (provider, counts) in providers {
         tx.count_checks(CountKind::ProviderHour, provider, now, counts).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    for ended in recorded {
+        for found in &ended.sides {
+            probe::tell(&ended.mailbox, found.direction, &found.state, &found.run);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the mailbox failed; none where nothing is counted.

@@ -27,7 +27,7 @@ pub use measure::{Measured, measure};
 pub use moving::{MessageOf, MoveEnd, folder_of, folder_words, move_message};
 pub use order::{Options, Order, ProbeError};
 pub use proof::{ProofError, prove, ways};
-pub use run::may_arrive;
+pub use run::{may_arrive, tell};
 pub use settings::{Settings, settings_of, stored_settings};
 pub use shared::{Elsewhere, elsewhere, recover, stop_anywhere};
 pub use target::expected;

@@ -4,6 +4,7 @@ use super::pair::Pair;
 use crate::probe::imap_server::{Imapd, PASSWORD};
 use crate::probe::server::{Peer, Server};
 use crate::support::databases::{NOW, console};
+use crate::support::logs::Logs;
 use crate::support::records;
 use mailgrant::actions::mailboxes::{self, MailboxInput, check_mailbox};
 use mailgrant::app::App;
@@ -187,6 +188,32 @@ async fn a_mailbox_is_checked_once_an_interval_and_a_change_leaves_a_run_and_an_
         .unwrap();
     let sums = days.iter().fold((0, 0), |(p, f), day| (p + day.passed, f + day.failed));
     assert_eq!(sums, (5, 4));
+}
+
+/// Whoever looks for a failure in the system log finds when it began and when it was over, and not each check in between.
+#[tokio::test]
+async fn the_log_tells_when_checks_begin_to_fail_and_when_they_pass_again() {
+    let house = House::new().await;
+    let logs = Logs::keep();
+    let server = Imapd::default().start(None).await;
+    let mailbox = house.mailbox("support", &server, PASSWORD).await;
+    let right = i64::from(server.port);
+    let sql = async |port: i64| {
+        sqlx::query("UPDATE mailboxes SET incoming_port = $1")
+            .bind(port)
+            .execute(house.app.store.raw_pool())
+            .await
+            .unwrap();
+    };
+    house.after(0).await;
+    for port in [right, right + 1, right + 1, right, right] {
+        sql(port).await;
+        house.after(INTERVAL).await;
+    }
+    assert_eq!(house.stored(&mailbox).await.state, MailboxState::Working);
+    let text = logs.text();
+    assert_eq!(text.matches("Test incoming of mailbox support failed: ").count(), 1, "{text}");
+    assert_eq!(text.matches("Test incoming of mailbox support passes again").count(), 1, "{text}");
 }
 
 /// Trying a refused password again and again locks the account at many servers.

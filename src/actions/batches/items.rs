@@ -1,6 +1,6 @@
 //! What became of the items of bulk tests, in words and in the database.
 
-use crate::actions::probe::Checked;
+use crate::actions::probe::{self, Checked};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::diagnosis::{Evidence, diagnose, own};
@@ -109,7 +109,7 @@ pub async fn settled(app: &App, mailbox: &Mailbox, checked: &Checked) -> Settled
 
 /// The provider or the token that a failed test is due to, if one is.
 async fn cause(app: &App, mailbox: &Mailbox, checked: &Checked) -> StoreResult<Option<String>> {
-    let side = crate::actions::probe::side(mailbox, checked.direction);
+    let side = probe::side(mailbox, checked.direction);
     let (Some(step), Some(Auth::OAuth2 { token_id, .. })) = (checked.run.failed_step.as_deref(), side.map(|side| &side.auth)) else {
         return Ok(None);
     };
@@ -169,7 +169,11 @@ pub async fn record(app: &App, all: impl Iterator<Item = &Looked>) -> StoreResul
         }
         last = Some(&looked.item.batch);
     }
-    tx.commit().await
+    tx.commit().await?;
+    for (mailbox, checked) in all.iter().filter_map(|looked| looked.found.as_ref()) {
+        probe::tell(mailbox, checked.direction, &checked.state, &checked.run);
+    }
+    Ok(())
 }
 
 async fn record_one(tx: &mut Tx, looked: &Looked, now: Timestamp) -> StoreResult<()> {

@@ -81,7 +81,10 @@ impl Job {
         let stopped = stopped && !failure.is_some_and(|failure| is_send_unknown(failure.own_id));
         self.fill_row(&report, &findings.messages, stopped);
         self.record(&report, stopped).await;
-        self.tell(&report, stopped);
+        if !stopped && !self.work.order.draft {
+            let after = state_after(&report, None, self.work.app.clock.now());
+            tell(&self.work.order.mailbox, self.work.order.direction, &after, &self.row);
+        }
         Ended {
             run: self.row,
             report,
@@ -101,30 +104,6 @@ impl Job {
         let row = &mut self.row;
         finish_row(row, report, stopped, self.work.app.clock.now());
         row.newest = sealed(&self.work.app, &row.id, messages);
-    }
-
-    /// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news.
-    fn tell(&self, report: &Report, stopped: bool) {
-        let (mailbox, direction) = (&self.work.order.mailbox, self.work.order.direction);
-        if stopped || self.work.order.draft {
-            return;
-        }
-        let before = match direction {
-            Direction::Incoming => &mailbox.incoming_state,
-            Direction::Outgoing => &mailbox.outgoing_state,
-        };
-        let (name, run) = (&mailbox.name, &self.row.id);
-        let failed_before = before.outcome == Some(Outcome::Failed);
-        match &report.diagnosis {
-            Some(found) if !failed_before || before.problem.as_deref() != Some(&found.title) => {
-                let (id, title) = (&found.id, &found.title);
-                tracing::warn!(mailbox.name = %name, run.id = %run, diagnosis = %id, "Test {direction} of mailbox {name} failed: {title}");
-            }
-            None if failed_before => {
-                tracing::info!(area = "mailbox", mailbox.name = %name, run.id = %run, "Test {direction} of mailbox {name} passes again");
-            }
-            _ => {}
-        }
     }
 
     /// Stores the end. Whoever watches hears it in any case.
@@ -180,6 +159,28 @@ pub(super) fn finish_row(row: &mut Run, report: &Report, stopped: bool, now: Tim
 }
 
 /// What a side's state is after this.
+/// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news. `after` is
+/// what the test found, `mailbox` as it was before.
+pub fn tell(mailbox: &Mailbox, direction: Direction, after: &SideState, run: &Run) {
+    let before = match direction {
+        Direction::Incoming => &mailbox.incoming_state,
+        Direction::Outgoing => &mailbox.outgoing_state,
+    };
+    let (name, id) = (&mailbox.name, &run.id);
+    let failed_before = before.outcome == Some(Outcome::Failed);
+    match (after.outcome, &after.problem) {
+        (Some(Outcome::Failed), problem) if !failed_before || before.problem != *problem => {
+            let title = problem.as_deref().unwrap_or("for a reason that isn't known");
+            let diagnosis = run.diagnosis_id.as_deref().unwrap_or_default();
+            tracing::warn!(mailbox.name = %name, run.id = %id, diagnosis = %diagnosis, "Test {direction} of mailbox {name} failed: {title}");
+        }
+        (Some(Outcome::Passed), _) if failed_before => {
+            tracing::info!(area = "mailbox", mailbox.name = %name, run.id = %id, "Test {direction} of mailbox {name} passes again");
+        }
+        _ => {}
+    }
+}
+
 pub(super) fn state_after(report: &Report, run: Option<RunId>, now: Timestamp) -> SideState {
     SideState {
         outcome: Some(if passed(report) { Outcome::Passed } else { Outcome::Failed }),
