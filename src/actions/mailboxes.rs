@@ -8,7 +8,7 @@ mod input;
 pub mod switching;
 
 pub use build::{build, password_place};
-pub use check::{check_mailbox, gate_message, split_list, trimmed};
+pub use check::{check_mailbox, gate_message, port_misfit, split_list, trimmed};
 
 pub use describe::{Change, changes, describe, describe_side};
 pub use input::{AuthEdit, MailboxEdit, MailboxInput, SideEdit, SideInput};

@@ -97,6 +97,33 @@ async fn who_would_get_no_mail_is_told_so_when_it_is_saved_and_a_second_press_is
     );
 }
 
+/// What can't work is said while somebody looks at it, and not on the day that the fallback is needed.
+#[tokio::test]
+async fn what_could_never_work_is_refused() {
+    let t = TestApp::start().await;
+    let fallback = [("host", "mail.contoso.test"), ("from", "mg@contoso.test")];
+    for (security, port, says) in [
+        ("starttls", "465", "Port 465 expects TLS from the start"),
+        ("tls", "587", "Port 587 expects STARTTLS"),
+    ] {
+        let mut fields = filled(&fallback);
+        fields.retain(|(name, _)| *name != "security");
+        let version = version(&t).await;
+        fields.extend([("security", security), ("port", port), ("version", version.as_str())]);
+        let page = t.admin().post(PATH, &fields).await;
+        assert!(page.text(".summary").contains(says), "{}", page.words());
+    }
+    for webhook in ["https://.", "https://a..b/x", "https://-a.example/x"] {
+        let page = save(&t, &[("webhook", webhook)]).await;
+        assert!(
+            page.text(".summary").contains("Webhook address can't be used"),
+            "{webhook}: {}",
+            page.words()
+        );
+    }
+    assert!(t.app.store.notice_channels().await.unwrap().channels.webhook.is_empty());
+}
+
 #[tokio::test]
 async fn a_refused_form_names_the_fields_and_keeps_what_was_typed_but_no_secret() {
     let t = TestApp::start().await;

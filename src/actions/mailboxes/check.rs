@@ -2,7 +2,7 @@
 
 mod server;
 
-pub use server::gate_message;
+pub use server::{gate_message, port_misfit};
 
 use super::input::{AuthEdit, MailboxEdit, MailboxInput, SideEdit, SideInput};
 use crate::actions::{FieldProblem, Problems};

@@ -9,6 +9,7 @@ use crate::mask::Masks;
 use crate::model::bundle::said_without_secrets;
 use crate::model::notices::Delivery;
 use crate::model::report::{Diagnosis, FixWhere};
+use crate::model::turns_text;
 use crate::oauth::OAuthError;
 use crate::oauth::error::Unreached;
 use crate::store::deliveries::StoredChannels;
@@ -111,11 +112,8 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery) 
             let text = String::from_utf8_lossy(&answer.body).into_owned();
             let lines: Vec<&str> = text.lines().collect();
             let shown = said_without_secrets(&lines, &masks).join("\n");
-            let shown: String = shown
-                .chars()
-                .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-                .take(KEPT)
-                .collect();
+            let is_odd = |c: char| c != '\n' && (c.is_control() || turns_text(c));
+            let shown: String = shown.chars().map(|c| if is_odd(c) { ' ' } else { c }).take(KEPT).collect();
             let status = answer.status;
             let wait = answer.retry_after.map_or(0, |wait| i64::try_from(wait.as_secs()).unwrap_or(0));
             let ended = match status {

@@ -75,17 +75,23 @@ impl Check<'_> {
             );
             return;
         }
-        match endpoint.security {
-            Security::Starttls | Security::None if port == tls => self.add(
-                fields.port,
-                format!("Port {tls} expects TLS from the start. Choose that, or port {starttls} for STARTTLS"),
-            ),
-            Security::Tls if port == starttls || port == 25 => self.add(
-                fields.port,
-                format!("Port {port} expects STARTTLS. Choose that, or port {tls} for TLS from the start"),
-            ),
-            _ => {}
+        if let Some(problem) = port_misfit(port, endpoint.security, protocol) {
+            self.add(fields.port, problem);
         }
+    }
+}
+
+/// Why a port doesn't go with an encryption, as a sentence for a field; none: it does, or nobody knows.
+pub fn port_misfit(port: u16, security: Security, protocol: Protocol) -> Option<String> {
+    let (tls, starttls) = protocol.ports();
+    match security {
+        Security::Starttls | Security::None if port == tls => Some(format!(
+            "Port {tls} expects TLS from the start. Choose that, or port {starttls} for STARTTLS"
+        )),
+        Security::Tls if port == starttls || port == 25 => Some(format!(
+            "Port {port} expects STARTTLS. Choose that, or port {tls} for TLS from the start"
+        )),
+        _ => None,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::ChannelsInput;
 use crate::actions::Problems;
+use crate::actions::mailboxes::port_misfit;
 use crate::app::App;
 use crate::gate::GateError;
 use crate::model::Name;
-use crate::model::mailbox::{Endpoint, Security, check_address};
+use crate::model::mailbox::{Endpoint, Protocol, Security, check_address};
 use crate::model::notices::{Channels, Event, Fallback, Local, Quiet};
 use crate::oauth::http::check_url;
 use crate::store::StoreResult;
@@ -126,6 +127,9 @@ fn fallback(app: &App, input: &ChannelsInput, problems: &mut Problems) -> Option
         problems.add("user", "User name can't have line breaks, and must be 254 characters or fewer");
     }
     let (host, security, port, from) = (host?, security?, port?, from?);
+    if let Some(problem) = port_misfit(port, security, Protocol::Smtp) {
+        problems.add("port", problem);
+    }
     let addresses = known(&host);
     if !addresses.is_empty() {
         match app.gate.check(&host, port, &addresses) {
@@ -162,6 +166,12 @@ fn webhook(app: &App, text: &str, problems: &mut Problems) -> String {
         }
     };
     let host = url.host_str().unwrap_or_default();
+    if let Some(Host::Domain(name)) = url.host()
+        && let Err(why) = Endpoint::check_host(name)
+    {
+        problems.add("webhook", format!("Webhook address can't be used: {why}"));
+        return String::new();
+    }
     let addresses = match url.host() {
         Some(Host::Ipv4(address)) => vec![address.into()],
         Some(Host::Ipv6(address)) => vec![address.into()],
