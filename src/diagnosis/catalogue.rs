@@ -135,6 +135,8 @@ pub fn hits(entry: &'static Entry, signals: &Signals) -> impl Iterator<Item = &'
 
 /// The longest code that is told beside a moment.
 const CODE_LENGTH: usize = 40;
+/// How many words has it at most? `AUTHENTICATE failed` is one that people look for.
+const CODE_WORDS: usize = 3;
 
 /// The code people look an entry up by: the one that stands in what was said, or the only one it has.
 pub fn code(id: &str, said: &str) -> Option<String> {
@@ -150,7 +152,9 @@ pub fn code(id: &str, said: &str) -> Option<String> {
         _ => told()?,
     };
     let code = text.trim_matches(['"', ':', ' ']);
-    (!code.is_empty() && code.chars().count() <= CODE_LENGTH).then(|| code.to_owned())
+    // A piece of a sentence is none.
+    let is_code = !code.is_empty() && code.chars().count() <= CODE_LENGTH && code.split(' ').count() <= CODE_WORDS;
+    is_code.then(|| code.to_owned())
 }
 
 /// Whether a text of the entry is there in whole, and not only a piece of it.

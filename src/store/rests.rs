@@ -81,7 +81,7 @@ impl Tx {
     async fn hurry_mail_through(&mut self, id: &MailboxId, ended: u64) -> StoreResult<()> {
         if ended > 0 {
             sqlx::query(
-                "UPDATE deliveries SET next_at = 0 WHERE channel = 'mail' AND state = 'waiting'
+                "UPDATE deliveries SET next_at = created_at WHERE channel = 'mail' AND state = 'waiting'
                  AND EXISTS (SELECT 1 FROM notice_channels c WHERE c.channels LIKE '%\"' || $1 || '\"%')",
             )
             .bind(id.as_str())

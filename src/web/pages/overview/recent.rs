@@ -11,6 +11,8 @@ const LISTED: usize = 8;
 const READ: i64 = 64;
 /// What is done to things that have a page, by its noun.
 const NOUNS: [&str; 6] = ["mailbox.", "token.", "provider.", "link.", "bundle.", "config."];
+/// Of bulk tests their start alone: what they did to each mailbox is in the log.
+const BULK: &str = "batch.start";
 /// The console renews tokens and checks mailboxes all the time by itself: how they stand, the rest of the page says.
 const BY_ITSELF: [&str; 2] = ["mailbox.check", "token.refresh"];
 
@@ -34,7 +36,7 @@ pub(super) async fn changes(app: &App) -> StoreResult<Vec<Change>> {
     let actions: Vec<&str> = ACTIONS
         .iter()
         .map(|(action, _)| *action)
-        .filter(|action| NOUNS.iter().any(|noun| action.starts_with(noun)) && !BY_ITSELF.contains(action))
+        .filter(|action| *action == BULK || NOUNS.iter().any(|noun| action.starts_with(noun)) && !BY_ITSELF.contains(action))
         .collect();
     let rows = app.store.audit_rows_of_actions(&actions, READ).await?;
     Ok(fold(rows.into_iter().filter_map(|row| change(row, &names))))
@@ -47,6 +49,7 @@ fn change(row: AuditRow, names: &Names) -> Option<Change> {
         "mailbox" => "mailboxes",
         "token" => "tokens",
         "provider" => "providers",
+        "batch" => "tests/batches",
         _ => return None,
     };
     if row.outcome == "begun" {
@@ -54,9 +57,14 @@ fn change(row: AuditRow, names: &Names) -> Option<Change> {
         return None;
     }
     let gone = row.action.ends_with(".delete");
+    let (noun, target) = match noun {
+        // It has no name but what was tested.
+        "batch" => ("bulk test", row.detail.split(": ").next().unwrap_or_default()),
+        noun => (noun, name),
+    };
     Some(Change {
         noun: noun.to_owned(),
-        target: name.to_owned(),
+        target: target.to_owned(),
         href: if gone { String::new() } else { format!("/{pages}/{name}") },
         line: names.line(row),
         times: 1,

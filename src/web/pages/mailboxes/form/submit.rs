@@ -212,7 +212,10 @@ async fn after_saving(web: &WebState, user: &CurrentUser, form: &MailboxForm, na
             )
             .await;
     }
-    let flash = Flash::ok(&format!("{} saved. Not tested since the change.", mailbox.address));
+    // A name or a schedule makes no result old.
+    let is_tested = mailbox.incoming_state.outcome.is_some() || mailbox.outgoing_state.outcome.is_some();
+    let untested = if is_tested { "" } else { " Not tested since the change." };
+    let flash = Flash::ok(&format!("{} saved.{untested}", mailbox.address));
     user.redirect_with(&path, flash.link(&format!("{path}/test/{direction}"), "Test now"))
         .await
 }
