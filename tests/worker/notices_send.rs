@@ -96,6 +96,29 @@ async fn a_mail_whose_fate_is_unknown_is_never_sent_again() {
     assert_eq!(house.states().await, [("mail".to_owned(), "unknown".to_owned())]);
 }
 
+/// One mistyped recipient is told as that, with the place where it is mended, and not as a test of a mailbox that went wrong.
+#[tokio::test]
+async fn a_recipient_that_is_refused_is_named_with_where_it_is_mended() {
+    let house = House::new().await;
+    let server = Smtpd::default().on("RCPT", "550 5.1.1 no such user").start(None).await;
+    let mut input = by_mail(server.port);
+    input.recipients = "anm@contoso.test".into();
+    save(&house.app, &input).await;
+    happens(&house, "one").await;
+    house.after(10).await;
+    let one = house.app.store.deliveries(None, None, 10).await.unwrap().remove(0);
+    let problem = one.problem.unwrap();
+    assert!(
+        problem.contains("Mail for anm@contoso.test isn't taken") && problem.contains("under Recipients"),
+        "{problem}"
+    );
+    assert!(
+        !problem.contains("Bcc") && one.reply.contains("550 5.1.1 no such user"),
+        "{problem} {}",
+        one.reply
+    );
+}
+
 #[tokio::test]
 async fn a_mailbox_that_cant_send_is_no_reason_to_say_nothing() {
     let house = House::new().await;

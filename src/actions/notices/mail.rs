@@ -2,6 +2,7 @@
 
 use super::dead;
 use super::send::{Attempt, Ended};
+use super::webhook::problem;
 use crate::actions::probe::{Fate, Mail, Sent, deliver, deliver_through};
 use crate::actions::{checks, settings};
 use crate::app::App;
@@ -109,18 +110,35 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery, 
         dead::mail_fails(app, format!("Sending through {via} failed: {title}.")).await?;
     }
     let (request, reply) = conversation(&sent.report);
+    let ended = match sent.fate {
+        Fate::Delivered => Ended::Delivered,
+        Fate::Unknown => Ended::Unknown,
+        Fate::NotSent if sent.refused && matches!(step, Some(Stage::RcptTo | Stage::Data)) => Ended::Refused,
+        Fate::NotSent => Ended::Again(0),
+    };
+    let problem = match step {
+        Some(Stage::RcptTo) if ended == Ended::Refused => Some(refused_recipient(&one.recipient)),
+        _ => sent.problem,
+    };
     Ok(Attempt {
-        ended: match sent.fate {
-            Fate::Delivered => Ended::Delivered,
-            Fate::Unknown => Ended::Unknown,
-            Fate::NotSent if sent.refused && matches!(step, Some(Stage::RcptTo | Stage::Data)) => Ended::Refused,
-            Fate::NotSent => Ended::Again(0),
-        },
+        ended,
         via,
         request,
         reply,
-        problem: sent.problem.as_ref().map(to_json),
+        problem: problem.as_ref().map(to_json),
     })
+}
+
+/// What it means that a server takes nothing for one of those who are to be told. The catalogue speaks of a mailbox that is tested.
+fn refused_recipient(recipient: &str) -> Diagnosis {
+    problem(
+        "console-recipient",
+        &format!("Mail for {recipient} isn't taken"),
+        "The server said no to this recipient for good: the address is mistyped or doesn't exist any more, or the server passes nothing on to it from here."
+            .to_owned(),
+        "Compare the address under Recipients with that of the person, and correct it or take it out.",
+        false,
+    )
 }
 
 /// Whether the mailbox that was chosen signs in with a password: whoever tries that often locks its account.

@@ -19,6 +19,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+/// Id of what is wrong with a webhook.
+const ID: &str = "console-webhook";
 /// What secrets begin with.
 const PREFIX: &str = "whsec_";
 /// How many octets a key of ours has, and any may have.
@@ -187,7 +189,7 @@ fn answered(at: &str, status: u16) -> Diagnosis {
             "Look at what it answered, and at the log of the server there.",
         ),
     };
-    problem(title, meaning, remedy, status == 429 || status >= 500)
+    problem(ID, title, meaning, remedy, status == 429 || status >= 500)
 }
 
 /// What it means that no answer came.
@@ -240,7 +242,7 @@ fn unreached(at: &str, error: &OAuthError, said: String) -> Diagnosis {
             "Check the address: it may lead to another service, or to a proxy.",
         ),
     };
-    let mut found = problem(title, meaning, remedy, true);
+    let mut found = problem(ID, title, meaning, remedy, true);
     found.said = said;
     found
 }
@@ -251,9 +253,10 @@ fn plain(said: &str) -> String {
     bare.replace("tcp connect error: ", "")
 }
 
-fn problem(title: &str, meaning: String, remedy: &str, retryable: bool) -> Diagnosis {
+/// Something that is mended on the page of notifications.
+pub(super) fn problem(id: &str, title: &str, meaning: String, remedy: &str, retryable: bool) -> Diagnosis {
     Diagnosis {
-        id: "console-webhook".to_owned(),
+        id: id.to_owned(),
         title: title.to_owned(),
         meaning,
         remedy: vec![remedy.to_owned()],
