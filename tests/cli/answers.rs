@@ -6,7 +6,9 @@ use std::fs::OpenOptions;
 
 #[test]
 fn the_exit_status_tells_no_from_wrong_use() {
-    let machine = Machine::with(CONTOSO);
+    let mut machine = Machine::with(CONTOSO);
+    // Where no console answers, whatever else runs on this machine.
+    machine.set("MAILGRANT_BASE_URL", "http://localhost:1");
     machine.file("settings.toml", "listn = \"127.0.0.1:1\"\n");
     machine
         .apply("[[token]]\nname = \"fresh\"\nprovider = \"contoso\"\nuser = \"new@contoso.example\"\n")
