@@ -3,7 +3,7 @@
 mod channels;
 mod local;
 
-pub use channels::{Channels, Fallback, Off, Quiet, Stamp};
+pub use channels::{Channels, Fallback, Off, Quiet, Stamp, marked};
 pub use local::Local;
 
 use super::words;

@@ -20,6 +20,8 @@ pub struct StoredChannels {
     pub smtp_password: Option<Sealed>,
     /// What webhooks are signed with.
     pub webhook_secret: Option<Sealed>,
+    /// The webhook's whole address.
+    pub webhook_address: Option<Sealed>,
 }
 
 macro_rules! columns {
@@ -31,7 +33,7 @@ macro_rules! columns {
 impl Store {
     /// Whom to tell, and how; what counts where nobody has saved anything is empty.
     pub async fn notice_channels(&self) -> StoreResult<StoredChannels> {
-        let row = sqlx::query("SELECT version, channels, smtp_password, webhook_secret FROM notice_channels WHERE id = 1")
+        let row = sqlx::query("SELECT version, channels, smtp_password, webhook_secret, webhook_address FROM notice_channels WHERE id = 1")
             .fetch_optional(self.pool())
             .await?;
         let Some(row) = row else {
@@ -42,6 +44,7 @@ impl Store {
             channels: row.json("channels")?,
             smtp_password: row.maybe_text("smtp_password")?.map(Sealed),
             webhook_secret: row.maybe_text("webhook_secret")?.map(Sealed),
+            webhook_address: row.maybe_text("webhook_address")?.map(Sealed),
         })
     }
 
@@ -141,14 +144,30 @@ impl Tx {
     /// Saves whom to tell; [`StoreError::Stale`] where somebody else saved meanwhile.
     pub async fn put_notice_channels(&mut self, stored: &StoredChannels) -> StoreResult<()> {
         let done = sqlx::query(
-            "INSERT INTO notice_channels (id, version, channels, smtp_password, webhook_secret) VALUES (1, $1 + 1, $2, $3, $4)
+            "INSERT INTO notice_channels (id, version, channels, smtp_password, webhook_secret, webhook_address) VALUES (1, $1 + 1, $2, $3, $4, $5)
              ON CONFLICT (id) DO UPDATE SET version = excluded.version, channels = excluded.channels, smtp_password = excluded.smtp_password,
-             webhook_secret = excluded.webhook_secret WHERE notice_channels.version = $1",
+             webhook_secret = excluded.webhook_secret, webhook_address = excluded.webhook_address WHERE notice_channels.version = $1",
         )
         .bind(stored.version)
         .bind(to_json(&stored.channels))
         .bind(stored.smtp_password.as_ref().map(|sealed| sealed.0.clone()))
         .bind(stored.webhook_secret.as_ref().map(|sealed| sealed.0.clone()))
+        .bind(stored.webhook_address.as_ref().map(|sealed| sealed.0.clone()))
+        .write(self)
+        .await?;
+        if done == 0 { Err(StoreError::Stale) } else { Ok(()) }
+    }
+
+    /// Puts an address that was readable in its sealed form: nothing that anybody chose changes. [`StoreError::Stale`] where it was sealed
+    /// or saved meanwhile.
+    pub async fn seal_notice_channels(&mut self, stored: &StoredChannels) -> StoreResult<()> {
+        let done = sqlx::query(
+            "UPDATE notice_channels SET channels = $2, webhook_secret = $3, webhook_address = $4 WHERE version = $1 AND webhook_address IS NULL",
+        )
+        .bind(stored.version)
+        .bind(to_json(&stored.channels))
+        .bind(stored.webhook_secret.as_ref().map(|sealed| sealed.0.clone()))
+        .bind(stored.webhook_address.as_ref().map(|sealed| sealed.0.clone()))
         .write(self)
         .await?;
         if done == 0 { Err(StoreError::Stale) } else { Ok(()) }

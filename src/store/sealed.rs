@@ -31,6 +31,7 @@ const SEALED: &str = sealed!(
     "kept" "sealed",
     "notice_channels" "smtp_password",
     "notice_channels" "webhook_secret",
+    "notice_channels" "webhook_address",
 );
 
 impl Store {

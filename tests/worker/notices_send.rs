@@ -11,6 +11,7 @@ use mailgrant::actions::notices::{consented, sign};
 use mailgrant::clock::Timestamp;
 use mailgrant::model::audit::Actor;
 use mailgrant::secret::Password;
+use mailgrant::vault::Place;
 use mailgrant::worker::cleanup::{self, Grown};
 
 const HOUR: i64 = 3600;
@@ -332,13 +333,68 @@ async fn a_secret_goes_nowhere_but_where_it_was_entered_for() {
     }
     // A row that was changed past the console opens nothing.
     house
-        .sql("UPDATE notice_channels SET channels = REPLACE(channels, 'hooks.example/two', 'evil.example/two')")
+        .sql("UPDATE notice_channels SET channels = REPLACE(channels, 'hooks.example/#', 'evil.example/#')")
         .await;
     happens(&house, "one").await;
     house.after(10).await;
     let all = house.app.store.deliveries(None, None, 10).await.unwrap();
     let hook = all.iter().find(|one| one.channel.as_str() == "webhook").unwrap();
     assert!(hook.problem.as_deref().unwrap().contains("console-damaged"), "{hook:?}");
+}
+
+/// Whoever knows the address of a webhook may post there at most services: it stands nowhere in what a backup or a thief takes along, also
+/// where it was saved before that was so.
+#[tokio::test]
+async fn the_address_of_the_webhook_is_sealed_and_one_from_before_is_sealed_too() {
+    let house = House::new().await;
+    let hook = Hook::start().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let plain = format!("{}/canary-in-the-path?key=canary-in-the-query", hook.url);
+    let input = ChannelsInput {
+        webhook: plain.clone(),
+        secret: Some(Password::new(secret)),
+        ..all()
+    };
+    save(&house.app, &input).await;
+    let readable = async || {
+        let rows: Vec<String> =
+            sqlx::query_scalar("SELECT channels || COALESCE(webhook_address, '') || COALESCE(webhook_secret, '') FROM notice_channels")
+                .fetch_all(house.app.store.raw_pool())
+                .await
+                .unwrap();
+        rows.concat()
+    };
+    assert!(!readable().await.contains("canary-in"), "{}", readable().await);
+    let now = house.app.store.notice_channels().await.unwrap();
+
+    // As it was before.
+    let place = Place {
+        table: "notice_channels",
+        column: "webhook_secret",
+        row: "1",
+        version: now.channels.secret_set.as_ref().unwrap().version,
+        destination: &plain,
+    };
+    let (mark, sealed) = (&now.channels.webhook, house.app.vault.seal(&place, secret).0);
+    let (before, after) = (mark.clone(), plain.clone());
+    sqlx::query("UPDATE notice_channels SET channels = REPLACE(channels, $1, $2), webhook_secret = $3, webhook_address = NULL")
+        .bind(before)
+        .bind(after)
+        .bind(sealed)
+        .execute(house.app.store.raw_pool())
+        .await
+        .unwrap();
+    assert!(readable().await.contains("canary-in-the-path"));
+    happens(&house, "one").await;
+    house.after(10).await;
+    let call = hook.take().remove(0);
+    assert!(call.at.contains("canary-in-the-path?key=canary-in-the-query"), "{call:?}");
+    assert_eq!(house.app.store.notice_channels().await.unwrap().channels, now.channels);
+    assert!(!readable().await.contains("canary-in"), "{}", readable().await);
+    // And its secret is the same.
+    happens(&house, "two").await;
+    house.after(10).await;
+    assert_eq!(house.states().await.iter().filter(|(_, state)| state == "delivered").count(), 2);
 }
 
 /// F30: who died in the middle is followed by who knows what may have gone out and what has not.

@@ -4,7 +4,7 @@ use crate::support::databases::{NOW, console, new_postgres};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use mailgrant::actions::notices::channels::{self, ChannelsInput};
 use mailgrant::app::App;
 use mailgrant::clock::{Clock, MockClock};
@@ -18,6 +18,8 @@ use tempfile::TempDir;
 /// What a webhook got.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// Where it was posted: path and query.
+    pub at: String,
     pub id: String,
     pub timestamp: String,
     pub signature: String,
@@ -70,7 +72,7 @@ impl Hook {
     }
 }
 
-async fn take(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+async fn take(State(hook): State<Hook>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     let header = |name: &str| {
         headers
             .get(name)
@@ -78,6 +80,7 @@ async fn take(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> (Sta
             .unwrap_or_default()
     };
     hook.calls.lock().unwrap().push(Call {
+        at: uri.to_string(),
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),
         signature: header("webhook-signature"),

@@ -1,8 +1,11 @@
 //! Whom to tell, and how: checked, saved and audited. The password of the fallback server and the secret of the webhook are sealed for
 //! their destination: when that changes, the one is wanted again, and the other is made anew (SEC-2, SEC-8).
 
+mod address;
 mod changes;
 mod check;
+
+pub use address::{address, sealed_channels};
 
 use super::dead;
 use super::webhook::{new_secret, test_secret};
@@ -75,7 +78,7 @@ pub(super) fn password_place(version: i64, destination: &str) -> Place<'_> {
     }
 }
 
-/// What the seal of the webhook's secret is bound to: its whole address.
+/// What the seal of the webhook's secret is bound to: what is readable of its address, which is another where any of it is.
 pub(super) fn secret_place(version: i64, address: &str) -> Place<'_> {
     Place {
         table: "notice_channels",
@@ -88,9 +91,9 @@ pub(super) fn secret_place(version: i64, address: &str) -> Place<'_> {
 
 /// Saves what was typed. Comes back with the secret of the webhook where one was made: it is shown once.
 pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Option<Zeroizing<String>>, ActionError> {
-    let before = app.store.notice_channels().await?;
+    let before = sealed_channels(app).await?;
     let mut problems = Problems::default();
-    let mut channels = check::check(app, input, &mut problems).await?;
+    let (mut channels, address) = check::check(app, input, &mut problems).await?;
     let after_checks = input.failing_after.trim().parse::<i64>().ok();
     let after_checks = after_checks.filter(|number| (FAILING_AFTER.least..=FAILING_AFTER.most).contains(number));
     if after_checks.is_none() {
@@ -116,6 +119,7 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
         .clone()
         .filter(|_| !input.turn_on && channels.webhook == before.channels.webhook);
     stored.channels = channels;
+    address::seal(app, &mut stored, &address);
     let number = after_checks.unwrap_or(FAILING_AFTER.default);
     let number_before = settings::number(app, &FAILING_AFTER).await?;
     if before.version != input.version && stored.channels == before.channels && number == number_before {

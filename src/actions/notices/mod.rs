@@ -42,7 +42,7 @@ pub async fn local(app: &App, zone: &str) -> StoreResult<Local> {
 
 /// Looks what is wrong, what is over, what ends (`ending` has it) and whether it is Monday morning, and makes messages of it.
 pub async fn look(app: &App, ending: &[Expiring]) -> StoreResult<()> {
-    let stored = app.store.notice_channels().await?;
+    let stored = channels::sealed_channels(app).await?;
     let desk = words::Desk {
         local: local(app, &stored.channels.zone).await?,
         now: app.clock.now(),

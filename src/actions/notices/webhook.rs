@@ -80,6 +80,13 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery) 
         }
         None => return Ok(unusable(own::DAMAGED)),
     };
+    let address = match super::channels::address(app, stored) {
+        Ok(address) => address,
+        Err(error) => {
+            tracing::error!(%error, "The address of the webhook can't be opened");
+            return Ok(unusable(own::DAMAGED));
+        }
+    };
     let (id, now) = (format!("msg_{}", one.message), app.clock.now());
     let Some(signature) = sign(&secret, &id, now, &one.content) else {
         return Ok(unusable(own::DAMAGED));
@@ -101,12 +108,12 @@ pub(super) async fn attempt(app: &App, stored: &StoredChannels, one: &Delivery) 
         head.join("\n"),
         one.content
     );
-    let answer = app.hooks.post_json(&channels.webhook, &fields, one.content.clone()).await;
+    let answer = app.hooks.post_json(&address, &fields, one.content.clone()).await;
     let mut masks = Masks::default();
     masks.add(&secret);
     masks.add(secret.trim_start_matches(PREFIX));
-    masks.add(&channels.webhook);
-    if let Some(path) = channels.webhook.strip_prefix(&via).filter(|path| path.len() > 8) {
+    masks.add(&address);
+    if let Some(path) = address.strip_prefix(&via).filter(|path| path.len() > 8) {
         masks.add(path);
     }
     let (ended, reply, problem) = match answer {

@@ -1,10 +1,15 @@
-//! Whom to tell, and how: what the page of notifications saves. The two secrets are kept beside it, sealed.
+//! Whom to tell, and how: what the page of notifications saves. The secrets are kept beside it, sealed.
 
 use super::{Channel, Event};
 use crate::clock::Timestamp;
 use crate::model::mailbox::{Endpoint, Security};
+use crate::random::hex;
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+/// How many octets of a digest tell addresses apart?
+const DIGEST: usize = 12;
 
 /// Everything but the secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +23,7 @@ pub struct Channels {
     pub fallback: Option<Fallback>,
     /// When its password was set, and by whom; none: there is none.
     pub password_set: Option<Stamp>,
-    /// Address of the webhook; empty: none.
+    /// The webhook, as [`marked`] makes it of its address, which is sealed; empty: none.
     pub webhook: String,
     /// When its secret was set, and by whom.
     pub secret_set: Option<Stamp>,
@@ -172,6 +177,12 @@ impl Channels {
     pub fn webhook_shown(&self) -> String {
         shown(&self.webhook)
     }
+}
+
+/// What is readable of a webhook's address: its server, and a digest by which it is known whether another one is the same.
+pub fn marked(address: &str) -> String {
+    let digest = digest(&SHA256, address.as_bytes());
+    format!("{}/#{}", shown(address), hex(digest.as_ref().get(..DIGEST).unwrap_or_default()))
 }
 
 /// Scheme and server of an address.

@@ -27,6 +27,7 @@ use deliveries::{DeliveryView, view};
 use form::ChannelsForm;
 use serde::Deserialize;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 const PATH: &str = "/settings/notifications";
 /// What entries of the audit log about these settings are about.
@@ -115,7 +116,12 @@ impl IndexPage {
             None => {
                 let newest = app.store.audit_rows_of(TARGET, 1).await?;
                 let seen = newest.first().map_or(0, |row| row.sequence);
-                ChannelsForm::of(&stored, &mailbox, failing_after).over(&stored, seen)
+                let address = channels::address(app, &stored).unwrap_or_else(|error| {
+                    tracing::error!(%error, "The address of the webhook can't be opened");
+                    errors.add("webhook", "Enter the address again: the stored one can't be opened");
+                    Zeroizing::default()
+                });
+                ChannelsForm::of(&stored, &address, &mailbox, failing_after).over(&stored, seen)
             }
         };
         let ticked = |list: &[String], event: Event| list.iter().any(|word| word == event.as_str());

@@ -7,18 +7,20 @@ use crate::app::App;
 use crate::gate::GateError;
 use crate::model::Name;
 use crate::model::mailbox::{Endpoint, Protocol, Security, check_address};
-use crate::model::notices::{Channels, Event, Fallback, Local, Quiet};
+use crate::model::notices::{Channels, Event, Fallback, Local, Quiet, marked};
 use crate::oauth::http::check_url;
 use crate::store::StoreResult;
 use std::net::{IpAddr, Ipv4Addr};
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 /// How many people are told at most?
 const MOST_RECIPIENTS: usize = 20;
 /// The port of submission.
 const PORT: u16 = 587;
 
-pub(super) async fn check(app: &App, input: &ChannelsInput, problems: &mut Problems) -> StoreResult<Channels> {
+/// What was typed, and the whole address of the webhook.
+pub(super) async fn check(app: &App, input: &ChannelsInput, problems: &mut Problems) -> StoreResult<(Channels, Zeroizing<String>)> {
     let events = |words: &[String]| -> Vec<Event> {
         Event::CHOSEN
             .into_iter()
@@ -29,17 +31,19 @@ pub(super) async fn check(app: &App, input: &ChannelsInput, problems: &mut Probl
     mail_events.retain(|event| event.by_mail());
     let mut webhook_events = events(&input.webhook_events);
     webhook_events.retain(|event| event.by_webhook());
-    Ok(Channels {
+    let address = Zeroizing::new(webhook(app, input.webhook.trim(), problems));
+    let channels = Channels {
         recipients: recipients(&input.recipients, problems),
         mailbox: mailbox(app, input.mailbox.trim(), problems).await?,
         fallback: fallback(app, input, problems),
-        webhook: webhook(app, input.webhook.trim(), problems),
+        webhook: if address.is_empty() { String::new() } else { marked(&address) },
         mail_events,
         webhook_events,
         quiet: quiet(input, problems),
         zone: zone(input.zone.trim(), problems),
         ..Channels::default()
-    })
+    };
+    Ok((channels, address))
 }
 
 fn recipients(text: &str, problems: &mut Problems) -> Vec<String> {

@@ -35,8 +35,8 @@ pub struct ChannelsForm {
 }
 
 impl ChannelsForm {
-    /// What is stored.
-    pub(super) fn of(stored: &StoredChannels, mailbox: &str, failing_after: i64) -> Self {
+    /// What is stored; `address` is that of the webhook.
+    pub(super) fn of(stored: &StoredChannels, address: &str, mailbox: &str, failing_after: i64) -> Self {
         let channels = &stored.channels;
         let words = |events: &[Event]| events.iter().map(|event| event.as_str().to_owned()).collect();
         let fallback = channels.fallback.as_ref();
@@ -50,7 +50,7 @@ impl ChannelsForm {
             security: fallback.map_or("starttls", |one| one.security.as_str()).to_owned(),
             user: fallback.map(|one| one.user.clone()).unwrap_or_default(),
             from: fallback.map(|one| one.from.clone()).unwrap_or_default(),
-            webhook: channels.webhook.clone(),
+            webhook: address.to_owned(),
             mail_events: words(&channels.mail_events),
             webhook_events: words(&channels.webhook_events),
             quiet_from: clock(channels.quiet.map(|quiet| quiet.from)),
