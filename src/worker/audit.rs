@@ -35,14 +35,16 @@ pub async fn tick(app: &App) -> StoreResult<()> {
     if !super::has_duty(app, DUTY).await? {
         return Ok(());
     }
-    anchor(app).await?;
+    // Where the log is damaged no anchor can be written, and that has to be found all the same.
+    let anchored = anchor(app).await;
     let now = app.clock.now();
     let last = app.store.audit_checked().await?;
     let is_due = last.is_none_or(|last| now.since(last.at) >= LOOK || last.at > now);
     if is_due || !app.workers.has_looked() {
         look(app).await?;
     }
-    trim(app).await
+    let trimmed = trim(app).await;
+    anchored.and(trimmed)
 }
 
 /// Looks through the chain and keeps what it found.

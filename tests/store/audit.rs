@@ -251,6 +251,24 @@ async fn an_entry_that_cant_be_read_is_the_first_bad_one() {
     assert_eq!((broken.sequence, broken.what.as_str()), (4, "This entry can't be read"));
 }
 
+/// What has no number, or none that is one, was put there past the console too.
+#[tokio::test]
+async fn an_entry_without_a_number_breaks_the_chain() {
+    for number in ["'x'", "NULL", "5000.5"] {
+        let databases = databases().await;
+        let database = databases.iter().find(|database| database.store.engine() == Engine::Sqlite).unwrap();
+        let store = &database.store;
+        fill(store, 3).await;
+        let sql = format!(
+            "INSERT INTO audit (sequence, at, actor, action, target, detail, outcome, address, request_id, session, hash)
+             SELECT {number}, at, actor, action, target, detail, outcome, address, request_id, session, hash FROM audit WHERE sequence = 3"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(store.raw_pool()).await.unwrap();
+        let chain = store.check_audit(Duration::ZERO).await.unwrap();
+        assert!(chain.broken.is_some(), "{number}: {chain:?}");
+    }
+}
+
 /// What stands where the next entry belongs keeps everything from being written: nothing says then that a name is taken.
 #[tokio::test]
 async fn an_entry_in_the_way_of_the_next_one_is_told_as_that() {

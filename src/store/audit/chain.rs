@@ -146,9 +146,12 @@ impl Store {
     /// The first entry before the chain or behind its head, which was put past the console; seen with the head in one statement, so that
     /// what is appended meanwhile is none.
     async fn stray_entry(&self, cut: &Cut) -> StoreResult<Option<i64>> {
-        let statement = "SELECT MIN(s.first) FROM (SELECT MIN(sequence) AS first FROM audit WHERE sequence <= $1
-             UNION ALL SELECT MIN(sequence) AS first FROM audit WHERE sequence > (SELECT sequence FROM audit_head WHERE id = 1)) s";
-        Ok(sqlx::query_scalar(statement).bind(cut.sequence).fetch_one(self.pool()).await?)
+        let statement = "SELECT MIN(s.first) AS stray FROM (SELECT MIN(sequence) AS first FROM audit WHERE sequence <= $1
+             UNION ALL SELECT MIN(sequence) AS first FROM audit WHERE sequence > (SELECT sequence FROM audit_head WHERE id = 1)
+             UNION ALL SELECT MIN(0) AS first FROM audit WHERE sequence IS NULL) s";
+        let row = sqlx::query(statement).bind(cut.sequence).fetch_one(self.pool()).await?;
+        // SQLite takes any text where a number belongs: one that can't be read has no number.
+        Ok(row.maybe_int("stray").unwrap_or(Some(0)))
     }
 
     /// Looks through the whole chain. `Ok(n)`: n entries, all intact. `Err` holds the number of the first bad one.
@@ -223,7 +226,9 @@ impl Store {
         let rows = sqlx::query(COLUMNS_FROM).bind(cut.sequence).bind(most).fetch_all(&mut **tx).await?;
         let (mut last, mut previous) = (None::<AuditRow>, cut.hash);
         for row in &rows {
-            let row = audit_row(row)?;
+            let Ok(row) = audit_row(row) else {
+                return Ok(Trim::Broken(last.map_or(cut.sequence, |last| last.sequence) + 1));
+            };
             if row.at >= before {
                 break;
             }
