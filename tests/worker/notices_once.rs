@@ -121,6 +121,31 @@ async fn an_outage_is_told_though_something_small_at_the_same_server_was_told_be
     assert!(told.is_empty(), "{told:?}");
 }
 
+/// All but one came back, so the message stayed open for that one. The next outage is news for the others all the same.
+#[tokio::test]
+async fn a_second_outage_is_told_though_one_never_recovered_from_the_first() {
+    let house = House::new().await;
+    let hook = house.hook().await;
+    mailboxes(&house, 20).await;
+    let others = "name <> 'box-0'";
+    let mut told = Vec::new();
+    fail(&house, "1 = 1", "The server does not answer", "tcp", 4).await;
+    house.after(60).await;
+    told.push(hook.take().len());
+    fail(&house, "name = 'box-0'", "The app may not read this mailbox", "claims", 5).await;
+    work(&house, others).await;
+    house.after(900).await;
+    told.push(hook.take().len());
+    house.after(72 * HOUR).await;
+    hook.take();
+    fail(&house, others, "The server does not answer", "tcp", 4).await;
+    house.after(60).await;
+    let again: Vec<String> = hook.take().iter().map(|call| call.subject()).collect();
+    assert_eq!(told, [1, 0]);
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(again[0].starts_with("19 mailboxes can't be read"), "{again:?}");
+}
+
 /// A log that is mended at one entry and broken at another isn't intact.
 #[tokio::test]
 async fn another_bad_entry_in_the_audit_log_is_no_all_clear() {

@@ -131,14 +131,13 @@ fn plan(
         if !rest.is_empty() {
             rest.append(&mut waits);
         }
+        let failing: BTreeSet<&Member> = group.items.iter().map(|item| &item.member).collect();
         for notice in &mine {
             let Some(items) = of.get(notice.id.as_str()) else { continue };
             alive.insert(&notice.id);
-            if group.apart {
-                let works = hits(notice).iter().filter(|(_, standing)| *standing == Standing::Works);
-                let works = works.filter(|(member, _)| !group.items.iter().any(|item| item.member == *member));
-                plan.left.extend(works.map(|(member, _)| (notice.id.clone(), member.clone())));
-            }
+            let works = hits(notice).iter().filter(|(_, standing)| *standing == Standing::Works);
+            let works = works.filter(|(member, _)| !failing.contains(member));
+            plan.left.extend(works.map(|(member, _)| (notice.id.clone(), member.clone())));
             let words = desk.words(group, items);
             // Once it is told, its words are those of when it hit the most: they say what works again in the end.
             let grew = plan.joined.iter().any(|(id, _)| *id == notice.id) && words.mailboxes >= notice.words.mailboxes;

@@ -94,6 +94,11 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
     let before = sealed_channels(app).await?;
     let mut problems = Problems::default();
     let (mut channels, address) = check::check(app, input, &mut problems).await?;
+    // One that can't be opened could not be shown either: an empty field doesn't mean that it is to go.
+    let is_kept = channels.webhook.is_empty() && self::address(app, &before).is_err();
+    if is_kept {
+        channels.webhook.clone_from(&before.channels.webhook);
+    }
     let after_checks = input.failing_after.trim().parse::<i64>().ok();
     let after_checks = after_checks.filter(|number| (FAILING_AFTER.least..=FAILING_AFTER.most).contains(number));
     if after_checks.is_none() {
@@ -119,7 +124,11 @@ pub async fn save(app: &App, actor: &Actor, input: &ChannelsInput) -> Result<Opt
         .clone()
         .filter(|_| !input.turn_on && channels.webhook == before.channels.webhook);
     stored.channels = channels;
-    address::seal(app, &mut stored, &address);
+    if is_kept {
+        stored.webhook_address.clone_from(&before.webhook_address);
+    } else {
+        address::seal(app, &mut stored, &address);
+    }
     let number = after_checks.unwrap_or(FAILING_AFTER.default);
     let number_before = settings::number(app, &FAILING_AFTER).await?;
     if before.version != input.version && stored.channels == before.channels && number == number_before {

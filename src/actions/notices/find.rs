@@ -33,8 +33,6 @@ pub struct Group {
     pub event: Event,
     /// What makes it this cause.
     pub key: String,
-    /// Whether what begins to fail later may fail for a reason of its own: a password of one mailbox, a sign-in of one account.
-    pub apart: bool,
     /// Whether what would join a message that is out already is told all the same: together, once no more is expected.
     pub gathers: bool,
     /// What it hits.
@@ -70,7 +68,6 @@ impl Group {
         Self {
             event,
             key,
-            apart: false,
             gathers: false,
             items: vec![Item {
                 member,
@@ -202,7 +199,6 @@ fn tokens(ended: Vec<EndedToken>, round: Timestamp) -> impl Iterator<Item = Grou
     causes.into_iter().map(move |(key, tokens)| Group {
         event: Event::SignInNeeded,
         key,
-        apart: true,
         gathers: true,
         items: tokens
             .iter()
@@ -264,7 +260,6 @@ fn sides(failing: Vec<FailingSide>, after: i64, round: Timestamp) -> impl Iterat
         Group {
             event: Event::Failing,
             key,
-            apart,
             gathers: false,
             items: sides
                 .iter()

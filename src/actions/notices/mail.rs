@@ -155,7 +155,15 @@ pub(super) async fn signs_in_with_password(app: &App, stored: &StoredChannels) -
 /// Whether nothing is sent through the mailbox that was chosen for a while, because its password was refused. Who sends a test wants to
 /// know now.
 async fn is_left(app: &App, channels: &Channels, one: &Delivery) -> StoreResult<bool> {
-    if channels.mailbox.is_empty() || one.event == Event::Test {
+    if one.event == Event::Test {
+        return Ok(false);
+    }
+    is_refused(app, channels).await
+}
+
+/// Whether the password of the mailbox that was chosen was refused a while ago.
+pub(super) async fn is_refused(app: &App, channels: &Channels) -> StoreResult<bool> {
+    if channels.mailbox.is_empty() {
         return Ok(false);
     }
     let left = checks::left_in_peace(app, &MailboxId(channels.mailbox.clone())).await?;
@@ -172,7 +180,7 @@ async fn through_mailbox(app: &App, id: &str, mail: Mail) -> StoreResult<Option<
     };
     let (step, problem) = (sent.report.failed_step(), sent.problem.as_ref());
     let (step, problem) = (step.map(|step| step.step.as_str()), problem.map(|problem| problem.id.as_str()));
-    let is_refused = checks::is_password_refused(&mailbox, Direction::Outgoing, step, problem);
+    let is_refused = sent.refused && checks::is_password_refused(&mailbox, Direction::Outgoing, step, problem);
     if (is_refused || sent.fate == Fate::Delivered)
         && let Err(error) = checks::note_sign_in(app, &mailbox, Direction::Outgoing, is_refused).await
     {

@@ -124,6 +124,24 @@ fn late(over: &[Words]) -> String {
     }
 }
 
+/// Makes deliveries for somebody who wants to see at once how they go, and tries them. Where the mailbox that sends has a password, one after
+/// the other, and no more once it was refused.
+pub async fn send_all_now(app: &App, stored: &StoredChannels, all: Vec<Delivery>) -> StoreResult<()> {
+    let mails = all.first().is_some_and(|one| one.channel == Channel::Mail);
+    if mails && mail::signs_in_with_password(app, stored).await? {
+        for one in all {
+            send_now(app, stored, one).await?;
+            if mail::is_refused(app, &stored.channels).await? {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    let sending = all.into_iter().map(|one| Box::pin(send_now(app, stored, one)));
+    let results = futures_util::future::join_all(sending).await;
+    results.into_iter().try_for_each(|result| result.map(|_| ()))
+}
+
 /// Makes a delivery for somebody who wants to see at once how it goes, and tries it.
 pub async fn send_now(app: &App, stored: &StoredChannels, one: Delivery) -> StoreResult<Delivery> {
     let owner = app.flights.owner(app).as_str().to_owned();

@@ -283,12 +283,9 @@ pub async fn test(State(web): State<WebState>, user: CurrentUser, Path(channel):
     web.app.store.audit(web.app.clock.now(), &user.actor(), entry).await?;
     let all = notices::test(&web.app, &stored, channel).await?;
     let message = all.first().map(|one| one.message.clone()).unwrap_or_default();
-    let sending = all.into_iter().map(|one| Box::pin(send::send_now(&web.app, &stored, one)));
     // What takes longer goes on by itself, and the page says that it does.
-    if let Ok(results) = tokio::time::timeout(WAIT, futures_util::future::join_all(sending)).await {
-        for result in results {
-            result?;
-        }
+    if let Ok(sent) = tokio::time::timeout(WAIT, send::send_all_now(&web.app, &stored, all)).await {
+        sent?;
     }
     Ok(axum::response::IntoResponse::into_response(axum::response::Redirect::to(&format!(
         "{PATH}?tested={message}#tested"

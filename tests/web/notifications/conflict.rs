@@ -56,6 +56,36 @@ async fn what_somebody_else_saved_is_told_and_saving_again_puts_mine_in_its_plac
     assert_eq!(page.attribute("#failing_after", "value").as_deref(), Some("5"));
 }
 
+/// An address that can't be opened can't be shown either. Whoever changes something else must not remove the webhook with it.
+#[tokio::test]
+async fn an_address_that_cant_be_opened_stays_where_it_is() {
+    let t = TestApp::start().await;
+    let hook = Hook::start().await;
+    save(&t, &[("webhook", &hook.url)]).await;
+    let before = t.app.store.notice_channels().await.unwrap();
+    sqlx::query("UPDATE notice_channels SET webhook_address = REPLACE(webhook_address, 'v1.', 'v9.')")
+        .execute(t.app.store.raw_pool())
+        .await
+        .unwrap();
+    let page = t.admin().get(PATH).await;
+    assert!(page.text(".summary").contains("the stored one can't be opened"), "{}", page.words());
+    let mut fields = sent(&page);
+    for (name, value) in &mut fields {
+        if name == "quiet_from" || name == "quiet_until" {
+            *value = if name == "quiet_from" { "22:00" } else { "6:00" }.to_owned();
+        }
+    }
+    let page = t.admin().submit(PATH, &pairs(&fields)).await;
+    assert!(page.text(".flash").contains("Notifications saved"), "{}", page.words());
+    let after = t.app.store.notice_channels().await.unwrap();
+    assert!(after.channels.quiet.is_some());
+    assert_eq!(
+        (after.channels.webhook, after.webhook_secret),
+        (before.channels.webhook, before.webhook_secret)
+    );
+    assert!(after.webhook_address.is_some());
+}
+
 /// Secrets don't come back in a page. Were that not said, the next save would keep the old ones under "Notifications saved".
 #[tokio::test]
 async fn a_secret_that_was_typed_is_asked_for_again_when_the_form_comes_back() {
