@@ -169,7 +169,8 @@ pub fn rest_after(before: Option<&Rest>, direction: Direction, now: Timestamp, i
 pub async fn note_sign_in(app: &App, mailbox: &Mailbox, direction: Direction, is_refused: bool) -> StoreResult<()> {
     let before = app.store.rests(&mailbox.id).await?;
     let before = before.iter().find(|rest| rest.direction == direction);
-    if !is_refused && before.is_none() {
+    // Several that were under way at once are one refusal.
+    if before.map_or(!is_refused, |rest| is_refused && rest.until > app.clock.now()) {
         return Ok(());
     }
     let interval = settings::number(app, &CHECK_INTERVAL).await?.saturating_mul(60);

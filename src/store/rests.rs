@@ -60,26 +60,30 @@ impl Tx {
             .bind(direction.as_str())
             .write(self)
             .await?;
-        self.hurry_mail_through(id, ended).await
+        self.rest_ended(id, direction, ended).await
     }
 
     /// Ends what rests of a mailbox that is about to have other settings, changed at this moment, or to be turned on.
     pub(super) async fn end_rests_before(&mut self, id: &MailboxId, changed_at: Timestamp, enabled: bool) -> StoreResult<()> {
-        let ended = sqlx::query(
-            "DELETE FROM rests WHERE mailbox_id = $1
-             AND EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $1 AND (m.changed_at <> $2 OR m.enabled < $3))",
-        )
-        .bind(id.as_str())
-        .bind(changed_at.0)
-        .bind(i64::from(enabled))
-        .write(self)
-        .await?;
-        self.hurry_mail_through(id, ended).await
+        for direction in [Direction::Incoming, Direction::Outgoing] {
+            let ended = sqlx::query(
+                "DELETE FROM rests WHERE mailbox_id = $1 AND direction = $4
+                 AND EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = $1 AND (m.changed_at <> $2 OR m.enabled < $3))",
+            )
+            .bind(id.as_str())
+            .bind(changed_at.0)
+            .bind(i64::from(enabled))
+            .bind(direction.as_str())
+            .write(self)
+            .await?;
+            self.rest_ended(id, direction, ended).await?;
+        }
+        Ok(())
     }
 
-    /// Once rests have ended: if it is the mailbox that sends notices, what they had to wait for waits no longer.
-    async fn hurry_mail_through(&mut self, id: &MailboxId, ended: u64) -> StoreResult<()> {
-        if ended > 0 {
+    /// If that of sending has ended, of the mailbox that sends notices, they wait no longer.
+    async fn rest_ended(&mut self, id: &MailboxId, direction: Direction, ended: u64) -> StoreResult<()> {
+        if ended > 0 && direction == Direction::Outgoing {
             sqlx::query(
                 "UPDATE deliveries SET next_at = created_at WHERE channel = 'mail' AND state = 'waiting'
                  AND EXISTS (SELECT 1 FROM notice_channels c WHERE c.channels LIKE '%\"' || $1 || '\"%')",

@@ -9,7 +9,7 @@ use crate::actions::settings;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::model::MailboxId;
-use crate::model::report::Direction;
+use crate::model::report::{Direction, Outcome};
 use crate::model::settings::CHECK_INTERVAL;
 use crate::store::StoreResult;
 use crate::store::checks::Believed;
@@ -192,7 +192,14 @@ async fn check(app: &App, id: &MailboxId, owner: String, now: Timestamp, interva
     };
     let rests = app.store.rests(id).await?;
     let rest = |direction| rests.iter().find(|rest| rest.direction == direction);
-    let is_left = |direction| rest(direction).is_some_and(|rest| checks::is_left(rest, now, interval));
+    // What a notice found out, no check has seen yet: it looks once, and then leaves it too.
+    let is_left = |direction| {
+        let known = match direction {
+            Direction::Incoming => &mailbox.incoming_state,
+            Direction::Outgoing => &mailbox.outgoing_state,
+        };
+        known.outcome == Some(Outcome::Failed) && rest(direction).is_some_and(|rest| checks::is_left(rest, now, interval))
+    };
     let provider = match checks::token_of(&mailbox) {
         Some(token) => app.store.token_by_id(token).await?.map(|token| token.provider_id),
         None => None,

@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(3);
 /// How soon is one looked for again that wasn't there, in seconds: the first time, and at most?
 const SOON: i64 = 30;
 const AGAIN: i64 = 300;
+/// How often is it tried to take back one that was not sent, and how long between?
+const FORGET_TRIES: u32 = 3;
+const FORGET_PAUSE: Duration = Duration::from_secs(1);
 
 /// Plans what is new, and begins what is due and has a place.
 pub async fn tick(app: &App) -> StoreResult<()> {
@@ -130,7 +133,12 @@ async fn send(app: &App, mailbox: &Mailbox, owner: &str, interval: i64) -> Store
         Ok(tried) => tried,
         Err(error) => {
             // The console's own database was in the way, before anything was sent.
-            forget(app, &trip).await?;
+            for _ in 0..FORGET_TRIES {
+                if forget(app, &trip).await.is_ok() {
+                    break;
+                }
+                tokio::time::sleep(FORGET_PAUSE).await;
+            }
             return Err(error);
         }
     };

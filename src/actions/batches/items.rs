@@ -159,8 +159,11 @@ pub async fn record(app: &App, all: impl Iterator<Item = &Looked>) -> StoreResul
     for id in mailboxes {
         tx.mailbox_by_id(&MailboxId(id.to_owned())).await?;
     }
+    let mut recorded = Vec::new();
     for looked in &all {
-        record_one(&mut tx, looked, now).await?;
+        if record_one(&mut tx, looked, now).await? {
+            recorded.extend(looked.found.as_ref());
+        }
     }
     let mut last: Option<&BatchId> = None;
     for looked in &all {
@@ -170,29 +173,30 @@ pub async fn record(app: &App, all: impl Iterator<Item = &Looked>) -> StoreResul
         last = Some(&looked.item.batch);
     }
     tx.commit().await?;
-    for (mailbox, checked) in all.iter().filter_map(|looked| looked.found.as_ref()) {
+    for (mailbox, checked) in recorded {
         probe::tell(mailbox, checked.direction, &checked.state, &checked.run);
     }
     Ok(())
 }
 
-async fn record_one(tx: &mut Tx, looked: &Looked, now: Timestamp) -> StoreResult<()> {
+/// Whether it tells how the mailbox stands now.
+async fn record_one(tx: &mut Tx, looked: &Looked, now: Timestamp) -> StoreResult<bool> {
     if !tx.settle_item(&looked.item, &looked.owner, &looked.settled, now).await? {
-        return Ok(());
+        return Ok(false);
     }
     let Some((mailbox, checked)) = &looked.found else {
-        return Ok(());
+        return Ok(false);
     };
     if tx.mailbox_by_id(&mailbox.id).await?.is_none() {
         let mut run = checked.run.clone();
         run.mailbox_id = None;
-        return tx.insert_run(&run).await;
+        tx.insert_run(&run).await?;
+        return Ok(false);
     }
     tx.insert_run(&checked.run).await?;
     tx.prune_runs(Some(&mailbox.id)).await?;
     tx.record_side(&mailbox.id, mailbox.changed_at, checked.direction, checked.state.clone(), now)
-        .await?;
-    Ok(())
+        .await
 }
 
 /// Takes over what instances had that are gone.

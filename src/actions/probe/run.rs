@@ -158,7 +158,6 @@ pub(super) fn finish_row(row: &mut Run, report: &Report, stopped: bool, now: Tim
     row.report = serde_json::to_string(report).unwrap_or_default();
 }
 
-/// What a side's state is after this.
 /// Tells the log of a saved mailbox that began to fail, fails for another reason, or works again; what goes on as it was is no news. `after` is
 /// what the test found, `mailbox` as it was before.
 pub fn tell(mailbox: &Mailbox, direction: Direction, after: &SideState, run: &Run) {
@@ -181,6 +180,7 @@ pub fn tell(mailbox: &Mailbox, direction: Direction, after: &SideState, run: &Ru
     }
 }
 
+/// What a side's state is after this.
 pub(super) fn state_after(report: &Report, run: Option<RunId>, now: Timestamp) -> SideState {
     SideState {
         outcome: Some(if passed(report) { Outcome::Passed } else { Outcome::Failed }),
