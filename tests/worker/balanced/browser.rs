@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -271,11 +272,22 @@ impl Browser {
         answer.location()
     }
 
-    /// Everything a stream of events says until its end.
+    /// Everything a stream of events says until its end, once it has told how far the run is.
     pub async fn events(&mut self, run: &str) -> JoinHandle<String> {
         let request = self.http.get(format!("{}{run}/events", self.url)).header("cookie", self.cookie());
-        let answer = request.send().await.unwrap();
+        let mut answer = request.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
-        tokio::spawn(async move { answer.text().await.unwrap() })
+        let mut heard = Vec::new();
+        while !String::from_utf8_lossy(&heard).contains("<title>") {
+            let more = tokio::time::timeout(Duration::from_secs(20), answer.chunk())
+                .await
+                .unwrap()
+                .unwrap();
+            heard.extend_from_slice(&more.expect("it ended before it told anything"));
+        }
+        tokio::spawn(async move {
+            heard.extend_from_slice(&answer.bytes().await.unwrap());
+            String::from_utf8(heard).unwrap()
+        })
     }
 }
