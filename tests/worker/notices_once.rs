@@ -269,6 +269,27 @@ async fn a_refused_password_is_tried_once_by_notices_too_and_once_more_when_it_w
     assert_eq!(mails.lock().unwrap().len(), 3, "what waited doesn't wait for hours");
 }
 
+/// A test with a password that is refused signs in once, and reaches everybody through the server to fall back on.
+#[tokio::test]
+async fn a_test_tries_a_refused_password_once_and_goes_the_other_way_for_all() {
+    let house = House::new().await;
+    let (bad, good) = (Smtpd::default().on("AUTH", "535 5.7.8 no"), Smtpd::default());
+    let mails = good.messages.clone();
+    let (bad, good) = (bad.start(None).await, good.start(None).await);
+    let input = records::mailbox("sender", None, Some(bad.port), PASSWORD);
+    mailboxes::create(&house.app, &Actor::console(), check_mailbox(&input, &house.app.gate).unwrap())
+        .await
+        .unwrap();
+    let mut channels = by_mail(good.port);
+    channels.mailbox = "sender".into();
+    channels.recipients = "ann@contoso.test\nbob@contoso.test\ncleo@contoso.test".into();
+    save(&house.app, &channels).await;
+    let stored = house.app.store.notice_channels().await.unwrap();
+    let all = test(&house.app, &stored, Channel::Mail).await.unwrap();
+    send::send_all_now(&house.app, &stored, all).await.unwrap();
+    assert_eq!((bad.connections(), mails.lock().unwrap().len()), (1, 3));
+}
+
 /// Whoever mends the way of the mails doesn't wait for hours to see whether it works.
 #[tokio::test]
 async fn what_waits_is_tried_at_once_when_the_way_of_the_mails_is_changed() {

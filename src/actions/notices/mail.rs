@@ -153,18 +153,16 @@ pub(super) async fn signs_in_with_password(app: &App, stored: &StoredChannels) -
 }
 
 /// Whether nothing is sent through the mailbox that was chosen for a while, because its password was refused. Who sends a test wants to
-/// know now.
+/// know now: the first of its recipients finds out for all.
 async fn is_left(app: &App, channels: &Channels, one: &Delivery) -> StoreResult<bool> {
-    if one.event == Event::Test {
-        return Ok(false);
-    }
-    is_refused(app, channels).await
-}
-
-/// Whether the password of the mailbox that was chosen was refused a while ago.
-pub(super) async fn is_refused(app: &App, channels: &Channels) -> StoreResult<bool> {
     if channels.mailbox.is_empty() {
         return Ok(false);
+    }
+    if one.event == Event::Test {
+        let all = app.store.deliveries_of(&one.message).await?;
+        if !all.iter().any(|other| other.id != one.id && other.attempts > 0) {
+            return Ok(false);
+        }
     }
     let left = checks::left_in_peace(app, &MailboxId(channels.mailbox.clone())).await?;
     Ok(left.iter().any(|rest| rest.direction == Direction::Outgoing))
